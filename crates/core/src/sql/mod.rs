@@ -1,0 +1,3 @@
+//! Reading SQL text: tokens, statements and what a statement does.
+
+pub mod dialect;
