@@ -1,1 +1,24 @@
-//! x
+//! What Whimbrel does.
+//!
+//! Opens databases, takes the lease, carries out plans step by step, verifies what they made, and
+//! writes it all into the ledger. It emits events and returns results; it never prints.
+
+mod apply;
+pub mod backend;
+mod error;
+pub mod event;
+pub mod failpoint;
+mod interop;
+mod jitter;
+mod lease;
+pub mod ledger;
+mod owner;
+mod report;
+mod verify;
+
+pub use apply::{ApplyOptions, StopFlag};
+pub use error::{EngineError, Problem, StatementFailure, Undecided};
+pub use interop::Mirror;
+pub use lease::{LEASE_MS, LeaseInfo};
+pub use owner::Owner;
+pub use report::{FactLine, Finished, RunReport};

@@ -1,3 +1,5 @@
 //! Reading SQL text: tokens, statements and what a statement does.
 
 pub mod dialect;
+pub mod lexer;
+pub mod split;

@@ -1,0 +1,1 @@
+mod words; mod units; pub use words::nearest; pub use units::*;

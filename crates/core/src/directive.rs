@@ -1,0 +1,347 @@
+//! Directives: what an author tells Whimbrel in a comment, `-- whimbrel: [verb] key=value`.
+//!
+//! One grammar and one table of keys, from which docs/reference/directives.md is made. An unknown key is
+//! an error, never a comment that is passed over: a misspelt `keep=off` must not keep, nor a misspelt
+//! `transaction=never` run in a transaction.
+
+mod options;
+mod reference;
+#[cfg(test)]
+mod tests;
+
+pub use options::{Keep, Options, Requirement, Transaction};
+pub use reference::reference;
+
+use crate::config::nearest;
+
+/// The word that makes a comment a directive.
+const MARK: &str = "whimbrel";
+
+/// Where a key may stand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// At the head of a file, before its first statement.
+    File,
+    /// Before a statement, for that statement.
+    Statement,
+}
+
+/// A key that a directive may set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Key {
+    /// Whether the file runs in a transaction.
+    Transaction,
+    /// Whether destructive statements keep what they remove.
+    Keep,
+    /// How long a statement waits for a lock.
+    LockTimeout,
+    /// How long a statement may run.
+    StatementTimeout,
+    /// What the migration is for.
+    Purpose,
+    /// What must be done before.
+    Requires,
+    /// Whether the result is verified.
+    Verify,
+}
+
+/// A row of the table of keys.
+#[derive(Debug)]
+pub struct KeyRow {
+    /// The key.
+    pub key: Key,
+    /// As written.
+    pub name: &'static str,
+    /// The values it takes.
+    pub values: &'static str,
+    /// What holds without it.
+    pub default: &'static str,
+    /// Where it may stand.
+    pub scopes: &'static [Scope],
+    /// What it does, for the reference.
+    pub docs: &'static str,
+}
+
+const FILE: &[Scope] = &[Scope::File];
+const BOTH: &[Scope] = &[Scope::File, Scope::Statement];
+
+/// Every key.
+pub const KEYS: &[KeyRow] = &[
+    KeyRow {
+        key: Key::Transaction,
+        name: "transaction",
+        values: "auto | never",
+        default: "auto",
+        scopes: FILE,
+        docs: "`auto` runs the file in one transaction where the database and its statements can. \
+               `never` commits each statement by itself, as its own step.",
+    },
+    KeyRow {
+        key: Key::Keep,
+        name: "keep",
+        values: "on | off | force",
+        default: "on",
+        scopes: BOTH,
+        docs: "Whether DROP TABLE and DROP COLUMN save what they remove, so that `down` brings it \
+               back. `force` does so above `keep-max` too.",
+    },
+    KeyRow {
+        key: Key::LockTimeout,
+        name: "lock-timeout",
+        values: "a duration: 500ms, 5s, 2m; 0 waits without end",
+        default: "the setting `lock-timeout`",
+        scopes: BOTH,
+        docs: "How long one try waits for a lock before it gives up and is made again.",
+    },
+    KeyRow {
+        key: Key::StatementTimeout,
+        name: "statement-timeout",
+        values: "a duration: 500ms, 5s, 2m; 0 is no limit",
+        default: "the setting `statement-timeout`",
+        scopes: BOTH,
+        docs: "How long one statement may run.",
+    },
+    KeyRow {
+        key: Key::Purpose,
+        name: "purpose",
+        values: "text in double quotes",
+        default: "none",
+        scopes: FILE,
+        docs: "What the migration is for, shown by `history` and in documents.",
+    },
+    KeyRow {
+        key: Key::Requires,
+        name: "requires",
+        values: "account:VERSION, several separated by commas",
+        default: "none",
+        scopes: FILE,
+        docs: "What must hold before the file runs: the account of a data migration shows that no \
+               row was lost.",
+    },
+    KeyRow {
+        key: Key::Verify,
+        name: "verify",
+        values: "on | off",
+        default: "on",
+        scopes: FILE,
+        docs: "Whether what the statements promise is looked up in the catalog afterwards.",
+    },
+];
+
+/// A word before the keys, which begins a section of the file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verb {
+    /// What follows takes the migration back.
+    Down,
+    /// What follows are queries that must return no row.
+    Verify,
+}
+
+/// Every verb, as written, with its documentation.
+pub const VERBS: &[(Verb, &str, &str)] = &[
+    (
+        Verb::Down,
+        "down",
+        "Begins the section that takes the migration back, up to the next section or the end.",
+    ),
+    (
+        Verb::Verify,
+        "verify",
+        "Begins the section of checks: each statement must return no row.",
+    ),
+];
+
+/// One directive, read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Directive {
+    /// The section that it begins, if any.
+    pub verb: Option<Verb>,
+    /// The keys and their values, in order.
+    pub settings: Vec<Setting>,
+    /// The line of the file, from 1.
+    pub line: u32,
+}
+
+/// One `key=value`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Setting {
+    /// The key.
+    pub key: Key,
+    /// The value, without quotes.
+    pub value: String,
+}
+
+/// What is wrong with a directive.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct DirectiveError {
+    /// The line of the file, from 1.
+    pub line: u32,
+    /// What is wrong.
+    pub message: String,
+    /// What to write instead.
+    pub hint: Option<String>,
+}
+
+impl Key {
+    /// The key as written.
+    pub fn name(self) -> &'static str {
+        self.row().map_or("", |row| row.name)
+    }
+
+    fn row(self) -> Option<&'static KeyRow> {
+        KEYS.iter().find(|row| row.key == self)
+    }
+
+    /// Whether the key may stand there.
+    pub fn allowed_in(self, scope: Scope) -> bool {
+        self.row().is_some_and(|row| row.scopes.contains(&scope))
+    }
+}
+
+/// Reads one comment, given with its delimiters (`-- ...`), that begins in `line`.
+///
+/// `None`: an ordinary comment. A comment that all but says `-- whimbrel:` is an error.
+pub fn parse_comment(comment: &str, line: u32) -> Option<Result<Directive, DirectiveError>> {
+    let error = |message: &str, hint: &str| {
+        let hint = Some(hint.to_owned());
+        Some(Err(DirectiveError { line, message: message.to_owned(), hint }))
+    };
+    let (body, dashes) = strip_delimiters(comment);
+    let word_end = body.find(|c: char| !c.is_alphanumeric()).unwrap_or(body.len());
+    let (word, after) = body.split_at_checked(word_end)?;
+    if !word.eq_ignore_ascii_case(MARK) {
+        return None;
+    }
+    let Some(rest) = after.trim_start().strip_prefix(':') else {
+        let looks_meant = reads_as_directive(after);
+        return if looks_meant {
+            error("A directive without its colon", "Write `-- whimbrel: ...`")
+        } else {
+            None
+        };
+    };
+    if !dashes {
+        return error("A directive must stand in a `--` comment", "Write `-- whimbrel: ...`");
+    }
+    if word != MARK || !after.starts_with(':') {
+        return error("A directive is not written as it must be", "Write `-- whimbrel: ...`");
+    }
+    Some(parse_body(rest, line))
+}
+
+fn strip_delimiters(comment: &str) -> (&str, bool) {
+    let comment = comment.trim();
+    if let Some(body) = comment.strip_prefix("--") {
+        return (body.trim(), true);
+    }
+    let body = comment.strip_prefix("/*").map(|body| body.strip_suffix("*/").unwrap_or(body));
+    (body.or(comment.strip_prefix('#')).unwrap_or(comment).trim(), false)
+}
+
+/// Whether the words after `whimbrel` are those of a directive rather than of a sentence.
+fn reads_as_directive(text: &str) -> bool {
+    let mut words = text.split_whitespace();
+    let Some(first) = words.next() else { return false };
+    let key = first.split('=').next().unwrap_or(first);
+    let is_setting = first.contains('=') && KEYS.iter().any(|row| row.name == key);
+    let is_verb = VERBS.iter().any(|(_, name, _)| *name == first) && words.next().is_none();
+    is_setting || is_verb
+}
+
+fn parse_body(text: &str, line: u32) -> Result<Directive, DirectiveError> {
+    let fail = |message: String, hint: Option<String>| DirectiveError { line, message, hint };
+    let mut directive = Directive { verb: None, settings: Vec::new(), line };
+    let mut rest = text.trim_start();
+    if rest.is_empty() {
+        return Err(fail("A directive that says nothing".to_owned(), None));
+    }
+    while !rest.is_empty() {
+        let end = rest.find(|c: char| c.is_whitespace() || c == '=').unwrap_or(rest.len());
+        let (word, after) = rest.split_at_checked(end).unwrap_or((rest, ""));
+        let Some(value) = after.strip_prefix('=') else {
+            let first = directive.verb.is_none() && directive.settings.is_empty();
+            match VERBS.iter().find(|(_, name, _)| first && *name == word) {
+                Some((verb, _, _)) => directive.verb = Some(*verb),
+                None => return Err(unknown_word(word, after, line)),
+            }
+            rest = after.trim_start();
+            continue;
+        };
+        let Some(row) = KEYS.iter().find(|row| row.name == word) else {
+            let near = nearest(word, KEYS.iter().map(|row| row.name));
+            let hint = near.map(|near| format!("Did you mean `{near}`?")).or_else(|| {
+                Some(format!("The keys are {}", list(KEYS.iter().map(|row| row.name))))
+            });
+            return Err(fail(format!("Unknown key `{}` in a directive", shown(word)), hint));
+        };
+        if directive.settings.iter().any(|setting| setting.key == row.key) {
+            return Err(fail(format!("The key `{word}` stands twice in a directive"), None));
+        }
+        let (value, after) = read_value(value).map_err(|message| {
+            fail(format!("The value of `{word}` {message}"), Some(format!("It is {}", row.values)))
+        })?;
+        directive.settings.push(Setting { key: row.key, value });
+        rest = after.trim_start();
+    }
+    if directive.verb.is_some() && !directive.settings.is_empty() {
+        let message = "A directive that begins a section takes no keys".to_owned();
+        return Err(fail(message, Some("Write the keys into a directive of their own".to_owned())));
+    }
+    Ok(directive)
+}
+
+fn unknown_word(word: &str, after: &str, line: u32) -> DirectiveError {
+    let message = format!("`{}` in a directive is neither a verb nor `key=value`", shown(word));
+    let is_key = KEYS.iter().any(|row| row.name == word);
+    let hint = if is_key && after.trim_start().starts_with('=') {
+        Some(format!("Write `{word}=value`, without spaces around `=`"))
+    } else {
+        let words = VERBS.iter().map(|(_, name, _)| *name).chain(KEYS.iter().map(|row| row.name));
+        nearest(word, words).map(|near| format!("Did you mean `{near}`?"))
+    };
+    DirectiveError { line, message, hint }
+}
+
+/// A value up to white space, or in double quotes, where `\"` and `\\` stand for `"` and `\`.
+fn read_value(text: &str) -> Result<(String, &str), &'static str> {
+    let Some(quoted) = text.strip_prefix('"') else {
+        let end = text.find(char::is_whitespace).unwrap_or(text.len());
+        let (value, after) = text.split_at_checked(end).unwrap_or((text, ""));
+        if value.is_empty() {
+            return Err("is missing");
+        }
+        if value.contains(['"', '\'']) {
+            return Err("holds a quotation mark: put the whole value into double quotes");
+        }
+        return Ok((value.to_owned(), after));
+    };
+    let mut value = String::new();
+    let mut characters = quoted.char_indices();
+    while let Some((index, c)) = characters.next() {
+        match c {
+            '"' => {
+                let after = quoted.get(index + 1..).unwrap_or("");
+                if !after.is_empty() && !after.starts_with(char::is_whitespace) {
+                    return Err("goes on after its closing quotation mark");
+                }
+                return Ok((value, after));
+            }
+            '\\' => match characters.next() {
+                Some((_, escaped @ ('"' | '\\'))) => value.push(escaped),
+                _ => return Err("has a `\\` before something else than `\"` or `\\`"),
+            },
+            c => value.push(c),
+        }
+    }
+    Err("has no closing quotation mark")
+}
+
+fn list<'a>(words: impl Iterator<Item = &'a str>) -> String {
+    words.map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", ")
+}
+
+fn shown(word: &str) -> String {
+    const CHARACTERS_MAX: usize = 40;
+    word.escape_debug().take(CHARACTERS_MAX).collect()
+}

@@ -1,0 +1,356 @@
+//! Cutting a migration's statements into steps: the parts that can be committed by themselves.
+
+use std::ops::Range;
+
+use crate::capabilities::Capabilities;
+use crate::checksum::token_checksum;
+use crate::sql::dialect::Dialect;
+use crate::sql::split::{SplitError, Statement, split};
+use crate::sql::statement::{
+    StatementClass, StatementInfo, TransactionControl, TransactionNeed, adds_enum_value, classify,
+};
+
+/// How a step is committed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum StepMode {
+    /// In a transaction of ours, together with its ledger rows.
+    Transaction,
+    /// In the author's own transaction, whose last statement is held back until the ledger rows
+    /// are written.
+    OwnTransaction,
+    /// In the author's own transaction, which the author rolls back: nothing of it stays.
+    OwnRollback,
+    /// One statement outside of any transaction, between an intent row and a done row.
+    Bare,
+    /// One statement that only changes the session. It leaves nothing behind, has no ledger row,
+    /// and is run again when a later process resumes.
+    Session,
+}
+
+/// The smallest part of a migration that can be committed by itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Step {
+    /// Which statements, by position in the script. The author's own BEGIN and COMMIT are part
+    /// of an [`StepMode::OwnTransaction`].
+    pub statements: Range<usize>,
+    /// How it is committed.
+    pub mode: StepMode,
+    /// SHA-256 of its code tokens.
+    pub hash: String,
+}
+
+/// A migration's text, understood.
+#[derive(Clone, Debug)]
+pub struct Script {
+    /// The text, without byte order mark.
+    pub text: String,
+    /// Its statements.
+    pub statements: Vec<Statement>,
+    /// What each statement is.
+    pub infos: Vec<StatementInfo>,
+    /// Its steps, in order.
+    pub steps: Vec<Step>,
+    /// Statements that are not sent, with the reason.
+    pub skipped: Vec<(usize, &'static str)>,
+}
+
+/// Why a script cannot be run.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ScriptError {
+    /// It cannot be cut into statements.
+    #[error("{0}")]
+    Split(#[from] SplitError),
+    /// A transaction is opened and never ended.
+    #[error("The transaction that begins here is never ended")]
+    Unended {
+        /// Position of the statement.
+        statement: usize,
+        /// Line, from 1.
+        line: u32,
+        /// Column, from 1.
+        column: u32,
+    },
+    /// A transaction statement where the database has none.
+    #[error("`{verb}` cannot be used here: {reason}")]
+    Refused {
+        /// The statement's leading words.
+        verb: String,
+        /// Why.
+        reason: &'static str,
+        /// Line, from 1.
+        line: u32,
+        /// Column, from 1.
+        column: u32,
+    },
+}
+
+impl ScriptError {
+    /// Line and column, from 1.
+    pub fn position(&self) -> (u32, u32) {
+        match self {
+            ScriptError::Split(error) => (error.line, error.column),
+            ScriptError::Unended { line, column, .. }
+            | ScriptError::Refused { line, column, .. } => (*line, *column),
+        }
+    }
+}
+
+impl Script {
+    /// Reads `text` as a script of the database that `can` describes.
+    ///
+    /// # Errors
+    /// When it cannot be split, or opens a transaction that it never ends, or uses what the
+    /// database does not have.
+    pub fn read(text: &str, can: &Capabilities) -> Result<Script, ScriptError> {
+        let statements = split(text, can.dialect)?;
+        let infos: Vec<StatementInfo> = statements
+            .iter()
+            .map(|statement| classify(slice(text, &statement.span), can.dialect))
+            .collect();
+        let mut script = Script {
+            text: text.to_owned(),
+            statements,
+            infos,
+            steps: Vec::new(),
+            skipped: Vec::new(),
+        };
+        Cutter { can, script: &mut script, open: None, own: None, ended_first: false }.cut()?;
+        Ok(script)
+    }
+
+    /// The text of statement `index`.
+    pub fn statement(&self, index: usize) -> &str {
+        self.statements.get(index).map_or("", |statement| slice(&self.text, &statement.span))
+    }
+
+    /// The rows of a `COPY ... FROM STDIN`, if statement `index` is one.
+    pub fn copy_data(&self, index: usize) -> Option<&str> {
+        let data = self.statements.get(index)?.copy_data.as_ref()?;
+        Some(slice(&self.text, data))
+    }
+
+    /// Whether all of it is one transaction of ours, so that it may be grouped with others.
+    pub fn is_one_transaction(&self) -> bool {
+        match self.steps.as_slice() {
+            [] => true,
+            [step] => step.mode == StepMode::Transaction,
+            _ => false,
+        }
+    }
+
+    /// Whether a statement changes the session's settings or leaves temporary objects, so that
+    /// the session must be reset before the next file.
+    pub fn changes_session(&self) -> bool {
+        let by_statement = self.infos.iter().any(|info| {
+            info.settings
+                || matches!(info.class, StatementClass::Setting | StatementClass::Unknown)
+                || info.verb.contains("TEMP")
+                || info.verb.starts_with("ATTACH")
+        });
+        by_statement || self.has_word("set_config")
+    }
+
+    /// Whether it adds a value to an enum type, which cannot be used before its commit.
+    pub fn adds_enum_value(&self) -> bool {
+        (0..self.statements.len())
+            .any(|index| adds_enum_value(self.statement(index), Dialect::Postgres))
+    }
+
+    /// Whether a conflict may roll back the whole transaction (`OR ROLLBACK`,
+    /// `RAISE(ROLLBACK, ...)`).
+    pub fn may_roll_back(&self) -> bool {
+        self.has_word("rollback")
+    }
+
+    fn has_word(&self, word: &str) -> bool {
+        let bytes = self.text.as_bytes();
+        bytes.windows(word.len()).any(|window| window.eq_ignore_ascii_case(word.as_bytes()))
+    }
+}
+
+fn slice<'a>(text: &'a str, span: &Range<usize>) -> &'a str {
+    text.get(span.clone()).unwrap_or("")
+}
+
+/// Walks over the statements and closes a step where the next one must begin.
+struct Cutter<'a> {
+    can: &'a Capabilities,
+    script: &'a mut Script,
+    /// First statement of the transaction of ours that is being collected.
+    open: Option<usize>,
+    /// First statement (BEGIN) of the author's transaction that is being collected.
+    own: Option<usize>,
+    /// The file ended a transaction that it had not begun: it is written for a runner that opens
+    /// one around each file, so that its last BEGIN is ended by that runner.
+    ended_first: bool,
+}
+
+impl Cutter<'_> {
+    fn cut(mut self) -> Result<(), ScriptError> {
+        let implicit = self.own_transactions_hold_implicit_commits();
+        for index in 0..self.script.statements.len() {
+            let Some(info) = self.script.infos.get(index).cloned() else { break };
+            match info.control {
+                Some(control) if self.own.is_none() => self.outside(index, control, implicit)?,
+                Some(control) => self.inside(index, control),
+                None if self.own.is_some() => {}
+                None => self.plain(index, &info)?,
+            }
+        }
+        let end = self.script.statements.len();
+        self.close(end);
+        if let Some(begin) = self.own.take() {
+            if !self.ended_first {
+                let (line, column) = self.place(begin);
+                return Err(ScriptError::Unended { statement: begin, line, column });
+            }
+            self.push(begin..end, StepMode::OwnTransaction);
+        }
+        Ok(())
+    }
+
+    /// On MariaDB and MySQL a schema change commits the author's transaction by itself; then its
+    /// BEGIN and COMMIT mean nothing, and each statement is a step as if they were not there.
+    fn own_transactions_hold_implicit_commits(&self) -> bool {
+        let commits =
+            |info: &StatementInfo| info.transaction == TransactionNeed::ImplicitCommit;
+        let begins =
+            |info: &StatementInfo| matches!(info.control, Some(TransactionControl::Begin));
+        self.script.infos.iter().any(commits) && self.script.infos.iter().any(begins)
+    }
+
+    fn outside(
+        &mut self,
+        index: usize,
+        control: TransactionControl,
+        implicit: bool,
+    ) -> Result<(), ScriptError> {
+        if self.can.no_own_transactions {
+            return Err(self.refuse(index, "Cloudflare D1 has no transactions of one's own"));
+        }
+        match control {
+            TransactionControl::Begin if implicit => {
+                self.skip(index, "its transaction is committed by a schema change inside it");
+            }
+            TransactionControl::Begin => {
+                self.close(index);
+                self.own = Some(index);
+            }
+            TransactionControl::Commit | TransactionControl::Rollback => {
+                self.close(index);
+                self.ended_first |= self.script.steps.is_empty()
+                    || matches!(control, TransactionControl::Commit);
+                self.skip(index, "no transaction of the file's own is open here");
+            }
+            TransactionControl::Savepoint
+            | TransactionControl::RollbackTo
+            | TransactionControl::Release => {
+                self.open.get_or_insert(index);
+            }
+            TransactionControl::Other => self.session_or_skip(index),
+        }
+        Ok(())
+    }
+
+    fn session_or_skip(&mut self, index: usize) {
+        self.close(index);
+        let verb = self.script.infos.get(index).map_or("", |info| info.verb.as_str());
+        if verb.starts_with("LOCK") || verb.starts_with("UNLOCK") {
+            self.skip(index, "the lease keeps other runs out, and each step is its own transaction");
+        } else {
+            self.push(index..index + 1, StepMode::Session);
+        }
+    }
+
+    fn inside(&mut self, index: usize, control: TransactionControl) {
+        let mode = match control {
+            TransactionControl::Commit => StepMode::OwnTransaction,
+            TransactionControl::Rollback => StepMode::OwnRollback,
+            _ => return,
+        };
+        if let Some(begin) = self.own.take() {
+            self.push(begin..index + 1, mode);
+        }
+    }
+
+    fn plain(&mut self, index: usize, info: &StatementInfo) -> Result<(), ScriptError> {
+        if self.can.no_own_transactions && info.transaction == TransactionNeed::Never {
+            return Err(self.refuse(index, "Cloudflare D1 runs each file in one transaction"));
+        }
+        let alone = self.can.dialect == Dialect::Postgres
+            && adds_enum_value(self.script.statement(index), self.can.dialect);
+        match info.transaction {
+            TransactionNeed::Any if alone => {
+                self.close(index);
+                let mode = if self.can.enum_value_in_transaction {
+                    StepMode::Transaction
+                } else {
+                    StepMode::Bare
+                };
+                self.push(index..index + 1, mode);
+            }
+            TransactionNeed::Any if self.sets_session_only(info) => {
+                self.close(index);
+                self.push(index..index + 1, StepMode::Session);
+            }
+            TransactionNeed::Any => {
+                self.open.get_or_insert(index);
+            }
+            TransactionNeed::Never | TransactionNeed::ImplicitCommit => {
+                self.close(index);
+                let mode = if info.class == StatementClass::Setting {
+                    StepMode::Session
+                } else {
+                    StepMode::Bare
+                };
+                self.push(index..index + 1, mode);
+            }
+        }
+        Ok(())
+    }
+
+    /// Where a transaction cannot hold schema changes anyway, a SET is best sent by itself; where
+    /// it can, a SET stays inside, so that the file remains one transaction.
+    fn sets_session_only(&self, info: &StatementInfo) -> bool {
+        !self.can.transactional_ddl && info.class == StatementClass::Setting
+    }
+
+    fn close(&mut self, end: usize) {
+        if let Some(start) = self.open.take() {
+            self.push(start..end, StepMode::Transaction);
+        }
+    }
+
+    fn push(&mut self, statements: Range<usize>, mode: StepMode) {
+        let first = self.script.statements.get(statements.start);
+        let last = self.script.statements.get(statements.end.saturating_sub(1));
+        let (Some(first), Some(last)) = (first, last) else { return };
+        let end = last.copy_data.as_ref().map_or(last.span.end, |data| data.end);
+        let text = slice(&self.script.text, &(first.span.start..end));
+        let hash = token_checksum(text, self.can.dialect);
+        self.script.steps.push(Step { statements, mode, hash });
+    }
+
+    fn skip(&mut self, index: usize, reason: &'static str) {
+        self.script.skipped.push((index, reason));
+        // A skipped statement inside what is being collected would otherwise be sent with it.
+        if let Some(start) = self.open.take()
+            && start < index
+        {
+            self.push(start..index, StepMode::Transaction);
+        }
+    }
+
+    fn place(&self, index: usize) -> (u32, u32) {
+        self.script
+            .statements
+            .get(index)
+            .map_or((1, 1), |statement| (statement.line, statement.column))
+    }
+
+    fn refuse(&self, index: usize, reason: &'static str) -> ScriptError {
+        let (line, column) = self.place(index);
+        let verb = self.script.infos.get(index).map_or_else(String::new, |info| info.verb.clone());
+        ScriptError::Refused { verb, reason, line, column }
+    }
+}

@@ -1,0 +1,290 @@
+//! Group commit: several migrations in one transaction, each under its own savepoint.
+//!
+//! The result is the same as with one transaction for each: a failure keeps what came before it,
+//! and whatever cannot be told apart (an error at COMMIT, a lost connection) rolls the group back
+//! and runs its migrations again one by one.
+
+use std::time::Instant;
+
+use whimbrel_core::ledger::{Direction, LedgerState};
+use whimbrel_core::plan::PlannedMigration;
+use whimbrel_core::sql::dialect::Dialect;
+
+use super::migration::StepWork;
+use super::{Applier, Done, lost_connection};
+use crate::error::EngineError;
+use crate::event::Event;
+use crate::failpoint;
+use crate::ledger::rollback;
+use crate::verify;
+
+/// Most tables that one group makes (each holds a lock until the commit).
+const GROUP_TABLES_MAX: usize = 500;
+/// Most statements in one group.
+const GROUP_STATEMENTS_MAX: usize = 5_000;
+/// Longest time that a group collects, in milliseconds.
+const GROUP_MS_MAX: u128 = 20_000;
+
+/// What became of a group's transaction.
+enum GroupEnd {
+    /// So many migrations were committed, and the next one failed by itself.
+    Stopped(usize, Option<EngineError>),
+    /// All was rolled back.
+    RolledBack(EngineError),
+}
+
+impl Applier<'_> {
+    /// How many migrations from the front of `plan` can share a transaction.
+    pub(super) fn group_length(&self, plan: &[PlannedMigration], state: &LedgerState) -> usize {
+        let resettable = self.session.reset_in_transaction().is_some();
+        let (mut tables, mut statements) = (0, 0);
+        plan.iter()
+            .take_while(|migration| {
+                tables += migration.tables_made();
+                statements += migration.script.statements.len();
+                migration.is_groupable(resettable)
+                    && state.partial(&migration.name, Direction::Up).is_none()
+                    && tables <= GROUP_TABLES_MAX
+                    && statements <= GROUP_STATEMENTS_MAX
+            })
+            .count()
+    }
+
+    /// Applies the front of `plan` in one transaction and returns how many that were.
+    pub(super) async fn group(
+        &mut self,
+        plan: &[PlannedMigration],
+    ) -> Result<usize, EngineError> {
+        let mut done = Vec::new();
+        let reason = match self.group_in_transaction(plan, &mut done).await {
+            GroupEnd::Stopped(count, None) => {
+                self.tell_group(plan, done);
+                return Ok(count);
+            }
+            GroupEnd::Stopped(count, Some(error)) => {
+                self.tell_group(plan, done);
+                return Err(self.group_failure(plan, count, error).await);
+            }
+            GroupEnd::RolledBack(error) => error,
+        };
+        if matches!(reason, EngineError::LeaseLost) {
+            return Err(reason);
+        }
+        self.one_by_one(plan, reason).await
+    }
+
+    fn tell_group(&mut self, plan: &[PlannedMigration], done: Vec<Done>) {
+        for (migration, done) in plan.iter().zip(done) {
+            self.finished(migration, Direction::Up, done);
+        }
+    }
+
+    async fn group_in_transaction(
+        &mut self,
+        plan: &[PlannedMigration],
+        done: &mut Vec<Done>,
+    ) -> GroupEnd {
+        let began = Instant::now();
+        failpoint::pass("transaction.before_begin");
+        let before = match self.open_group().await {
+            Ok(before) => before,
+            Err(error) => return self.roll_back_group(error).await,
+        };
+        failpoint::pass("transaction.after_begin");
+        let mut failed = None;
+        for migration in plan {
+            if began.elapsed().as_millis() > GROUP_MS_MAX || self.options.stop.is_set() {
+                break;
+            }
+            failpoint::pass("group.between");
+            self.started(migration, &LedgerState::default(), false);
+            match self.group_member(migration).await {
+                Ok(one) => done.push(one),
+                Err(error) if is_its_own(&error) => {
+                    if let Err(error) = self.undo_member().await {
+                        return self.roll_back_group(error).await;
+                    }
+                    failed = Some(error);
+                    break;
+                }
+                Err(error) => return self.roll_back_group(error).await,
+            }
+            self.position.0 += 1;
+        }
+        if let Err(error) = self.close_group(before).await {
+            return self.roll_back_group(error).await;
+        }
+        GroupEnd::Stopped(done.len(), failed)
+    }
+
+    async fn open_group(&mut self) -> Result<u64, EngineError> {
+        self.session.batch(self.ledger.begin()).await?;
+        if self.ledger.dialect == Dialect::Postgres {
+            let limit = format!("SET LOCAL lock_timeout = {}", self.options.lock_timeout_ms);
+            self.session.batch(&limit).await?;
+        }
+        self.lease.fence(self.session.as_mut()).await?;
+        self.orphans().await
+    }
+
+    async fn close_group(&mut self, orphans_before: u64) -> Result<(), EngineError> {
+        if self.orphans().await? > orphans_before {
+            // One by one, each migration answers for its own rows.
+            return Err(EngineError::Refused("rows without their parent".to_owned()));
+        }
+        failpoint::pass("transaction.before_commit");
+        self.session.batch("COMMIT").await?;
+        failpoint::pass("transaction.after_commit");
+        Ok(())
+    }
+
+    async fn group_member(&mut self, migration: &PlannedMigration) -> Result<Done, EngineError> {
+        let began = Instant::now();
+        self.session.batch("SAVEPOINT whimbrel_member").await?;
+        for step in &migration.script.steps {
+            let work = StepWork {
+                migration,
+                direction: Direction::Up,
+                step,
+                last: true,
+                began,
+                kept: 0,
+            };
+            failpoint::pass("statement.before_first");
+            let mut rows = 0;
+            for (count, index) in step.statements.clone().enumerate() {
+                if count > 0 {
+                    failpoint::pass("statement.between");
+                }
+                rows += self.statement(&work, index).await?;
+            }
+            failpoint::pass("statement.after_last");
+            let row = self.attempt_row(
+                &work,
+                whimbrel_core::ledger::AttemptEvent::Done,
+                Some(rows),
+                None,
+                None,
+            );
+            self.session.batch(&row).await?;
+        }
+        self.finish_member(migration, began).await
+    }
+
+    async fn finish_member(
+        &mut self,
+        migration: &PlannedMigration,
+        began: Instant,
+    ) -> Result<Done, EngineError> {
+        if self.ledger.dialect == Dialect::Postgres {
+            let forced = self.session.batch("SET CONSTRAINTS ALL IMMEDIATE").await;
+            if let Err(error) = forced {
+                let last = migration.script.statements.len().saturating_sub(1);
+                return Err(self.failure(migration, last, error, 0));
+            }
+        }
+        let facts = if migration.verify {
+            verify::after(self.session.as_mut(), self.ledger.dialect, migration).await?
+        } else {
+            Vec::new()
+        };
+        if facts.iter().any(|fact| fact.verdict.fails()) {
+            return Err(EngineError::VerifyFailed {
+                migration: migration.name.clone(),
+                facts: facts.into_iter().filter(|fact| fact.verdict.fails()).collect(),
+                rolled_back: true,
+                finished: self.finished_names(),
+            });
+        }
+        let mut rows = self.finishing_sql(migration, Direction::Up, began);
+        if migration.script.changes_session()
+            && let Some(reset) = self.session.reset_in_transaction()
+        {
+            rows.push(reset.to_owned());
+            rows.push(format!("SET LOCAL lock_timeout = {}", self.options.lock_timeout_ms));
+        }
+        rows.push("RELEASE SAVEPOINT whimbrel_member".to_owned());
+        failpoint::pass("ledger.before_write");
+        self.session.batch(&rows.join(";\n")).await?;
+        failpoint::pass("ledger.after_write");
+        Ok(Done { duration_ms: began.elapsed().as_millis(), facts })
+    }
+
+    async fn undo_member(&mut self) -> Result<(), EngineError> {
+        let sql = "ROLLBACK TO SAVEPOINT whimbrel_member; RELEASE SAVEPOINT whimbrel_member";
+        Ok(self.session.batch(sql).await?)
+    }
+
+    async fn roll_back_group(&mut self, error: EngineError) -> GroupEnd {
+        rollback(self.session.as_mut()).await;
+        GroupEnd::RolledBack(error)
+    }
+
+    async fn group_failure(
+        &mut self,
+        plan: &[PlannedMigration],
+        count: usize,
+        mut error: EngineError,
+    ) -> EngineError {
+        let finished = self.finished_names();
+        match &mut error {
+            EngineError::Statement(failure) => failure.finished = finished,
+            EngineError::VerifyFailed { finished: names, .. } => *names = finished,
+            _ => {}
+        }
+        let Some(migration) = plan.get(count) else { return error };
+        let Some(step) = migration.script.steps.first() else { return error };
+        let work = StepWork {
+            migration,
+            direction: Direction::Up,
+            step,
+            last: true,
+            began: Instant::now(),
+            kept: 0,
+        };
+        self.record_failure(&work, error).await
+    }
+
+    /// Runs the group's migrations again, each in its own transaction.
+    async fn one_by_one(
+        &mut self,
+        plan: &[PlannedMigration],
+        reason: EngineError,
+    ) -> Result<usize, EngineError> {
+        let text = match &reason {
+            EngineError::Statement(failure) => failure.error.to_string(),
+            other => other.to_string(),
+        };
+        let state = match lost_connection(&reason) {
+            Some(lost) => self.reconnect(&lost, reason).await?,
+            None => self.ledger.read(self.session.as_mut()).await?,
+        };
+        self.events.send(Event::GroupAgain { migrations: plan.len(), reason: text });
+        let start = self.position;
+        for (index, migration) in plan.iter().enumerate() {
+            if self.options.stop.is_set() {
+                self.report.interrupted = true;
+                return Ok(index);
+            }
+            if state.is_applied(&migration.name) {
+                continue;
+            }
+            self.position = (start.0 + index, start.1);
+            self.started(migration, &state, false);
+            self.one(migration, &state, Direction::Up).await?;
+        }
+        Ok(plan.len())
+    }
+}
+
+/// Whether the error belongs to one statement of one migration, so that its savepoint undoes it.
+fn is_its_own(error: &EngineError) -> bool {
+    use crate::backend::DbErrorKind::{Permission, Statement};
+    match error {
+        EngineError::Statement(failure) => {
+            matches!(failure.error.kind, Statement | Permission)
+        }
+        EngineError::VerifyFailed { .. } => true,
+        _ => false,
+    }
+}

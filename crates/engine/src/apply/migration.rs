@@ -1,0 +1,186 @@
+//! One migration, step by step, from wherever an earlier run left it.
+
+use std::time::Instant;
+
+use whimbrel_core::ledger::{Direction, Partial};
+use whimbrel_core::plan::PlannedMigration;
+use whimbrel_core::step::{Step, StepMode};
+
+use super::{Applier, Done};
+use crate::error::{EngineError, Problem};
+use crate::event::Event;
+use crate::failpoint;
+use crate::verify;
+
+impl Applier<'_> {
+    /// Runs what is left of a migration and records that it is done.
+    pub(super) async fn migration(
+        &mut self,
+        migration: &PlannedMigration,
+        direction: Direction,
+        partial: Option<&Partial>,
+        began: Instant,
+    ) -> Result<Done, EngineError> {
+        let script = &migration.script;
+        let known = match partial {
+            Some(partial) => {
+                check_unchanged(migration, partial)?;
+                self.recover(migration, direction, partial).await?
+            }
+            None => Vec::new(),
+        };
+        let mut done = None;
+        for (number, step) in script.steps.iter().enumerate() {
+            if known.contains(&step.statements.start) {
+                self.replay_settings(migration, step).await?;
+                continue;
+            }
+            self.say_step(migration, number, step);
+            let last = script.steps.iter().skip(number + 1).all(is_session_only);
+            let work = step_work(migration, direction, step, last, began, known.len() + number);
+            match step.mode {
+                StepMode::Session => self.session_step(&work).await?,
+                StepMode::Transaction => done = self.transaction(&work).await?.or(done),
+                StepMode::OwnTransaction => done = self.own_transaction(&work).await?.or(done),
+                StepMode::OwnRollback => self.own_rollback(&work).await?,
+                StepMode::Bare => self.bare(&work).await?,
+            }
+        }
+        let done = match done {
+            Some(done) => done,
+            None => self.finish(migration, direction, began).await?,
+        };
+        if script.changes_session() {
+            self.session.reset().await?;
+        }
+        Ok(done)
+    }
+
+    /// Records a migration whose last step could not carry the row itself.
+    async fn finish(
+        &mut self,
+        migration: &PlannedMigration,
+        direction: Direction,
+        began: Instant,
+    ) -> Result<Done, EngineError> {
+        let facts = match direction {
+            Direction::Up if migration.verify => {
+                verify::after(self.session.as_mut(), self.ledger.dialect, migration).await?
+            }
+            _ => Vec::new(),
+        };
+        let rows = self.finishing_sql(migration, direction, began);
+        self.write_rows(&rows).await?;
+        Ok(Done { duration_ms: began.elapsed().as_millis(), facts })
+    }
+
+    /// Writes rows of the ledger in a transaction of their own.
+    pub(super) async fn write_rows(&mut self, rows: &[String]) -> Result<(), EngineError> {
+        self.session.batch(self.ledger.begin()).await?;
+        let written = self.write_rows_in_transaction(rows).await;
+        if written.is_err() {
+            crate::ledger::rollback(self.session.as_mut()).await;
+        }
+        written
+    }
+
+    async fn write_rows_in_transaction(&mut self, rows: &[String]) -> Result<(), EngineError> {
+        self.lease.fence(self.session.as_mut()).await?;
+        failpoint::pass("ledger.before_write");
+        for row in rows {
+            self.session.batch(row).await?;
+        }
+        self.session.batch("COMMIT").await?;
+        failpoint::pass("ledger.after_write");
+        Ok(())
+    }
+
+    /// A later process starts with fresh settings: those of steps that are done already are made
+    /// again.
+    async fn replay_settings(
+        &mut self,
+        migration: &PlannedMigration,
+        step: &Step,
+    ) -> Result<(), EngineError> {
+        for index in step.statements.clone() {
+            let settings =
+                migration.script.infos.get(index).is_some_and(|info| info.settings);
+            if settings && let Err(error) = self.session.run(migration.script.statement(index), None).await {
+                return Err(self.failure(migration, index, error, 0));
+            }
+        }
+        Ok(())
+    }
+
+    fn say_step(&mut self, migration: &PlannedMigration, number: usize, step: &Step) {
+        let what = migration
+            .script
+            .infos
+            .get(step.statements.start)
+            .map_or_else(String::new, |info| info.verb.clone());
+        let (done, total) = self.position;
+        let steps = migration.script.steps.len();
+        let text = format!("{} step {} of {steps}", migration.name, number + 1);
+        self.lease.progress.set(done as u64, total as u64, &text);
+        self.events.send(Event::StepStarted {
+            migration: migration.name.clone(),
+            step: number + 1,
+            steps,
+            what,
+        });
+    }
+}
+
+/// All that the doing of one step needs to know.
+pub(super) struct StepWork<'a> {
+    pub(super) migration: &'a PlannedMigration,
+    pub(super) direction: Direction,
+    pub(super) step: &'a Step,
+    /// Whether the migration is done with this step.
+    pub(super) last: bool,
+    /// When the migration began.
+    pub(super) began: Instant,
+    /// How many steps before this one stay if it fails.
+    pub(super) kept: usize,
+}
+
+fn step_work<'a>(
+    migration: &'a PlannedMigration,
+    direction: Direction,
+    step: &'a Step,
+    last: bool,
+    began: Instant,
+    kept: usize,
+) -> StepWork<'a> {
+    StepWork { migration, direction, step, last, began, kept }
+}
+
+fn is_session_only(step: &Step) -> bool {
+    step.mode == StepMode::Session
+}
+
+/// The steps that an earlier run has done must still be the file's steps.
+fn check_unchanged(migration: &PlannedMigration, partial: &Partial) -> Result<(), EngineError> {
+    for row in partial.steps.iter().filter(|row| partial.is_done(row.statement_index)) {
+        let same = migration.script.steps.iter().any(|step| {
+            step.statements.start == row.statement_index && step.hash == row.statement_hash
+        });
+        if !same {
+            return Err(EngineError::Files(vec![Problem {
+                path: migration.path.clone(),
+                place: None,
+                message: format!(
+                    "`{}` was changed in statement {}, which an earlier run has already carried out",
+                    migration.name,
+                    row.statement_index + 1
+                ),
+                hint: Some(
+                    "Put the statements that were done back as they were; those after them may \
+                     be changed"
+                        .to_owned(),
+                ),
+            }]));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,346 @@
+//! The ways in which a step is committed.
+
+use std::time::Instant;
+
+use whimbrel_core::ledger::{AttemptEvent, Direction};
+use whimbrel_core::sql::dialect::Dialect;
+
+use super::migration::StepWork;
+use super::{Applier, Done, LOCK_TRIES_MAX};
+use crate::backend::{DbError, DbErrorKind};
+use crate::error::EngineError;
+use crate::event::Event;
+use crate::failpoint;
+use crate::ledger::{Attempt, rollback};
+use crate::verify;
+
+impl Applier<'_> {
+    /// A statement that only changes the session.
+    pub(super) async fn session_step(&mut self, work: &StepWork<'_>) -> Result<(), EngineError> {
+        for index in work.step.statements.clone() {
+            self.statement(work, index).await?;
+        }
+        Ok(())
+    }
+
+    /// Statements in a transaction of ours, tried again while locks are not granted.
+    pub(super) async fn transaction(
+        &mut self,
+        work: &StepWork<'_>,
+    ) -> Result<Option<Done>, EngineError> {
+        let mut tries = 1;
+        loop {
+            let error = match self.transaction_once(work).await {
+                Ok(done) => return Ok(done),
+                Err(error) => error,
+            };
+            rollback(self.session.as_mut()).await;
+            if !self.wait_for_lock(work, &error, &mut tries).await {
+                return Err(self.record_failure(work, error).await);
+            }
+        }
+    }
+
+    async fn transaction_once(
+        &mut self,
+        work: &StepWork<'_>,
+    ) -> Result<Option<Done>, EngineError> {
+        failpoint::pass("transaction.before_begin");
+        let violations = self.violations_before(work).await?;
+        self.session.batch(self.ledger.begin()).await?;
+        failpoint::pass("transaction.after_begin");
+        if let Some(limit) = self.lock_timeout_sql(work, true) {
+            self.session.batch(&limit).await?;
+        }
+        self.lease.fence(self.session.as_mut()).await?;
+        failpoint::pass("statement.before_first");
+        let mut rows = 0;
+        for (count, index) in work.step.statements.clone().enumerate() {
+            if count > 0 {
+                failpoint::pass("statement.between");
+            }
+            rows += self.statement(work, index).await?;
+        }
+        failpoint::pass("statement.after_last");
+        self.still_in_transaction(work)?;
+        let facts = self.verify_in_transaction(work).await?;
+        if let Some(before) = violations {
+            self.check_foreign_keys(work, &before).await?;
+        }
+        self.commit(work, "COMMIT", rows).await?;
+        Ok(done_if_last(work, facts))
+    }
+
+    /// The author's own transaction: as written, with the ledger's rows before its COMMIT.
+    pub(super) async fn own_transaction(
+        &mut self,
+        work: &StepWork<'_>,
+    ) -> Result<Option<Done>, EngineError> {
+        match self.own_transaction_once(work).await {
+            Ok(done) => Ok(done),
+            Err(error) => {
+                rollback(self.session.as_mut()).await;
+                Err(self.record_failure(work, error).await)
+            }
+        }
+    }
+
+    async fn own_transaction_once(
+        &mut self,
+        work: &StepWork<'_>,
+    ) -> Result<Option<Done>, EngineError> {
+        let script = &work.migration.script;
+        let end = work.step.statements.end;
+        let last = end.saturating_sub(1);
+        let ends_itself = script.infos.get(last).is_some_and(|info| info.control.is_some());
+        let body = if ends_itself { work.step.statements.start..last } else { work.step.statements.clone() };
+        let violations = self.violations_before(work).await?;
+        self.lease.renew(self.session.as_mut()).await?;
+        failpoint::pass("transaction.before_begin");
+        let mut rows = 0;
+        for (count, index) in body.enumerate() {
+            rows += self.statement(work, index).await?;
+            if count == 0 {
+                failpoint::pass("transaction.after_begin");
+            } else {
+                failpoint::pass("statement.between");
+            }
+        }
+        failpoint::pass("statement.after_last");
+        self.still_in_transaction(work)?;
+        let facts = self.verify_in_transaction(work).await?;
+        if let Some(before) = violations {
+            self.check_foreign_keys(work, &before).await?;
+        }
+        // SET TRANSACTION must come before any query, so the fence is locked at the end here.
+        self.lease.fence(self.session.as_mut()).await?;
+        let commit = if ends_itself { script.statement(last).to_owned() } else { "COMMIT".to_owned() };
+        self.commit(work, &commit, rows).await?;
+        Ok(done_if_last(work, facts))
+    }
+
+    /// The author's own transaction that the author rolls back: it leaves nothing, so it may be
+    /// repeated, and its row is written afterwards.
+    pub(super) async fn own_rollback(&mut self, work: &StepWork<'_>) -> Result<(), EngineError> {
+        for index in work.step.statements.clone() {
+            if let Err(error) = self.statement(work, index).await {
+                rollback(self.session.as_mut()).await;
+                return Err(self.record_failure(work, error).await);
+            }
+        }
+        let row = self.attempt_row(work, AttemptEvent::Done, None, None, None);
+        self.write_rows(&[row]).await
+    }
+
+    /// One statement outside of any transaction: intent, statement, done.
+    pub(super) async fn bare(&mut self, work: &StepWork<'_>) -> Result<(), EngineError> {
+        let index = work.step.statements.start;
+        let mut tries = 1;
+        loop {
+            let fingerprint = self.fingerprint(work).await?;
+            let intent =
+                self.attempt_row(work, AttemptEvent::Intent, None, None, Some(&fingerprint));
+            self.write_rows(&[intent]).await?;
+            failpoint::pass("history.after_intent");
+            self.prepare_bare(work).await?;
+            failpoint::pass("statement.before_first");
+            let error = match self.statement(work, index).await {
+                Ok(rows) => {
+                    failpoint::pass("statement.after_last");
+                    let row = self.attempt_row(work, AttemptEvent::Done, Some(rows), None, None);
+                    return self.write_rows(&[row]).await;
+                }
+                Err(error) => error,
+            };
+            if super::lost_connection(&error).is_some() {
+                return Err(error);
+            }
+            let again = self.wait_for_lock(work, &error, &mut tries).await;
+            let error = self.record_failure(work, error).await;
+            if !again {
+                return Err(error);
+            }
+        }
+    }
+
+    /// Sends one statement and tells what the database said with it.
+    pub(super) async fn statement(
+        &mut self,
+        work: &StepWork<'_>,
+        index: usize,
+    ) -> Result<u64, EngineError> {
+        let script = &work.migration.script;
+        self.lease.progress.busy(true);
+        let outcome = self.session.run(script.statement(index), script.copy_data(index)).await;
+        self.lease.progress.busy(false);
+        let outcome = match outcome {
+            Ok(outcome) => outcome,
+            Err(error) => return Err(self.failure(work.migration, index, error, work.kept)),
+        };
+        let line = script.statements.get(index).map_or(1, |statement| statement.line);
+        for notice in outcome.notices {
+            if verify::is_truncation(self.ledger.dialect, &notice) {
+                let mut error = DbError::new(DbErrorKind::Statement, notice.message);
+                error.code = notice.code;
+                error.detail = Some("A value would be cut short; this is never allowed".to_owned());
+                return Err(self.failure(work.migration, index, error, work.kept));
+            }
+            let migration = work.migration.name.clone();
+            self.events.send(Event::Notice { migration, line, notice });
+        }
+        Ok(outcome.rows_affected.unwrap_or(0))
+    }
+
+    /// Writes the step's rows and commits it, all in one transaction.
+    async fn commit(
+        &mut self,
+        work: &StepWork<'_>,
+        commit: &str,
+        rows: u64,
+    ) -> Result<(), EngineError> {
+        failpoint::pass("ledger.before_write");
+        self.session
+            .batch(&self.attempt_row(work, AttemptEvent::Done, Some(rows), None, None))
+            .await?;
+        if work.last {
+            for row in self.finishing_sql(work.migration, work.direction, work.began) {
+                self.session.batch(&row).await?;
+            }
+        }
+        failpoint::pass("ledger.after_write");
+        failpoint::pass("transaction.before_commit");
+        if let Err(error) = self.session.batch(commit).await {
+            let last = work.step.statements.end.saturating_sub(1);
+            return Err(self.failure(work.migration, last, error, work.kept));
+        }
+        failpoint::pass("transaction.after_commit");
+        Ok(())
+    }
+
+    /// SQLite ends a transaction by itself after some errors and statements; going on would commit
+    /// the rest, and the ledger's rows, without what was rolled back.
+    fn still_in_transaction(&self, work: &StepWork<'_>) -> Result<(), EngineError> {
+        if self.session.in_transaction() == Some(false) {
+            let last = work.step.statements.end.saturating_sub(1);
+            let error = DbError::new(
+                DbErrorKind::Statement,
+                "The database ended the transaction by itself; nothing of this step stays",
+            );
+            return Err(self.failure(work.migration, last, error, work.kept));
+        }
+        Ok(())
+    }
+
+    /// Whether the step should be tried again after a lock was not granted; waits before it says so.
+    async fn wait_for_lock(
+        &mut self,
+        work: &StepWork<'_>,
+        error: &EngineError,
+        tries: &mut u32,
+    ) -> bool {
+        let database = match error {
+            EngineError::Statement(failure) => &failure.error,
+            EngineError::Database(error) => error,
+            _ => return false,
+        };
+        if !database.is_transient() || *tries >= LOCK_TRIES_MAX || self.options.stop.is_set() {
+            return false;
+        }
+        *tries += 1;
+        let base = 50 * u64::from((*tries).min(20));
+        let delay = crate::jitter::between_ms(base, base * 3);
+        self.events.send(Event::Retrying {
+            migration: work.migration.name.clone(),
+            attempt: *tries,
+            delay_ms: delay.as_millis(),
+            reason: database.to_string(),
+            blockers: self.lease.progress.blockers(),
+        });
+        tokio::time::sleep(delay).await;
+        true
+    }
+
+    /// Writes the failure into the ledger and gives it back. What the row says is evidence, not
+    /// state, so an error while writing it does not replace the first one.
+    pub(super) async fn record_failure(
+        &mut self,
+        work: &StepWork<'_>,
+        error: EngineError,
+    ) -> EngineError {
+        if super::lost_connection(&error).is_some() || matches!(error, EngineError::LeaseLost) {
+            return error;
+        }
+        let message = match &error {
+            EngineError::Statement(failure) => failure.error.to_string(),
+            other => other.to_string(),
+        };
+        let row = self.attempt_row(work, AttemptEvent::Failed, None, Some(&message), None);
+        let _ = self.write_rows(&[row]).await;
+        error
+    }
+
+    pub(super) fn attempt_row(
+        &self,
+        work: &StepWork<'_>,
+        event: AttemptEvent,
+        rows_affected: Option<u64>,
+        error: Option<&str>,
+        fingerprint: Option<&str>,
+    ) -> String {
+        self.ledger.attempt_sql(&Attempt {
+            run_id: &self.lease.run_id,
+            migration: &work.migration.name,
+            direction: work.direction,
+            statement_index: work.step.statements.start,
+            statement_hash: &work.step.hash,
+            event,
+            rows_affected,
+            error,
+            fingerprint,
+            started_ms_ago: work.began.elapsed().as_millis(),
+            token: self.lease.token,
+        })
+    }
+
+    /// Verifies the whole migration before the transaction that finishes it is committed.
+    async fn verify_in_transaction(
+        &mut self,
+        work: &StepWork<'_>,
+    ) -> Result<Vec<crate::report::FactLine>, EngineError> {
+        if !work.last || work.direction == Direction::Down || !work.migration.verify {
+            return Ok(Vec::new());
+        }
+        let facts =
+            verify::after(self.session.as_mut(), self.ledger.dialect, work.migration).await?;
+        if facts.iter().any(|fact| fact.verdict.fails()) {
+            return Err(EngineError::VerifyFailed {
+                migration: work.migration.name.clone(),
+                facts: facts.into_iter().filter(|fact| fact.verdict.fails()).collect(),
+                rolled_back: true,
+                finished: self.finished_names(),
+            });
+        }
+        Ok(facts)
+    }
+
+    /// The statement that bounds the waiting for locks, where the database has one.
+    pub(super) fn lock_timeout_sql(&self, work: &StepWork<'_>, local: bool) -> Option<String> {
+        let ms = work.migration.lock_timeout_ms.unwrap_or(self.options.lock_timeout_ms);
+        match self.ledger.dialect {
+            Dialect::Postgres if local => Some(format!("SET LOCAL lock_timeout = {ms}")),
+            Dialect::Postgres => Some(format!("SET lock_timeout = {ms}")),
+            Dialect::Mysql => {
+                let seconds = ms.div_ceil(1_000).max(1);
+                Some(format!(
+                    "SET SESSION lock_wait_timeout = {seconds}, innodb_lock_wait_timeout = {seconds}"
+                ))
+            }
+            Dialect::Sqlite => None,
+        }
+    }
+}
+
+fn done_if_last(work: &StepWork<'_>, facts: Vec<crate::report::FactLine>) -> Option<Done> {
+    let began: Instant = work.began;
+    work.last.then(|| Done { duration_ms: began.elapsed().as_millis(), facts })
+}

@@ -1,0 +1,127 @@
+//! The databases: one contract, one module for each.
+//!
+//! A backend executes what it is told and reports facts. It knows nothing of migrations, and it
+//! never repeats a statement by itself: whether something may be repeated is decided after the
+//! ledger was read again.
+
+mod error;
+#[cfg(feature = "sqlite")]
+pub mod sqlite;
+
+use async_trait::async_trait;
+use whimbrel_core::capabilities::Capabilities;
+use whimbrel_core::ddl::ObjectName;
+use whimbrel_core::snapshot::Snapshot;
+
+pub use error::{DbError, DbErrorKind};
+
+/// One row of a result: every value as text, `None` for NULL.
+pub type Row = Vec<Option<String>>;
+
+/// A message that the database sent along with a result.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Notice {
+    /// `NOTICE`, `WARNING`, ... as the database calls it.
+    pub severity: String,
+    /// Its code, where it has one.
+    pub code: Option<String>,
+    /// Its words.
+    pub message: String,
+}
+
+/// What one statement did.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Outcome {
+    /// Rows inserted, updated, deleted or copied; `None` where the database does not say.
+    pub rows_affected: Option<u64>,
+    /// Messages sent with it.
+    pub notices: Vec<Notice>,
+}
+
+/// Facts about the server and this connection that `doctor` shows and the lease keeps.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ServerFacts {
+    /// Product and version, as the server says it.
+    pub version: String,
+    /// Name of the database or path of the file.
+    pub database: String,
+    /// Who we are there.
+    pub user: Option<String>,
+    /// How a later process can tell whether this connection still lives.
+    pub session: Option<String>,
+    /// Why this connection does not keep its session (a transaction pooler), if it does not.
+    pub pooled: Option<String>,
+    /// Further rows for `doctor`: name and value.
+    pub settings: Vec<(String, String)>,
+}
+
+/// One open connection.
+#[async_trait]
+pub trait Session: Send {
+    /// Runs one statement of the author's to its end. Rows that it returns are read and dropped.
+    ///
+    /// `copy_data` holds the lines of a `COPY ... FROM STDIN`.
+    async fn run(&mut self, sql: &str, copy_data: Option<&str>) -> Result<Outcome, DbError>;
+
+    /// Runs statements of our own, several at once. Stops at the first error.
+    async fn batch(&mut self, sql: &str) -> Result<(), DbError>;
+
+    /// Runs one query of our own and returns its rows.
+    async fn query(&mut self, sql: &str) -> Result<Vec<Row>, DbError>;
+
+    /// Whether a transaction is open, where the database can tell; SQLite ends one by itself after
+    /// some errors.
+    fn in_transaction(&self) -> Option<bool>;
+
+    /// The live picture of the named objects, or of all when `scope` is `None`.
+    async fn inspect(&mut self, scope: Option<&[ObjectName]>) -> Result<Snapshot, DbError>;
+
+    /// Puts the session's settings back to what they were when it began. Not inside a transaction.
+    async fn reset(&mut self) -> Result<(), DbError>;
+
+    /// The same as [`Session::reset`] as far as a transaction allows: statements to run inside it.
+    fn reset_in_transaction(&self) -> Option<&'static str>;
+
+    /// Facts about the server and this connection.
+    async fn facts(&mut self) -> Result<ServerFacts, DbError>;
+
+    /// Foreign-key violations as `table: count`, where the database does not enforce the keys by
+    /// itself at commit.
+    async fn foreign_key_violations(&mut self) -> Result<Vec<ForeignKeyViolation>, DbError>;
+
+    /// Ends another session of ours that may still be running a statement, given the text that
+    /// [`ServerFacts::session`] held. Returns whether it is gone now.
+    async fn end_session(&mut self, session: &str) -> Result<bool, DbError>;
+
+    /// Who holds the locks that `session` waits for, in words; empty when it does not wait.
+    async fn blockers(&mut self, session: &str) -> Result<Vec<String>, DbError>;
+}
+
+/// Rows of one table that point nowhere.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ForeignKeyViolation {
+    /// The table whose rows have no parent.
+    pub child: String,
+    /// The table that they point to.
+    pub parent: String,
+    /// How many.
+    pub rows: u64,
+    /// Some of them, by rowid.
+    pub sample: Vec<String>,
+}
+
+/// A kind of database that can be connected to, with its address.
+#[async_trait]
+pub trait Backend: Send + Sync {
+    /// What it can do.
+    fn capabilities(&self) -> Capabilities;
+
+    /// The address without any secret.
+    fn label(&self) -> String;
+
+    /// Whether connecting would make a new, empty database (a SQLite file that is not there).
+    fn is_missing(&self) -> bool;
+
+    /// Opens a connection.
+    async fn connect(&self) -> Result<Box<dyn Session>, DbError>;
+}

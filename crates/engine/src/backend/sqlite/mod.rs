@@ -1,0 +1,231 @@
+//! SQLite in a file, by the bundled library.
+
+mod catalog;
+mod error;
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use rusqlite::types::ValueRef;
+use rusqlite::{Batch, Connection, OpenFlags};
+use whimbrel_core::capabilities::Capabilities;
+use whimbrel_core::ddl::ObjectName;
+use whimbrel_core::snapshot::Snapshot;
+
+use self::error::from_rusqlite;
+use super::{Backend, DbError, DbErrorKind, ForeignKeyViolation, Outcome, Row, ServerFacts, Session};
+
+/// How long SQLite itself waits for another process's lock before it reports `SQLITE_BUSY`.
+const BUSY_TIMEOUT_MS: u64 = 2_000;
+/// How many rows without a parent are named in a message.
+const VIOLATION_SAMPLE_MAX: usize = 5;
+
+/// A SQLite database file.
+#[derive(Clone, Debug)]
+pub struct SqliteBackend {
+    path: PathBuf,
+    foreign_keys: bool,
+    d1: bool,
+}
+
+impl SqliteBackend {
+    /// A database in the file `path`; `foreign_keys` says whether the keys are enforced.
+    pub fn new(path: impl Into<PathBuf>, foreign_keys: bool) -> Self {
+        SqliteBackend { path: path.into(), foreign_keys, d1: false }
+    }
+
+    /// The local file of a Cloudflare D1 database: keys always enforced, no transactions of the
+    /// author's own.
+    pub fn d1(path: impl Into<PathBuf>) -> Self {
+        SqliteBackend { path: path.into(), foreign_keys: true, d1: true }
+    }
+
+    /// The file.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    fn open(&self) -> Result<Connection, DbError> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
+            | OpenFlags::SQLITE_OPEN_CREATE
+            | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = Connection::open_with_flags(&self.path, flags).map_err(|error| {
+            let mut error = from_rusqlite(error);
+            if error.message.contains("unable to open database file") {
+                error.message = format!("unable to open database file {}", self.path.display());
+            }
+            error
+        })?;
+        connection
+            .busy_timeout(Duration::from_millis(BUSY_TIMEOUT_MS))
+            .and_then(|()| connection.pragma_update(None, "foreign_keys", self.foreign_keys))
+            .map_err(from_rusqlite)?;
+        Ok(connection)
+    }
+}
+
+#[async_trait]
+impl Backend for SqliteBackend {
+    fn capabilities(&self) -> Capabilities {
+        Capabilities {
+            no_own_transactions: self.d1,
+            refuses_orphans: self.foreign_keys,
+            ..Capabilities::SQLITE
+        }
+    }
+
+    fn label(&self) -> String {
+        self.path.display().to_string()
+    }
+
+    fn is_missing(&self) -> bool {
+        !self.path.exists()
+    }
+
+    async fn connect(&self) -> Result<Box<dyn Session>, DbError> {
+        Ok(Box::new(SqliteSession { backend: self.clone(), connection: self.open()? }))
+    }
+}
+
+struct SqliteSession {
+    backend: SqliteBackend,
+    connection: Connection,
+}
+
+impl SqliteSession {
+    fn rows(&self, sql: &str) -> Result<Vec<Row>, DbError> {
+        let mut statement = self.connection.prepare(sql).map_err(from_rusqlite)?;
+        let columns = statement.column_count();
+        let mut rows = statement.raw_query();
+        let mut out = Vec::new();
+        while let Some(row) = rows.next().map_err(from_rusqlite)? {
+            let mut values = Vec::with_capacity(columns);
+            for index in 0..columns {
+                values.push(text_of(row.get_ref(index).map_err(from_rusqlite)?));
+            }
+            out.push(values);
+        }
+        Ok(out)
+    }
+}
+
+fn text_of(value: ValueRef<'_>) -> Option<String> {
+    match value {
+        ValueRef::Null => None,
+        ValueRef::Integer(number) => Some(number.to_string()),
+        ValueRef::Real(number) => Some(number.to_string()),
+        ValueRef::Text(bytes) => Some(String::from_utf8_lossy(bytes).into_owned()),
+        ValueRef::Blob(bytes) => Some(bytes.iter().map(|byte| format!("{byte:02x}")).collect()),
+    }
+}
+
+#[async_trait]
+impl Session for SqliteSession {
+    async fn run(&mut self, sql: &str, _copy_data: Option<&str>) -> Result<Outcome, DbError> {
+        let before = self.connection.total_changes();
+        // SQLite's own splitter has the last word: whatever follows the first statement runs too.
+        let mut batch = Batch::new(&self.connection, sql);
+        while let Some(mut statement) = batch.next().map_err(from_rusqlite)? {
+            let mut rows = statement.raw_query();
+            while rows.next().map_err(from_rusqlite)?.is_some() {}
+        }
+        let changed = self.connection.total_changes() > before;
+        let rows_affected = changed.then(|| self.connection.changes());
+        Ok(Outcome { rows_affected, notices: Vec::new() })
+    }
+
+    async fn batch(&mut self, sql: &str) -> Result<(), DbError> {
+        self.connection.execute_batch(sql).map_err(from_rusqlite)
+    }
+
+    async fn query(&mut self, sql: &str) -> Result<Vec<Row>, DbError> {
+        self.rows(sql)
+    }
+
+    fn in_transaction(&self) -> Option<bool> {
+        Some(!self.connection.is_autocommit())
+    }
+
+    async fn inspect(&mut self, scope: Option<&[ObjectName]>) -> Result<Snapshot, DbError> {
+        catalog::inspect(&self.connection, scope).map_err(from_rusqlite)
+    }
+
+    async fn reset(&mut self) -> Result<(), DbError> {
+        // Settings, temporary objects and attached files all end with the connection.
+        self.connection = self.backend.open()?;
+        Ok(())
+    }
+
+    fn reset_in_transaction(&self) -> Option<&'static str> {
+        None
+    }
+
+    async fn facts(&mut self) -> Result<ServerFacts, DbError> {
+        let mut settings = Vec::new();
+        for name in ["journal_mode", "synchronous", "foreign_keys", "page_size", "encoding"] {
+            let rows = self.rows(&format!("PRAGMA {name}"))?;
+            let value = rows.into_iter().next().and_then(|row| row.into_iter().next().flatten());
+            settings.push((name.to_owned(), value.unwrap_or_default()));
+        }
+        Ok(ServerFacts {
+            version: format!("SQLite {}", rusqlite::version()),
+            database: self.backend.label(),
+            user: None,
+            session: None,
+            pooled: None,
+            settings,
+        })
+    }
+
+    async fn foreign_key_violations(&mut self) -> Result<Vec<ForeignKeyViolation>, DbError> {
+        let mut out: Vec<ForeignKeyViolation> = Vec::new();
+        let mut statement =
+            self.connection.prepare("PRAGMA foreign_key_check").map_err(from_rusqlite)?;
+        let mut rows = statement.raw_query();
+        while let Some(row) = rows.next().map_err(from_rusqlite)? {
+            let child = row.get_ref(0).ok().and_then(text_of).unwrap_or_default();
+            let rowid = row.get_ref(1).ok().and_then(text_of).unwrap_or_else(|| "?".into());
+            let parent = row.get_ref(2).ok().and_then(text_of).unwrap_or_default();
+            match out.iter_mut().find(|seen| seen.child == child && seen.parent == parent) {
+                Some(seen) => {
+                    seen.rows += 1;
+                    if seen.sample.len() < VIOLATION_SAMPLE_MAX {
+                        seen.sample.push(rowid);
+                    }
+                }
+                None => {
+                    out.push(ForeignKeyViolation { child, parent, rows: 1, sample: vec![rowid] })
+                }
+            }
+        }
+        Ok(out)
+    }
+
+    async fn end_session(&mut self, _session: &str) -> Result<bool, DbError> {
+        // Another process cannot be inside a write transaction while we hold one.
+        Ok(true)
+    }
+
+    async fn blockers(&mut self, _session: &str) -> Result<Vec<String>, DbError> {
+        Ok(Vec::new())
+    }
+}
+
+/// Refuses a file that is not a SQLite database before anything is written to it.
+pub(crate) fn check_header(path: &Path) -> Result<(), DbError> {
+    use std::io::Read;
+    let Ok(mut file) = std::fs::File::open(path) else { return Ok(()) };
+    let mut head = [0u8; 16];
+    match file.read(&mut head) {
+        Ok(0) => Ok(()),
+        Ok(16) if &head == b"SQLite format 3\0" => Ok(()),
+        Ok(_) => Err(DbError::new(
+            DbErrorKind::Storage,
+            format!("{} is not a SQLite database", path.display()),
+        )),
+        Err(error) => {
+            Err(DbError::new(DbErrorKind::Storage, format!("{}: {error}", path.display())))
+        }
+    }
+}

@@ -1,0 +1,189 @@
+//! What can go wrong, as facts. The faces add exit codes and advice.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::backend::{DbError, ForeignKeyViolation};
+use crate::lease::LeaseInfo;
+use crate::report::FactLine;
+
+/// A statement that the database refused, with everything needed to show it.
+#[derive(Clone, Debug)]
+pub struct StatementFailure {
+    /// File name of the migration.
+    pub migration: String,
+    /// Path of the file, relative to the project; empty when the text came from the ledger.
+    pub path: String,
+    /// Statement, from 1.
+    pub statement: usize,
+    /// Of how many.
+    pub statements: usize,
+    /// Line of the error, or of the statement when the database gives no place, from 1.
+    pub line: u32,
+    /// Column, from 1.
+    pub column: u32,
+    /// The statement's text.
+    pub text: String,
+    /// Line of the statement's first character, from 1.
+    pub first_line: u32,
+    /// Byte offset in `text` that the database points at.
+    pub offset: Option<usize>,
+    /// What the database said.
+    pub error: DbError,
+    /// Who holds the lock that it waited for.
+    pub blockers: Vec<String>,
+    /// Steps of this migration that stay (0 when all of it was rolled back).
+    pub steps_kept: usize,
+    /// Migrations that this run finished before.
+    pub finished: Vec<String>,
+}
+
+/// A step of which neither the ledger nor the catalog can tell whether it happened.
+#[derive(Clone, Debug)]
+pub struct Undecided {
+    /// File name of the migration.
+    pub migration: String,
+    /// Whether it was being taken back.
+    pub down: bool,
+    /// Statement, from 1.
+    pub statement: usize,
+    /// Line in the file, from 1.
+    pub line: u32,
+    /// The statement's text.
+    pub text: String,
+    /// What is known.
+    pub evidence: String,
+}
+
+/// A problem of the project's files that keeps a run from starting.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// Path of the file, relative to the project.
+    pub path: String,
+    /// Line and column, from 1, where there is a place.
+    pub place: Option<(u32, u32)>,
+    /// What is wrong.
+    pub message: String,
+    /// What to do.
+    pub hint: Option<String>,
+}
+
+/// Anything that ends a verb of the engine.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    /// The database could not be reached.
+    #[error("Cannot connect to {label}: {error}")]
+    Connect {
+        /// The address without secrets.
+        label: String,
+        /// What happened.
+        error: DbError,
+    },
+    /// A statement of our own failed.
+    #[error("The database refused an operation of Whimbrel's own: {0}")]
+    Database(#[from] DbError),
+    /// A statement of the author's failed.
+    #[error("Statement {} of `{}` failed", .0.statement, .0.migration)]
+    Statement(Box<StatementFailure>),
+    /// A migration ran, and what it should have made is not there.
+    #[error("`{migration}` does not hold what it promises")]
+    VerifyFailed {
+        /// File name of the migration.
+        migration: String,
+        /// Facts that do not hold.
+        facts: Vec<FactLine>,
+        /// Whether it was rolled back.
+        rolled_back: bool,
+        /// Migrations that this run finished before.
+        finished: Vec<String>,
+    },
+    /// A migration leaves rows whose parents do not exist.
+    #[error("`{migration}` leaves rows without their parent")]
+    ForeignKeys {
+        /// File name of the migration.
+        migration: String,
+        /// Which.
+        violations: Vec<ForeignKeyViolation>,
+        /// Migrations that this run finished before.
+        finished: Vec<String>,
+    },
+    /// Another run holds the lease.
+    #[error("Another run holds the lease")]
+    LeaseHeld {
+        /// Who, if the database lets us see it.
+        info: Option<Box<LeaseInfo>>,
+        /// How long we waited.
+        waited: Duration,
+    },
+    /// The lease was taken by another run, because this one did not renew it in time.
+    #[error("The lease was lost to another run; nothing was committed after that")]
+    LeaseLost,
+    /// The ledger is of a later version.
+    #[error("The ledger has format {found}, and this version of Whimbrel knows {known}")]
+    LedgerTooNew {
+        /// Format found.
+        found: i64,
+        /// Newest known.
+        known: i64,
+        /// Version of Whimbrel that wrote it.
+        tool_version: String,
+    },
+    /// The ledger holds what no version writes.
+    #[error("The ledger is damaged: {0}")]
+    LedgerDamaged(String),
+    /// The database has tables but no history.
+    #[error("The database has {} and no history of migrations", tables_text(.tables))]
+    NoHistory {
+        /// Names of its tables.
+        tables: Vec<String>,
+    },
+    /// The ledger belongs to another environment.
+    #[error("This database belongs to environment `{found}`, not `{asked}`")]
+    WrongEnvironment {
+        /// Environment of the ledger.
+        found: String,
+        /// Environment of this command.
+        asked: String,
+    },
+    /// The files cannot be used as they are.
+    #[error("{}", problems_text(.0))]
+    Files(Vec<Problem>),
+    /// Nobody but a person can say whether a statement happened.
+    #[error("Nobody knows whether statement {} of `{}` happened", .0.statement, .0.migration)]
+    NeedsDecision(Box<Undecided>),
+    /// What was named does not exist.
+    #[error("{0}")]
+    NotFound(String),
+    /// What was asked cannot be done.
+    #[error("{0}")]
+    Refused(String),
+    /// A destructive act without its phrase.
+    #[error("The phrase `{phrase}` is needed to go on")]
+    NotConfirmed {
+        /// What must be typed.
+        phrase: String,
+    },
+    /// A file could not be read or written.
+    #[error("{}: {error}", path.display())]
+    File {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        error: std::io::Error,
+    },
+}
+
+fn tables_text(tables: &[String]) -> String {
+    match tables {
+        [one] => format!("a table (`{one}`)"),
+        [first, ..] => format!("{} tables (`{first}`, ...)", tables.len()),
+        [] => "no tables".to_owned(),
+    }
+}
+
+fn problems_text(problems: &[Problem]) -> String {
+    match problems {
+        [one] => one.message.clone(),
+        many => format!("{} problems in the migration files", many.len()),
+    }
+}

@@ -1,0 +1,128 @@
+//! What happens during a run, told to whoever shows it. The engine itself never prints.
+
+use crate::backend::Notice;
+use crate::lease::LeaseInfo;
+use crate::report::FactLine;
+
+/// One thing that happened.
+#[derive(Clone, Debug)]
+pub enum Event {
+    /// Another run holds the lease; we wait.
+    LeaseWaiting {
+        /// Who, if the database lets us see it.
+        holder: Option<Box<LeaseInfo>>,
+    },
+    /// The other tool's history table and the ledger were brought together.
+    Reconciled {
+        /// Name of the other tool.
+        tool: &'static str,
+        /// Migrations that it alone had applied.
+        taken_over: Vec<String>,
+        /// Migrations that we alone had applied, written into its table.
+        written: Vec<String>,
+    },
+    /// A step of which nobody knew whether it had happened was looked into.
+    Recovered {
+        /// File name of the migration.
+        migration: String,
+        /// The statement, from 1.
+        statement: usize,
+        /// Whether it had happened.
+        happened: bool,
+        /// What showed it.
+        evidence: String,
+    },
+    /// A migration begins.
+    MigrationStarted {
+        /// File name.
+        name: String,
+        /// Position among those of this run, from 1.
+        index: usize,
+        /// How many there are.
+        total: usize,
+        /// Steps of it that an earlier run has done already.
+        steps_done: usize,
+        /// Whether it is taken back.
+        down: bool,
+    },
+    /// A statement that is not sent, with the reason.
+    StatementSkipped {
+        /// File name of the migration.
+        migration: String,
+        /// Line, from 1.
+        line: u32,
+        /// Why.
+        reason: String,
+    },
+    /// A step is being done.
+    StepStarted {
+        /// File name of the migration.
+        migration: String,
+        /// The step, from 1.
+        step: usize,
+        /// Of how many.
+        steps: usize,
+        /// Its first statement's leading words.
+        what: String,
+    },
+    /// The database said something along with a statement.
+    Notice {
+        /// File name of the migration.
+        migration: String,
+        /// Line of the statement, from 1.
+        line: u32,
+        /// What it said.
+        notice: Notice,
+    },
+    /// A lock was not granted in time, or the server ended a deadlock; the step is tried again.
+    Retrying {
+        /// File name of the migration.
+        migration: String,
+        /// The next try, from 2.
+        attempt: u32,
+        /// In how many milliseconds.
+        delay_ms: u128,
+        /// Why.
+        reason: String,
+        /// Who holds the lock.
+        blockers: Vec<String>,
+    },
+    /// The connection was lost and made again.
+    Reconnected {
+        /// What the connection had said.
+        reason: String,
+    },
+    /// A migration is in the database, or out of it again.
+    MigrationDone {
+        /// File name.
+        name: String,
+        /// How long it took, in milliseconds.
+        duration_ms: u128,
+        /// How many statements it sent.
+        statements: usize,
+        /// What was verified.
+        facts: Vec<FactLine>,
+        /// Whether it was taken back.
+        down: bool,
+    },
+    /// A group of migrations was rolled back and is run again one by one.
+    GroupAgain {
+        /// How many.
+        migrations: usize,
+        /// Why.
+        reason: String,
+    },
+}
+
+/// Who listens.
+pub trait Events: Send {
+    /// Takes one event.
+    fn send(&mut self, event: Event);
+}
+
+/// Nobody listens.
+pub struct Silent;
+
+impl Events for Silent {
+    fn send(&mut self, _event: Event) {}
+}

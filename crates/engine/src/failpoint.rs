@@ -1,0 +1,113 @@
+//! Named places where a test stops or kills the process.
+//!
+//! In what is shipped (without the feature `failpoints`) the call is empty. With the feature,
+//! `WHIMBREL_FAILPOINT=name[:n]` names the place and its n-th passing (the first by default), and
+//! `WHIMBREL_FAILPOINT_ACTION` says what happens there: `kill` (SIGKILL to ourselves, the default),
+//! `stop` (SIGSTOP, until somebody sends SIGCONT), `exit` or `sleep:MILLISECONDS`. Places that were
+//! passed are appended to the file `WHIMBREL_FAILPOINT_LOG`, so that a test can prove that each of
+//! them exists.
+
+/// Every place, so that a test can walk through all of them.
+pub const ALL: &[&str] = &[
+    "lock.before_acquire",
+    "lock.after_acquire",
+    "lock.before_release",
+    "lock.after_release",
+    "history.before_create",
+    "history.after_create",
+    "history.after_intent",
+    "statement.before_first",
+    "statement.between",
+    "statement.after_last",
+    "transaction.before_begin",
+    "transaction.after_begin",
+    "transaction.before_commit",
+    "transaction.after_commit",
+    "ledger.before_write",
+    "ledger.after_write",
+    "group.between",
+    "recovery.before_probe",
+    "recovery.after_probe",
+];
+
+/// Passes the place `name`.
+#[cfg(not(feature = "failpoints"))]
+#[inline(always)]
+pub(crate) fn pass(_name: &'static str) {}
+
+/// Passes the place `name`.
+#[cfg(feature = "failpoints")]
+pub(crate) fn pass(name: &'static str) {
+    active::pass(name);
+}
+
+#[cfg(feature = "failpoints")]
+mod active {
+    use std::collections::HashMap;
+    use std::io::Write;
+    use std::sync::{Mutex, OnceLock};
+
+    struct Armed {
+        name: String,
+        nth: u64,
+        action: String,
+        log: Option<String>,
+        passed: Mutex<HashMap<&'static str, u64>>,
+    }
+
+    static ARMED: OnceLock<Armed> = OnceLock::new();
+
+    fn armed() -> &'static Armed {
+        ARMED.get_or_init(|| {
+            let spec = std::env::var("WHIMBREL_FAILPOINT").unwrap_or_default();
+            let (name, nth) = match spec.split_once(':') {
+                Some((name, nth)) => (name.to_owned(), nth.parse().unwrap_or(1)),
+                None => (spec, 1),
+            };
+            Armed {
+                name,
+                nth,
+                action: std::env::var("WHIMBREL_FAILPOINT_ACTION").unwrap_or_default(),
+                log: std::env::var("WHIMBREL_FAILPOINT_LOG").ok(),
+                passed: Mutex::new(HashMap::new()),
+            }
+        })
+    }
+
+    pub(super) fn pass(name: &'static str) {
+        debug_assert!(super::ALL.contains(&name), "unlisted failpoint {name}");
+        let armed = armed();
+        let count = {
+            let Ok(mut passed) = armed.passed.lock() else { return };
+            let count = passed.entry(name).or_insert(0);
+            *count += 1;
+            *count
+        };
+        if let Some(log) = &armed.log
+            && let Ok(mut file) = std::fs::OpenOptions::new().create(true).append(true).open(log)
+        {
+            let _ = writeln!(file, "{name}");
+        }
+        if armed.name == name && armed.nth == count {
+            act(&armed.action);
+        }
+    }
+
+    fn act(action: &str) {
+        let pid = std::process::id().to_string();
+        match action.split_once(':') {
+            Some(("sleep", ms)) => {
+                std::thread::sleep(std::time::Duration::from_millis(ms.parse().unwrap_or(0)));
+            }
+            _ if action == "stop" => signal("-STOP", &pid),
+            _ if action == "exit" => std::process::abort(),
+            _ => signal("-KILL", &pid),
+        }
+    }
+
+    /// Sends the signal and waits for it to arrive.
+    fn signal(signal: &str, pid: &str) {
+        let _ = std::process::Command::new("kill").args([signal, pid]).status();
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+}

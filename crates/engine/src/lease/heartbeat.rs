@@ -1,0 +1,167 @@
+//! Renewing the lease by a second connection while the first one is busy with a statement.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use tokio::sync::Notify;
+use tokio::task::JoinHandle;
+
+use super::LEASE_MS;
+use crate::backend::Session;
+use crate::ledger::{Ledger, now_ms};
+
+/// How often the lease is renewed, in milliseconds.
+const BEAT_MS: u64 = 2_000;
+/// After how long a statement counts as waiting, so that its blockers are looked up, in
+/// milliseconds.
+const BLOCKED_AFTER_MS: u128 = 1_000;
+
+/// How far the run is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Progress {
+    pub(crate) done: u64,
+    pub(crate) total: u64,
+    pub(crate) step: String,
+}
+
+/// What the run and its heartbeat tell each other.
+pub(crate) struct Shared {
+    lost: AtomicBool,
+    server_session: String,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    progress: Progress,
+    busy_since: Option<Instant>,
+    blockers: Vec<String>,
+}
+
+impl Shared {
+    pub(super) fn new(server_session: String) -> Self {
+        Shared { lost: AtomicBool::new(false), server_session, state: Mutex::default() }
+    }
+
+    pub(super) fn is_lost(&self) -> bool {
+        self.lost.load(Ordering::SeqCst)
+    }
+
+    pub(super) fn now(&self) -> Progress {
+        self.with(|state| state.progress.clone())
+    }
+
+    /// How the server knows the connection that does the work.
+    pub(super) fn server_session(&self) -> String {
+        self.server_session.clone()
+    }
+
+    /// Says what is being done.
+    pub(crate) fn set(&self, done: u64, total: u64, step: &str) {
+        self.with(|state| {
+            state.progress.done = done;
+            state.progress.total = total;
+            state.progress.step.clear();
+            state.progress.step.push_str(step);
+        });
+    }
+
+    /// Says that a statement is being sent, or that its answer has come.
+    pub(crate) fn busy(&self, busy: bool) {
+        self.with(|state| {
+            state.busy_since = busy.then(Instant::now);
+            if busy {
+                state.blockers.clear();
+            }
+        });
+    }
+
+    /// Who held the locks that the last statement waited for.
+    pub(crate) fn blockers(&self) -> Vec<String> {
+        self.with(|state| state.blockers.clone())
+    }
+
+    fn with<T>(&self, act: impl FnOnce(&mut State) -> T) -> T {
+        let mut guard = self.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        act(&mut guard)
+    }
+}
+
+/// The task that renews a lease.
+pub(crate) struct Heartbeat {
+    stop: Arc<Notify>,
+    task: JoinHandle<()>,
+}
+
+impl Heartbeat {
+    pub(super) fn start(
+        ledger: Ledger,
+        session: Box<dyn Session>,
+        token: i64,
+        shared: Arc<Shared>,
+    ) -> Heartbeat {
+        let stop = Arc::new(Notify::new());
+        let task = tokio::spawn(beat(ledger, session, token, shared, Arc::clone(&stop)));
+        Heartbeat { stop, task }
+    }
+
+    pub(super) async fn stop(self) {
+        self.stop.notify_one();
+        let _ = self.task.await;
+    }
+}
+
+async fn beat(
+    ledger: Ledger,
+    mut session: Box<dyn Session>,
+    token: i64,
+    shared: Arc<Shared>,
+    stop: Arc<Notify>,
+) {
+    let mut renewed = Instant::now();
+    let lease = Duration::from_millis(LEASE_MS.unsigned_abs());
+    loop {
+        let next = Duration::from_millis(BEAT_MS / 4);
+        if tokio::time::timeout(next, stop.notified()).await.is_ok() {
+            return;
+        }
+        look_for_blockers(session.as_mut(), &shared).await;
+        if renewed.elapsed().as_millis() < u128::from(BEAT_MS) {
+            continue;
+        }
+        match session.run(&renew_sql(&ledger, token, &shared.now()), None).await {
+            Ok(outcome) if outcome.rows_affected == Some(1) => renewed = Instant::now(),
+            Ok(_) => shared.lost.store(true, Ordering::SeqCst),
+            // Without an answer the lease may run out; the fence decides, this only says it early.
+            Err(_) if renewed.elapsed() > lease => shared.lost.store(true, Ordering::SeqCst),
+            Err(_) => {}
+        }
+    }
+}
+
+async fn look_for_blockers(session: &mut dyn Session, shared: &Shared) {
+    let busy = shared.with(|state| state.busy_since);
+    if busy.is_none_or(|since| since.elapsed().as_millis() < BLOCKED_AFTER_MS) {
+        return;
+    }
+    if let Ok(found) = session.blockers(&shared.server_session).await
+        && !found.is_empty()
+    {
+        shared.with(|state| state.blockers = found);
+    }
+}
+
+/// The statement that renews the lease, if it is still the token's.
+pub(super) fn renew_sql(ledger: &Ledger, token: i64, progress: &Progress) -> String {
+    let step: String = progress.step.chars().take(250).collect();
+    format!(
+        "UPDATE {} SET expires_ms = {} + {LEASE_MS}, steps_done = {}, steps_total = {}, \
+         step_now = {} WHERE id = 1 AND token = {token}",
+        ledger.table("lease"),
+        now_ms(ledger.dialect),
+        progress.done,
+        progress.total,
+        ledger.quote(&step)
+    )
+}

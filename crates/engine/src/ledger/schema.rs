@@ -1,0 +1,267 @@
+//! The ledger's tables, one definition for all databases (docs/formats/ledger.md).
+
+use whimbrel_core::sql::dialect::Dialect;
+
+/// The format of the ledger that this binary writes.
+pub const LEDGER_FORMAT: i64 = 1;
+
+/// The types that the ledger's columns have.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Type {
+    /// Filled by the database, ascending.
+    Seq,
+    /// The one row's key.
+    One,
+    Int,
+    IntNull,
+    /// Up to 255 characters.
+    Name,
+    NameNull,
+    Text,
+    TextNull,
+}
+
+struct Table {
+    name: &'static str,
+    columns: &'static [(&'static str, Type)],
+}
+
+use Type::{Int, IntNull, Name, NameNull, One, Seq, Text, TextNull};
+
+/// Tables by the format that brought them.
+const FORMATS: &[(i64, &[Table])] = &[(
+    1,
+    &[
+        Table {
+            name: "identity",
+            columns: &[
+                ("seq", Seq),
+                ("database_id", Name),
+                ("environment", Name),
+                ("ledger_format", Int),
+                ("tool_version", Name),
+                ("at_ms", Int),
+            ],
+        },
+        Table {
+            name: "runs",
+            columns: &[
+                ("seq", Seq),
+                ("run_id", Name),
+                ("event", Name),
+                ("verb", Name),
+                ("outcome", NameNull),
+                ("actor", Name),
+                ("detail", Text),
+                ("token", Int),
+                ("at_ms", Int),
+            ],
+        },
+        Table {
+            name: "attempts",
+            columns: &[
+                ("seq", Seq),
+                ("run_id", Name),
+                ("migration", Name),
+                ("direction", Name),
+                ("statement_index", Int),
+                ("statement_hash", Name),
+                ("event", Name),
+                ("rows_affected", IntNull),
+                ("error", TextNull),
+                ("fingerprint", TextNull),
+                ("started_ms", Int),
+                ("at_ms", Int),
+                ("token", Int),
+            ],
+        },
+        Table {
+            name: "migrations",
+            columns: &[
+                ("seq", Seq),
+                ("name", Name),
+                ("version", Name),
+                ("kind", Name),
+                ("event", Name),
+                ("text_checksum", Name),
+                ("token_checksum", Name),
+                ("up_text", TextNull),
+                ("down_text", TextNull),
+                ("run_id", Name),
+                ("actor", Name),
+                ("after_attempt", Int),
+                ("duration_ms", Int),
+                ("at_ms", Int),
+                ("token", Int),
+            ],
+        },
+        Table {
+            name: "undo",
+            columns: &[
+                ("seq", Seq),
+                ("run_id", Name),
+                ("migration", Name),
+                ("statement_index", Int),
+                ("event", Name),
+                ("kind", Name),
+                ("object", Name),
+                ("kept_as", Name),
+                ("key_columns", Text),
+                ("columns", Text),
+                ("rows_kept", Int),
+                ("at_ms", Int),
+                ("token", Int),
+            ],
+        },
+        Table {
+            name: "audit",
+            columns: &[
+                ("seq", Seq),
+                ("run_id", Name),
+                ("actor", Name),
+                ("action", Name),
+                ("detail", Text),
+                ("at_ms", Int),
+                ("token", Int),
+            ],
+        },
+        Table { name: "fence", columns: &[("id", One), ("token", Int)] },
+        Table {
+            name: "lease",
+            columns: &[
+                ("id", One),
+                ("owner", NameNull),
+                ("host", Name),
+                ("boot_id", Name),
+                ("pid", Int),
+                ("process_start", Name),
+                ("server_session", Name),
+                ("run_id", Name),
+                ("verb", Name),
+                ("token", Int),
+                ("acquired_ms", Int),
+                ("expires_ms", Int),
+                ("steps_done", Int),
+                ("steps_total", Int),
+                ("step_now", Name),
+            ],
+        },
+    ],
+)];
+
+/// The name of one of the ledger's tables as it stands in SQL.
+pub fn table(dialect: Dialect, name: &str) -> String {
+    match dialect {
+        Dialect::Postgres => format!("whimbrel.{name}"),
+        Dialect::Sqlite | Dialect::Mysql => format!("whimbrel_{name}"),
+    }
+}
+
+/// The statements that bring a ledger of format `from` (0: none) to [`LEDGER_FORMAT`].
+pub(super) fn upgrade(dialect: Dialect, from: i64) -> Vec<String> {
+    let mut out = Vec::new();
+    if from == 0 && dialect == Dialect::Postgres {
+        out.push("CREATE SCHEMA IF NOT EXISTS whimbrel".to_owned());
+    }
+    for (_, tables) in FORMATS.iter().filter(|(format, _)| *format > from) {
+        for definition in *tables {
+            out.push(create_table(dialect, definition));
+            if definition.columns.iter().any(|(_, kind)| *kind == One) {
+                out.push(first_row(dialect, definition));
+            }
+        }
+    }
+    out
+}
+
+fn create_table(dialect: Dialect, definition: &Table) -> String {
+    let columns: Vec<String> = definition
+        .columns
+        .iter()
+        .map(|(name, kind)| format!("{name} {}", column_type(dialect, *kind)))
+        .collect();
+    let options = match dialect {
+        Dialect::Mysql => " ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin",
+        Dialect::Sqlite | Dialect::Postgres => "",
+    };
+    format!(
+        "CREATE TABLE IF NOT EXISTS {} ({}){options}",
+        table(dialect, definition.name),
+        columns.join(", ")
+    )
+}
+
+fn column_type(dialect: Dialect, kind: Type) -> &'static str {
+    match (dialect, kind) {
+        (Dialect::Sqlite, Seq | One) => "INTEGER PRIMARY KEY",
+        (Dialect::Postgres, Seq) => "bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY",
+        (Dialect::Mysql, Seq) => "BIGINT NOT NULL AUTO_INCREMENT PRIMARY KEY",
+        (Dialect::Postgres | Dialect::Mysql, One) => "bigint PRIMARY KEY",
+        (Dialect::Sqlite, Int) => "INTEGER NOT NULL",
+        (Dialect::Sqlite, IntNull) => "INTEGER",
+        (Dialect::Postgres | Dialect::Mysql, Int) => "bigint NOT NULL",
+        (Dialect::Postgres | Dialect::Mysql, IntNull) => "bigint",
+        (Dialect::Mysql, Name) => "VARCHAR(255) NOT NULL",
+        (Dialect::Mysql, NameNull) => "VARCHAR(255)",
+        (Dialect::Mysql, Text) => "LONGTEXT NOT NULL",
+        (Dialect::Mysql, TextNull) => "LONGTEXT",
+        (Dialect::Sqlite | Dialect::Postgres, Name | Text) => "text NOT NULL",
+        (Dialect::Sqlite | Dialect::Postgres, NameNull | TextNull) => "text",
+    }
+}
+
+/// The one row of `fence` and `lease`, written so that two processes may both try.
+fn first_row(dialect: Dialect, definition: &Table) -> String {
+    let names: Vec<&str> = definition.columns.iter().map(|(name, _)| *name).collect();
+    let values: Vec<&str> = definition
+        .columns
+        .iter()
+        .map(|(_, kind)| match kind {
+            One => "1",
+            Int => "0",
+            NameNull | TextNull | IntNull => "NULL",
+            Name | Text | Seq => "''",
+        })
+        .collect();
+    let (verb, tail) = match dialect {
+        Dialect::Sqlite | Dialect::Postgres => ("INSERT", " ON CONFLICT DO NOTHING"),
+        Dialect::Mysql => ("INSERT IGNORE", ""),
+    };
+    format!(
+        "{verb} INTO {} ({}) VALUES ({}){tail}",
+        table(dialect, definition.name),
+        names.join(", "),
+        values.join(", ")
+    )
+}
+
+/// The server's clock in milliseconds since 1970-01-01 UTC, as an SQL expression.
+pub(crate) fn now_ms(dialect: Dialect) -> &'static str {
+    match dialect {
+        Dialect::Sqlite => "CAST(unixepoch('subsec') * 1000 AS INTEGER)",
+        Dialect::Postgres => "(extract(epoch from clock_timestamp()) * 1000)::bigint",
+        Dialect::Mysql => "CAST(UNIX_TIMESTAMP(SYSDATE(3)) * 1000 AS SIGNED)",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_table_of_the_specification_is_created_for_every_dialect() {
+        let page = include_str!("../../../../docs/formats/ledger.md");
+        for dialect in Dialect::ALL {
+            let sql = upgrade(dialect, 0).join(";\n");
+            for heading in page.lines().filter_map(|line| line.strip_prefix("### ")) {
+                let name = heading.split(':').next().unwrap();
+                assert!(sql.contains(&format!("EXISTS {} (", table(dialect, name))), "{name}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_newest_format_needs_no_upgrade() {
+        assert!(upgrade(Dialect::Sqlite, LEDGER_FORMAT).is_empty());
+    }
+}

@@ -1,0 +1,8 @@
+DROP INDEX idx_ai_cost_budgets_one_active;
+DROP INDEX idx_ai_cost_budgets_user_id;
+DROP INDEX idx_ai_cost_budgets_workspace_id;
+DROP INDEX idx_ai_usage_logs_failed;
+DROP INDEX idx_ai_usage_logs_feature;
+DROP INDEX idx_ai_usage_logs_provider;
+DROP INDEX idx_ai_usage_logs_workspace_id;
+DROP INDEX idx_ai_usage_logs_user_id;

@@ -1,0 +1,3 @@
+DROP INDEX idx_relationship_requests_recipient_id;
+DROP INDEX idx_relationship_requests_one_pending;
+DROP TABLE relationship_requests;

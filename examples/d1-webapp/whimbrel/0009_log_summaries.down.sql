@@ -1,0 +1,3 @@
+DROP INDEX idx_daily_log_summaries_workspace_id;
+DROP INDEX idx_daily_log_summaries_day_source;
+DROP TABLE daily_log_summaries;

@@ -1,0 +1,6 @@
+DROP INDEX idx_admin_import_errors_session_id;
+DROP INDEX idx_admin_import_sessions_status;
+DROP INDEX idx_admin_import_sessions_admin_user_id;
+
+DROP TABLE admin_import_errors;
+DROP TABLE admin_import_sessions;

@@ -1,0 +1,2 @@
+DROP INDEX idx_ai_provider_settings_provider;
+DROP TABLE ai_provider_settings;

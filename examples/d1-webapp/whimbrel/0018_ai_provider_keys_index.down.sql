@@ -1,0 +1,1 @@
+DROP INDEX idx_ai_provider_keys_provider;

@@ -1,0 +1,8 @@
+DROP INDEX idx_thread_message_deliveries_queued;
+DROP INDEX idx_thread_message_deliveries_recipient_id;
+DROP INDEX idx_thread_messages_reply_to_id;
+DROP INDEX idx_thread_messages_sender_id;
+DROP INDEX idx_thread_messages_thread_id;
+
+DROP TABLE thread_message_deliveries;
+DROP TABLE thread_messages;
