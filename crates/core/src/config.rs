@@ -1,1 +1,23 @@
-mod words; mod units; pub use words::nearest; pub use units::*;
+//! Settings: whimbrel.toml as typed values, and which layer each value comes from.
+//!
+//! Flags win over the environment, that over `.env`, that over whimbrel.toml, that over what the project
+//! shows by itself. Every value knows its origin, for `doctor --explain`. Files and variables arrive as
+//! values; nothing is read here.
+
+mod file;
+mod keys;
+mod layers;
+mod settings;
+#[cfg(test)]
+mod tests;
+mod units;
+mod url_source;
+mod words;
+
+pub use file::{Config, ConfigError, DatabaseConfig, Lined};
+pub use keys::{CONFIG_KEYS, ConfigKey, VARIABLES};
+pub use layers::{DotEnvEntry, Flags, Layers, Origin, Sourced, Variables};
+pub use settings::{Settings, SettingsError};
+pub use units::{parse_duration, parse_size};
+pub use url_source::{UrlSource, UrlSourceError};
+pub use words::nearest;

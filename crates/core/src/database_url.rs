@@ -56,6 +56,11 @@ impl DatabaseUrl {
         SqliteUrl::parse_bare(text).map(DatabaseUrl::Sqlite)
     }
 
+    /// The SQLite file at `path`, taken as it stands.
+    pub fn sqlite_file(path: impl Into<String>) -> DatabaseUrl {
+        DatabaseUrl::Sqlite(SqliteUrl::from_path(path))
+    }
+
     /// The SQL that this database speaks.
     pub fn dialect(&self) -> Dialect {
         match self {

@@ -211,7 +211,13 @@ pub fn parse_comment(comment: &str, line: u32) -> Option<Result<Directive, Direc
     let word_end = body.find(|c: char| !c.is_alphanumeric()).unwrap_or(body.len());
     let (word, after) = body.split_at_checked(word_end)?;
     if !word.eq_ignore_ascii_case(MARK) {
-        return None;
+        let near = nearest(word, [MARK]).is_some();
+        let meant = near && after.strip_prefix(':').is_some_and(reads_as_directive);
+        return if meant {
+            error("A directive whose first word is misspelt", "Write `-- whimbrel: ...`")
+        } else {
+            None
+        };
     }
     let Some(rest) = after.trim_start().strip_prefix(':') else {
         let looks_meant = reads_as_directive(after);

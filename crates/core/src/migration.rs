@@ -185,16 +185,16 @@ pub struct Migration {
     /// What identifies it.
     pub id: MigrationId,
     /// What `up` runs.
-    pub up: Script,
+    pub up: SourceText,
     /// What `down` runs.
-    pub down: Option<Script>,
+    pub down: Option<SourceText>,
     /// Queries that must return no row.
-    pub verify: Option<Script>,
+    pub verify: Option<SourceText>,
 }
 
 /// A text of SQL and where it stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Script {
+pub struct SourceText {
     /// The file, as shown in messages.
     pub path: String,
     /// The text, decoded, without a byte order mark; line endings as they are.
@@ -290,7 +290,8 @@ mod tests {
         fn next_is_greater_and_agrees_with_arithmetic(n in 0u64..u64::MAX, width in 0usize..24) {
             let number = Number::leading(&n.to_string()).padded(width);
             prop_assert!(number.next() > number);
-            prop_assert_eq!(number.next().value(), (n + 1).to_string());
+            let next = number.next();
+            prop_assert_eq!(next.value(), (n + 1).to_string());
         }
 
         #[test]

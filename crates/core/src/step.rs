@@ -4,8 +4,10 @@ use std::ops::Range;
 
 use crate::capabilities::Capabilities;
 use crate::checksum::token_checksum;
+use crate::directive::{DirectiveError, Options, Scope, Transaction, parse_comment};
 use crate::sql::dialect::Dialect;
-use crate::sql::split::{SplitError, Statement, split};
+use crate::sql::lexer::lex;
+use crate::sql::split::{SplitError, Statement, position, split};
 use crate::sql::statement::{
     StatementClass, StatementInfo, TransactionControl, TransactionNeed, adds_enum_value, classify,
 };
@@ -52,6 +54,10 @@ pub struct Script {
     pub steps: Vec<Step>,
     /// Statements that are not sent, with the reason.
     pub skipped: Vec<(usize, &'static str)>,
+    /// What the directives before the first statement say.
+    pub options: Options,
+    /// What the directives before each statement say.
+    pub statement_options: Vec<Options>,
 }
 
 /// Why a script cannot be run.
@@ -60,6 +66,9 @@ pub enum ScriptError {
     /// It cannot be cut into statements.
     #[error("{0}")]
     Split(#[from] SplitError),
+    /// A directive cannot be understood.
+    #[error("{0}")]
+    Directive(#[from] DirectiveError),
     /// A transaction is opened and never ended.
     #[error("The transaction that begins here is never ended")]
     Unended {
@@ -89,6 +98,7 @@ impl ScriptError {
     pub fn position(&self) -> (u32, u32) {
         match self {
             ScriptError::Split(error) => (error.line, error.column),
+            ScriptError::Directive(error) => (error.line, 1),
             ScriptError::Unended { line, column, .. }
             | ScriptError::Refused { line, column, .. } => (*line, *column),
         }
@@ -113,9 +123,47 @@ impl Script {
             infos,
             steps: Vec::new(),
             skipped: Vec::new(),
+            options: Options::default(),
+            statement_options: Vec::new(),
         };
+        script.read_directives(can.dialect)?;
         Cutter { can, script: &mut script, open: None, own: None, ended_first: false }.cut()?;
         Ok(script)
+    }
+
+    /// Reads the directives: file level before the first statement, else for the next statement.
+    fn read_directives(&mut self, dialect: Dialect) -> Result<(), DirectiveError> {
+        let end = self.statements.first().map_or(self.text.len(), |first| first.span.start);
+        self.options = self.directives_in(0..end, Scope::File, dialect)?;
+        for index in 0..self.statements.len() {
+            let lead = self.statements.get(index).map_or(0..0, |one| one.lead.clone());
+            let options = match index {
+                0 => Options::default(),
+                _ => self.directives_in(lead, Scope::Statement, dialect)?,
+            };
+            self.statement_options.push(options.or(&self.options));
+        }
+        Ok(())
+    }
+
+    fn directives_in(
+        &self,
+        range: Range<usize>,
+        scope: Scope,
+        dialect: Dialect,
+    ) -> Result<Options, DirectiveError> {
+        let mut options = Options::default();
+        let text = slice(&self.text, &range);
+        if !text.contains("whimbrel:") {
+            return Ok(options);
+        }
+        for token in lex(text, dialect).iter().filter(|token| token.is_trivia()) {
+            let (line, _) = position(&self.text, range.start + token.span.start);
+            if let Some(directive) = parse_comment(token.text(text), line) {
+                options.apply(&directive?, scope)?;
+            }
+        }
+        Ok(options)
     }
 
     /// The text of statement `index`.
@@ -279,7 +327,12 @@ impl Cutter<'_> {
         }
         let alone = self.can.dialect == Dialect::Postgres
             && adds_enum_value(self.script.statement(index), self.can.dialect);
+        let never = self.script.options.transaction == Some(Transaction::Never);
         match info.transaction {
+            TransactionNeed::Any if never && !self.can.no_own_transactions => {
+                self.close(index);
+                self.push(index..index + 1, StepMode::Bare);
+            }
             TransactionNeed::Any if alone => {
                 self.close(index);
                 let mode = if self.can.enum_value_in_transaction {

@@ -148,6 +148,9 @@ pub enum EngineError {
     /// The files cannot be used as they are.
     #[error("{}", problems_text(.0))]
     Files(Vec<Problem>),
+    /// Files of applied migrations are not what ran.
+    #[error("{}", problems_text(.0))]
+    Changed(Vec<Problem>),
     /// Nobody but a person can say whether a statement happened.
     #[error("Nobody knows whether statement {} of `{}` happened", .0.statement, .0.migration)]
     NeedsDecision(Box<Undecided>),

@@ -5,10 +5,12 @@ use whimbrel_core::verify::Verdict;
 /// One verified fact, in words.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FactLine {
-    /// What it is about: `table chats`, `column chats.user_id`, ...
+    /// What kind of fact: `table`, `column`, `foreign key`, ...
+    pub kind: &'static str,
+    /// What it is about: `chats`, `chats.user_id`, ...
     pub subject: String,
-    /// What must hold.
-    pub claim: String,
+    /// The rest: a type, columns, a foreign key.
+    pub detail: String,
     /// Whether it does.
     pub verdict: Verdict,
 }
@@ -20,6 +22,13 @@ pub struct Finished {
     pub name: String,
     /// How long it took, in milliseconds.
     pub duration_ms: u128,
+}
+
+impl FactLine {
+    /// Whether it certainly does not hold.
+    pub fn fails(&self) -> bool {
+        matches!(self.verdict, Verdict::Fails { .. })
+    }
 }
 
 /// What a run did.

@@ -20,9 +20,9 @@
 //! `\i` is a command of the database's client, not SQL
 //! ```
 //!
-//! A text ends before the line break that precedes the next `----` or `====` line, so that rows,
-//! which end in a line break, show an empty line. A name that ends in ` [escaped]` has `\n`, `\r`,
-//! `\t`, `\0`, `\\` and `\u{...}` decoded in its texts. A case without `----` holds no statement.
+//! Line breaks at the end of a text are not part of it; rows get one back. A name that ends in
+//! ` [escaped]` has `\n`, `\r`, `\t`, `\0`, `\\` and `\u{...}` decoded in its texts, rows are then
+//! taken as they are. A case without `----` holds no statement.
 //! Lines before the first case are comments.
 
 use std::fs;
@@ -94,12 +94,14 @@ pub fn parse(dialect: &str, file: &str, text: &str) -> Result<Vec<Case>, String>
 fn parse_case(dialect: &str, file: &str, case: &str) -> Result<Case, String> {
     let (name, body) = case.split_once('\n').unwrap_or((case, ""));
     let body = format!("\n{body}");
-    let body = body.strip_suffix('\n').unwrap_or(&body);
     let (name, escaped) = match name.strip_suffix(" [escaped]") {
         Some(name) => (name, true),
         None => (name, false),
     };
-    let decode = |text: &str| if escaped { unescape(text) } else { text.to_owned() };
+    let decode = |text: &str| {
+        let text = text.trim_end_matches('\n');
+        if escaped { unescape(text) } else { text.to_owned() }
+    };
     let mut parts = body.split("\n----");
     let sql = parts.next().unwrap_or("");
     let mut case = Case {
@@ -110,7 +112,11 @@ fn parse_case(dialect: &str, file: &str, case: &str) -> Result<Case, String> {
     };
     for part in parts {
         let (head, text) = part.split_once('\n').unwrap_or((part, ""));
-        let added = add_part(&mut case.expected, head.trim(), decode(text));
+        let mut text = decode(text);
+        if head.trim() == "rows" && !escaped && !text.is_empty() {
+            text.push('\n');
+        }
+        let added = add_part(&mut case.expected, head.trim(), text);
         added.map_err(|wrong| format!("{}: {wrong}", case.name))?;
     }
     Ok(case)
@@ -164,7 +170,7 @@ mod tests {
 
     #[test]
     fn parts_are_read_literally() {
-        let text = "Head\n==== a [escaped]\nx\\r\\u{e9};\n----\nx\n---- rows\n1\n\n==== none\n\
+        let text = "Head\n==== a [escaped]\nx\\r\\u{e9};\n----\nx\n---- rows\n1\\n\n\n==== none\n\
                     ==== b\n'\n---- error 1:2\nNo\n";
         let cases = parse("postgres", "f", text).unwrap();
         assert_eq!(cases.len(), 3);

@@ -6,6 +6,7 @@
 //! program there, and looks at the result with the database's own client. This crate depends on
 //! no other part of Whimbrel, so that nothing judges its own work.
 
+pub mod corpus;
 pub mod database;
 pub mod failure;
 pub mod peers;

@@ -73,15 +73,27 @@ pub fn skip_from_environment() -> Result<Vec<Backend>> {
     parse_skip(&std::env::var(SKIP).unwrap_or_default())
 }
 
+/// Whether this run leaves `backend` out by name; says so if it does. For tests that start a server
+/// of their own.
+///
+/// # Panics
+/// If the variable [`SKIP`] cannot be understood.
+#[track_caller]
+pub fn is_left_out(backend: Backend) -> bool {
+    let left_out = must(skip_from_environment()).contains(&backend);
+    if left_out {
+        report_skipped(backend);
+    }
+    left_out
+}
+
 /// The value of a variable, `None` if the run leaves `backend` out by name.
 ///
 /// # Panics
 /// If the variable is missing and nobody asked to leave the backend out.
 #[track_caller]
 pub(crate) fn required(name: &str, backend: Backend) -> Option<String> {
-    let skip = must(skip_from_environment());
-    if skip.contains(&backend) {
-        report_skipped(backend);
+    if is_left_out(backend) {
         return None;
     }
     match std::env::var(name) {

@@ -2,7 +2,8 @@
 
 use super::name::ObjectName;
 use super::parts::{
-    ColumnAction, ColumnDef, Constraint, CreateIndex, CreateTable, ObjectKind, RoutineKind, TypeKind,
+    ColumnAction, ColumnDef, Constraint, CreateIndex, CreateTable, ObjectKind, RoutineKind, TableCopy,
+    TypeKind,
 };
 
 /// One change that a statement makes. A statement may make several.
@@ -310,8 +311,8 @@ pub enum Change {
         table: ObjectName,
         /// Rows that are already there may be overwritten (`REPLACE`, `ON CONFLICT DO UPDATE`).
         replaces: bool,
-        /// The one table from which every row is copied, if it is exactly that.
-        copies: Option<ObjectName>,
+        /// What is copied, if every row of one table is.
+        copies: Option<TableCopy>,
     },
     /// A comment is set.
     Comment,

@@ -223,6 +223,11 @@ impl<'a> Cursor<'a> {
         item
     }
 
+    /// The part before a later position of this cursor.
+    pub(super) fn before(&self, end: Cursor<'a>) -> Cursor<'a> {
+        Cursor { source: self.source, pos: self.pos, end: end.pos.min(self.end) }
+    }
+
     /// Ends this statement at its semicolon outside parentheses, if it has one.
     pub(super) fn until_semicolon(mut self) -> Cursor<'a> {
         let start = self.pos;
@@ -250,11 +255,6 @@ impl<'a> Cursor<'a> {
     /// The text between an earlier position of this cursor and here.
     pub(super) fn text_since(&self, start: Cursor<'a>) -> String {
         Cursor { source: self.source, pos: start.pos, end: self.pos.min(self.end) }.text()
-    }
-
-    /// How far this cursor is.
-    pub(super) fn position(&self) -> usize {
-        self.pos
     }
 }
 

@@ -18,6 +18,7 @@ mod parts;
 mod rows;
 mod summary;
 mod table;
+mod touched;
 #[cfg(test)]
 mod tests;
 
@@ -25,7 +26,7 @@ pub use change::Change;
 pub use name::ObjectName;
 pub use parts::{
     Check, ColumnAction, ColumnDef, Constraint, CreateIndex, CreateTable, ForeignKey, IndexPart,
-    ObjectKind, ReferentialAction, RoutineKind, TableSource, TypeKind,
+    ObjectKind, ReferentialAction, RoutineKind, TableCopy, TableSource, TypeKind,
 };
 
 use crate::sql::dialect::Dialect;

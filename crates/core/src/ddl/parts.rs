@@ -31,10 +31,10 @@ pub enum TableSource {
     /// They are written out.
     #[default]
     Columns,
-    /// From a query; the one table that it copies whole, if it is exactly that.
+    /// From a query.
     AsSelect {
-        /// The table copied.
-        copies: Option<ObjectName>,
+        /// What is copied, if every row of one table is.
+        copies: Option<TableCopy>,
     },
     /// From another table, beside those written out.
     Like(ObjectName),
@@ -44,6 +44,15 @@ pub enum TableSource {
     OfType(ObjectName),
     /// From a virtual table module (SQLite).
     Virtual(String),
+}
+
+/// A query that reads every row of one table once.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TableCopy {
+    /// The table read.
+    pub from: ObjectName,
+    /// The columns whose values are taken over unchanged; none means all of them (`*`).
+    pub columns: Option<Vec<String>>,
 }
 
 /// A column as declared.

@@ -3,6 +3,7 @@
 use super::change::Change;
 use super::cursor::Cursor;
 use super::name::ObjectName;
+use super::parts::TableCopy;
 use crate::sql::lexer::TokenKind;
 
 /// How deep statements inside `WITH` are followed.
@@ -77,7 +78,7 @@ fn with(cursor: &mut Cursor<'_>, depth: u8) -> Option<Vec<Change>> {
         }
         cursor.eat_any(&["NOT MATERIALIZED", "MATERIALIZED"]);
         let mut part = cursor.group()?;
-        let writes = part.at_any(&["WITH", "INSERT", "UPDATE", "DELETE", "MERGE"]);
+        let writes = part.at_any(&["WITH", "SELECT", "INSERT", "UPDATE", "DELETE", "MERGE"]);
         if writes && depth < WITH_DEPTH_MAX {
             changes.extend(rows_at_depth(&mut part, depth + 1).unwrap_or_default());
         }
@@ -88,11 +89,16 @@ fn with(cursor: &mut Cursor<'_>, depth: u8) -> Option<Vec<Change>> {
             break;
         }
     }
-    if cursor.at("WITH") {
-        return Some(changes);
+    if !cursor.at("WITH") {
+        changes.extend(rows_at_depth(cursor, depth).unwrap_or_default());
     }
-    changes.extend(rows_at_depth(cursor, depth).unwrap_or_default());
-    Some(changes)
+    // What is copied may be a part of the WITH, not a table.
+    for change in &mut changes {
+        if let Change::InsertRows { copies, .. } = change {
+            *copies = None;
+        }
+    }
+    (!changes.is_empty()).then_some(changes)
 }
 
 fn at_main(cursor: &Cursor<'_>) -> bool {
@@ -156,31 +162,56 @@ fn insert(cursor: &mut Cursor<'_>) -> Option<Change> {
     Some(Change::InsertRows { table, replaces, copies })
 }
 
-/// The table that a query copies row by row: `SELECT ... FROM table` and nothing else.
-pub(super) fn copied_table(mut cursor: Cursor<'_>) -> Option<ObjectName> {
+/// What a query copies row by row: `SELECT ... FROM table` and nothing else.
+pub(super) fn copied_table(mut cursor: Cursor<'_>) -> Option<TableCopy> {
     if cursor.is_kind(TokenKind::LParen) {
         cursor = cursor.group()?;
     }
     if !cursor.eat("SELECT") || cursor.at_any(&["DISTINCT", "TOP"]) {
         return None;
     }
-    let list = cursor;
-    if !cursor.skip_to(&["FROM"]) || aggregates(list, cursor.position()) {
+    let start = cursor;
+    if !cursor.skip_to(&["FROM"]) {
+        return None;
+    }
+    let list = start.before(cursor);
+    if aggregates(list) {
         return None;
     }
     cursor.bump();
     cursor.eat("ONLY");
-    let table = cursor.object_name()?;
+    let copy = TableCopy { from: cursor.object_name()?, columns: plain_columns(list) };
     if cursor.at("ORDER BY") {
         let limited = cursor.skip_to(&["LIMIT", "OFFSET", "FETCH", "UNION", "EXCEPT", "INTERSECT"]);
-        return (!limited).then_some(table);
+        return (!limited).then_some(copy);
     }
     let aliased = cursor.eat("AS") || (!cursor.at_end() && !cursor.at_any(CLAUSES));
     if aliased {
         cursor.ident();
     }
     cursor.eat("WITH DATA");
-    cursor.at_end().then_some(table)
+    cursor.at_end().then_some(copy)
+}
+
+/// The columns that a select list takes over as they are; none for `*`.
+fn plain_columns(list: Cursor<'_>) -> Option<Vec<String>> {
+    let mut columns = Vec::new();
+    for mut item in list.items() {
+        let text = item.text();
+        if text == "*" || text.ends_with(".*") {
+            return None;
+        }
+        let Some(name) = item.object_name() else { continue };
+        // `NULL` and its kin are values; a name before anything but its alias is an expression.
+        let value = ["null", "true", "false", "current_timestamp"];
+        let plain = !value.contains(&text.to_lowercase().as_str());
+        item.eat("AS");
+        item.ident();
+        if plain && item.at_end() && !text.starts_with('\'') {
+            columns.push(name.name);
+        }
+    }
+    Some(columns)
 }
 
 const CLAUSES: &[&str] = &[
@@ -190,14 +221,14 @@ const CLAUSES: &[&str] = &[
 ];
 
 /// Whether the select list folds rows together.
-fn aggregates(mut cursor: Cursor<'_>, end: usize) -> bool {
-    while cursor.position() < end {
-        let name = cursor.at_any(&["COUNT", "SUM", "AVG", "TOTAL", "GROUP_CONCAT", "STRING_AGG"])
-            || cursor.at_any(&["MAX", "MIN", "ARRAY_AGG", "JSON_GROUP_ARRAY"]);
-        if name && cursor.kind(1) == Some(TokenKind::LParen) {
+fn aggregates(mut list: Cursor<'_>) -> bool {
+    while !list.at_end() {
+        let name = list.at_any(&["COUNT", "SUM", "AVG", "TOTAL", "GROUP_CONCAT", "STRING_AGG"])
+            || list.at_any(&["MAX", "MIN", "ARRAY_AGG", "JSON_GROUP_ARRAY"]);
+        if name && list.kind(1) == Some(TokenKind::LParen) {
             return true;
         }
-        cursor.bump();
+        list.bump();
     }
     false
 }
@@ -245,8 +276,7 @@ fn joined_tables(mut cursor: Cursor<'_>, named: Vec<ObjectName>) -> Vec<ObjectNa
     let mut aliases: Vec<(String, ObjectName)> = Vec::new();
     while cursor.skip_to(&["FROM", "USING", "JOIN"]) {
         cursor.bump();
-        loop {
-            let Some(table) = cursor.object_name() else { break };
+        while let Some(table) = cursor.object_name() {
             cursor.eat("AS");
             let alias = if cursor.at_any(CLAUSES) || cursor.at_any(&["ON", "USING", "SET"]) {
                 None

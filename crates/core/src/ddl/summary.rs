@@ -6,7 +6,8 @@ use super::change::Change;
 use super::name::ObjectName;
 use super::parts::{
     Check, ColumnAction, ColumnDef, Constraint, CreateIndex, CreateTable, ForeignKey, IndexPart,
-    ReferentialAction, RoutineKind, TableSource, TypeKind,
+    ReferentialAction, RoutineKind, TableCopy, TableSource,
+    TypeKind,
 };
 
 impl Display for Change {
@@ -310,8 +311,12 @@ fn named(name: &Option<String>) -> String {
     name.as_ref().map_or(String::new(), |name| format!(" {name} "))
 }
 
-fn copying(table: &Option<ObjectName>) -> String {
-    table.as_ref().map_or(String::new(), |table| format!(" copying {table}"))
+fn copying(copy: &Option<TableCopy>) -> String {
+    let Some(TableCopy { from, columns }) = copy else { return String::new() };
+    match columns {
+        Some(columns) => format!(" copying {from} ({})", columns.join(", ")),
+        None => format!(" copying {from}"),
+    }
 }
 
 fn list(names: &[ObjectName]) -> String {

@@ -100,7 +100,7 @@ fn tail(cursor: &mut Cursor<'_>, table: &mut CreateTable) {
     let start = *cursor;
     while !cursor.at_end() {
         let query = cursor.at("AS")
-            || cursor.at_any(&["SELECT", "VALUES"])
+            || cursor.at("SELECT")
             || (cursor.at("WITH") && cursor.kind(1) == Some(TokenKind::Word))
             || (cursor.is_kind(TokenKind::LParen) && !opens_list(cursor));
         if query && !at_table_option(cursor) {

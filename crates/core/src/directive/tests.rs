@@ -68,6 +68,8 @@ fn comments_are_read() {
         ("-- whimbrel : keep=off", "error: A directive is not written as it must be (Write `-- whimbrel: ...`)"),
         ("-- whimbrel keep=off", "error: A directive without its colon (Write `-- whimbrel: ...`)"),
         ("-- whimbrel down", "error: A directive without its colon (Write `-- whimbrel: ...`)"),
+        ("-- wimbrel: keep=off", "error: A directive whose first word is misspelt (Write `-- whimbrel: ...`)"),
+        ("-- wimbrel: a bird", "-"),
         ("/* whimbrel: keep=off */", "error: A directive must stand in a `--` comment (Write `-- whimbrel: ...`)"),
         ("# whimbrel: keep=off", "error: A directive must stand in a `--` comment (Write `-- whimbrel: ...`)"),
     ] {

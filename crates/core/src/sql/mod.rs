@@ -3,3 +3,5 @@
 pub mod dialect;
 pub mod lexer;
 pub mod split;
+pub mod quote;
+pub mod statement;

@@ -188,10 +188,10 @@ impl Applier<'_> {
         } else {
             Vec::new()
         };
-        if facts.iter().any(|fact| fact.verdict.fails()) {
+        if facts.iter().any(|fact| fact.fails()) {
             return Err(EngineError::VerifyFailed {
                 migration: migration.name.clone(),
-                facts: facts.into_iter().filter(|fact| fact.verdict.fails()).collect(),
+                facts: facts.into_iter().filter(|fact| fact.fails()).collect(),
                 rolled_back: true,
                 finished: self.finished_names(),
             });

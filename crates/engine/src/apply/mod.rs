@@ -3,6 +3,7 @@
 mod failure;
 mod group;
 mod migration;
+mod orphans;
 mod recover;
 mod step;
 
@@ -176,7 +177,7 @@ impl Applier<'_> {
     }
 
     fn finished(&mut self, migration: &PlannedMigration, direction: Direction, done: Done) {
-        for fact in done.facts.iter().filter(|fact| fact.verdict.fails()) {
+        for fact in done.facts.iter().filter(|fact| fact.fails()) {
             self.report.unverified.push((migration.name.clone(), fact.clone()));
         }
         self.report

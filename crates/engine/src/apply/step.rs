@@ -312,10 +312,10 @@ impl Applier<'_> {
         }
         let facts =
             verify::after(self.session.as_mut(), self.ledger.dialect, work.migration).await?;
-        if facts.iter().any(|fact| fact.verdict.fails()) {
+        if facts.iter().any(|fact| fact.fails()) {
             return Err(EngineError::VerifyFailed {
                 migration: work.migration.name.clone(),
-                facts: facts.into_iter().filter(|fact| fact.verdict.fails()).collect(),
+                facts: facts.into_iter().filter(|fact| fact.fails()).collect(),
                 rolled_back: true,
                 finished: self.finished_names(),
             });

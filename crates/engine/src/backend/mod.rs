@@ -5,12 +5,14 @@
 //! ledger was read again.
 
 mod error;
+#[cfg(feature = "postgres")]
+pub mod postgres;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
 
 use async_trait::async_trait;
 use whimbrel_core::capabilities::Capabilities;
-use whimbrel_core::ddl::ObjectName;
+use whimbrel_core::ddl::{ObjectKind, ObjectName};
 use whimbrel_core::snapshot::Snapshot;
 
 pub use error::{DbError, DbErrorKind};
@@ -28,6 +30,9 @@ pub struct Notice {
     /// Its words.
     pub message: String,
 }
+
+/// Which objects a picture is wanted of.
+pub type Scope = [(ObjectKind, ObjectName)];
 
 /// What one statement did.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -74,7 +79,12 @@ pub trait Session: Send {
     fn in_transaction(&self) -> Option<bool>;
 
     /// The live picture of the named objects, or of all when `scope` is `None`.
-    async fn inspect(&mut self, scope: Option<&[ObjectName]>) -> Result<Snapshot, DbError>;
+    ///
+    /// A table comes with its columns, constraints, indexes and triggers; an index or trigger
+    /// comes with its table. An object that is not there is left out. Names of the kinds table,
+    /// view and sequence are looked up among all three (`ALTER TABLE` also renames views). The
+    /// ledger's own tables are never part of it.
+    async fn inspect(&mut self, scope: Option<&Scope>) -> Result<Snapshot, DbError>;
 
     /// Puts the session's settings back to what they were when it began. Not inside a transaction.
     async fn reset(&mut self) -> Result<(), DbError>;

@@ -44,7 +44,15 @@ impl Client {
         match self {
             Client::Sqlite(path) => {
                 let mut command = Command::new("sqlite3");
-                command.args(["-batch", "-bail", "-list", "-nullvalue", "NULL", "-init", ""]);
+                command.args([
+                    "-batch",
+                    "-bail",
+                    "-list",
+                    "-nullvalue",
+                    "NULL",
+                    "-init",
+                    "/dev/null",
+                ]);
                 command.args(["-cmd", ".timeout 10000"]).arg(path);
                 command
             }

@@ -36,7 +36,6 @@ pub(super) fn rows(client: &Client, name: &str) -> Result<String> {
         }
     };
     let mut lines = meaningful_lines(&text);
-    lines.retain(|line| !line.starts_with("SET ") && !line.starts_with("SELECT pg_catalog"));
     lines.retain(|line| !line.starts_with("LOCK ") && !line.starts_with("UNLOCK "));
     lines.sort_unstable();
     Ok(lines.join("\n"))
@@ -87,7 +86,30 @@ fn meaningful_lines(text: &str) -> Vec<&str> {
         .filter(|line| !line.trim().is_empty() && !line.starts_with("--"))
         .filter(|line| !line.starts_with("\\restrict") && !line.starts_with("\\unrestrict"))
         .filter(|line| !line.starts_with("/*!4") && !line.starts_with("/*M!"))
+        .filter(|line| !is_session_setting(line))
         .collect()
+}
+
+/// What `pg_dump` sets for the session that reads the dump. Other lines that begin with `SET` may
+/// be part of a function's body.
+fn is_session_setting(line: &str) -> bool {
+    const NAMES: [&str; 12] = [
+        "check_function_bodies",
+        "client_encoding",
+        "client_min_messages",
+        "default_table_access_method",
+        "default_tablespace",
+        "idle_in_transaction_session_timeout",
+        "lock_timeout",
+        "row_security",
+        "standard_conforming_strings",
+        "statement_timeout",
+        "transaction_timeout",
+        "xmloption",
+    ];
+    let set = line.strip_prefix("SET ").and_then(|rest| rest.split_once(" = "));
+    line.starts_with("SELECT pg_catalog.set_config('search_path'")
+        || set.is_some_and(|(name, _)| NAMES.contains(&name))
 }
 
 #[cfg(test)]
@@ -103,7 +125,8 @@ mod tests {
 
     #[test]
     fn noise_is_removed() {
-        let text = "-- comment\n\nSET a;\n\\restrict x\n/*!40101 SET b */;\nCREATE TABLE a ();\n";
-        assert_eq!(meaningful_lines(text), ["SET a;", "CREATE TABLE a ();"]);
+        let text =
+            "-- comment\n\nSET row_security = off;\n\\restrict x\n/*!40101 SET b */;\nSET a = 1";
+        assert_eq!(meaningful_lines(text), ["SET a = 1"]);
     }
 }

@@ -64,8 +64,10 @@ impl Certificates {
         let made = Certificates { folder: folder.to_owned() };
         made.write("openssl.cnf", &configuration(folder))?;
         made.write("index.txt", "")?;
+        made.write("serial", "01\n")?;
         for name in ["ca", "other-ca"] {
-            let mut command = made.openssl(&["req", "-x509", "-days", "30", "-extensions", "ca"]);
+            let mut command =
+                made.openssl(&["req", "-x509", "-days", "30", "-extensions", "authority"]);
             made.with_new_key(&mut command, name);
             command.arg("-out").arg(made.path(name, "pem"));
             capture(command.args(["-subj", &format!("/CN=Whimbrel test {name}")]), "")?;
@@ -91,7 +93,7 @@ impl Certificates {
         self.with_new_key(&mut command, name);
         command.arg("-out").arg(&request).args(["-subj", kind.common_name()]);
         capture(&mut command, "")?;
-        let mut command = self.openssl(&["ca", "-batch", "-notext", "-rand_serial"]);
+        let mut command = self.openssl(&["ca", "-batch", "-notext"]);
         command.args(["-extensions", name, "-in"]).arg(&request);
         command.arg("-out").arg(self.path(name, "pem"));
         if kind == TlsKind::Expired {
@@ -160,11 +162,13 @@ fn configuration(folder: &Path) -> String {
     let here = "subjectAltName = DNS:localhost,IP:127.0.0.1\n";
     format!(
         "[req]\ndistinguished_name = name\n[name]\n\
-         [own_ca]\ndatabase = {folder}/index.txt\nnew_certs_dir = {folder}\n\
+         [own_ca]\ndatabase = {folder}/index.txt\nserial = {folder}/serial\n\
+         new_certs_dir = {folder}\n\
          certificate = {folder}/ca.pem\nprivate_key = {folder}/ca.key\n\
          default_md = sha256\ndefault_days = 30\npolicy = any\nunique_subject = no\n\
          [any]\ncommonName = supplied\n\
-         [ca]\ndefault_ca = own_ca\nbasicConstraints = critical,CA:true\n\
+         [ca]\ndefault_ca = own_ca\n\
+         [authority]\nbasicConstraints = critical,CA:true\n\
          keyUsage = critical,keyCertSign,cRLSign\nsubjectKeyIdentifier = hash\n\
          [good]\n{leaf}{here}[expired]\n{leaf}{here}\
          [wrong-name]\n{leaf}subjectAltName = DNS:elsewhere.test\n"

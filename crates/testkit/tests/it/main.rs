@@ -4,4 +4,5 @@
 
 mod databases;
 mod peers;
+mod servers;
 mod tls;

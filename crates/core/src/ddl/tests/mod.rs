@@ -16,7 +16,11 @@ struct Case {
 fn cases(corpus: &str) -> Vec<Case> {
     let mut cases: Vec<Case> = Vec::new();
     let mut in_sql = false;
-    for line in corpus.lines().filter(|line| !line.is_empty() && !line.starts_with("# ")) {
+    for line in corpus.lines().filter(|line| !line.starts_with("# ")) {
+        if line.is_empty() {
+            in_sql = false;
+            continue;
+        }
         match line.strip_prefix('>') {
             Some(sql) => {
                 if !in_sql {

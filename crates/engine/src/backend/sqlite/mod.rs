@@ -10,11 +10,10 @@ use async_trait::async_trait;
 use rusqlite::types::ValueRef;
 use rusqlite::{Batch, Connection, OpenFlags};
 use whimbrel_core::capabilities::Capabilities;
-use whimbrel_core::ddl::ObjectName;
 use whimbrel_core::snapshot::Snapshot;
 
 use self::error::from_rusqlite;
-use super::{Backend, DbError, DbErrorKind, ForeignKeyViolation, Outcome, Row, ServerFacts, Session};
+use super::{Backend, DbError, DbErrorKind, ForeignKeyViolation, Outcome, Row, Scope, ServerFacts, Session};
 
 /// How long SQLite itself waits for another process's lock before it reports `SQLITE_BUSY`.
 const BUSY_TIMEOUT_MS: u64 = 2_000;
@@ -147,7 +146,7 @@ impl Session for SqliteSession {
         Some(!self.connection.is_autocommit())
     }
 
-    async fn inspect(&mut self, scope: Option<&[ObjectName]>) -> Result<Snapshot, DbError> {
+    async fn inspect(&mut self, scope: Option<&Scope>) -> Result<Snapshot, DbError> {
         catalog::inspect(&self.connection, scope).map_err(from_rusqlite)
     }
 

@@ -1,0 +1,138 @@
+//! Every key of whimbrel.toml and every variable of the environment, in one table each.
+
+/// A key of whimbrel.toml.
+#[derive(Debug)]
+pub struct ConfigKey {
+    /// As written.
+    pub name: &'static str,
+    /// Whether it may stand in `[project]`.
+    pub project: bool,
+    /// Whether it may stand in `[environments.<name>]`, where it wins over `[project]`.
+    pub environment: bool,
+    /// The variable that sets it too.
+    pub variable: Option<&'static str>,
+    /// The values it takes.
+    pub values: &'static str,
+    /// What holds without it.
+    pub default: &'static str,
+    /// What it does, for the reference.
+    pub docs: &'static str,
+}
+
+/// Every key.
+pub const CONFIG_KEYS: &[ConfigKey] = &[
+    ConfigKey {
+        name: "format",
+        project: true,
+        environment: false,
+        variable: None,
+        values: "`own`, `wrangler` or `supabase`",
+        default: "recognised",
+        docs: "Whose conventions the folder of migrations follows.",
+    },
+    ConfigKey {
+        name: "migrations",
+        project: true,
+        environment: false,
+        variable: None,
+        values: "a folder",
+        default: "that of the format",
+        docs: "Where migrations lie, relative to the project.",
+    },
+    ConfigKey {
+        name: "environment",
+        project: true,
+        environment: false,
+        variable: Some("WHIMBREL_ENV"),
+        values: "the name of an environment",
+        default: "none",
+        docs: "Which environment is meant when none is named.",
+    },
+    ConfigKey {
+        name: "url",
+        project: true,
+        environment: true,
+        variable: Some("WHIMBREL_URL"),
+        values: "`env:NAME`, `file:path` or a URL without a password",
+        default: "`DATABASE_URL`",
+        docs: "Which database.",
+    },
+    ConfigKey {
+        name: "database",
+        project: true,
+        environment: true,
+        variable: Some("WHIMBREL_DATABASE"),
+        values: "a name or binding",
+        default: "the only one",
+        docs: "Which of several databases that another tool's configuration names.",
+    },
+    ConfigKey {
+        name: "foreign-keys",
+        project: true,
+        environment: true,
+        variable: Some("WHIMBREL_FOREIGN_KEYS"),
+        values: "`true` or `false`",
+        default: "false",
+        docs: "Whether SQLite enforces foreign keys while migrations run. D1 always does.",
+    },
+    ConfigKey {
+        name: "keep-max",
+        project: true,
+        environment: true,
+        variable: Some("WHIMBREL_KEEP_MAX"),
+        values: "a size such as \"500MB\" or \"1GiB\"",
+        default: "1GiB",
+        docs: "Above this size, a destructive statement must say whether what it removes is kept.",
+    },
+    ConfigKey {
+        name: "lock-timeout",
+        project: true,
+        environment: true,
+        variable: Some("WHIMBREL_LOCK_TIMEOUT"),
+        values: "a duration such as \"500ms\" or \"5s\"",
+        default: "2s",
+        docs: "How long one try waits for a lock before it gives up and is made again.",
+    },
+    ConfigKey {
+        name: "statement-timeout",
+        project: true,
+        environment: true,
+        variable: Some("WHIMBREL_STATEMENT_TIMEOUT"),
+        values: "a duration such as \"5m\"",
+        default: "0",
+        docs: "How long one statement may run; 0 is no limit.",
+    },
+    ConfigKey {
+        name: "wait",
+        project: true,
+        environment: true,
+        variable: Some("WHIMBREL_WAIT"),
+        values: "a duration such as \"60s\"",
+        default: "60s",
+        docs: "How long to wait while another run holds the lease.",
+    },
+    ConfigKey {
+        name: "protected",
+        project: false,
+        environment: true,
+        variable: None,
+        values: "`true` or `false`",
+        default: "false",
+        docs: "Whether destructive acts want the typed name of the environment.",
+    },
+    ConfigKey {
+        name: "backup",
+        project: false,
+        environment: true,
+        variable: None,
+        values: "`true` or `false`",
+        default: "that of `protected`",
+        docs: "Whether a backup must exist before a destructive run.",
+    },
+];
+
+/// Variables of the environment beyond those of [`CONFIG_KEYS`], with what they do.
+pub const VARIABLES: &[(&str, &str)] = &[
+    ("DATABASE_URL", "Which database, where neither `WHIMBREL_URL` nor a named environment says it."),
+    ("WHIMBREL_PERSIST_TO", "Where wrangler keeps local state, as its `--persist-to`."),
+];

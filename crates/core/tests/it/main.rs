@@ -1,0 +1,3 @@
+//! Tests of whole files and corpora.
+
+mod split;

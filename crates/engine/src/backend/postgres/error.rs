@@ -1,0 +1,232 @@
+//! PostgreSQL's errors as the engine's kinds of trouble.
+
+use std::error::Error as _;
+
+use tokio_postgres::Error;
+use tokio_postgres::error::{DbError as ServerError, ErrorPosition};
+
+use crate::backend::{DbError, DbErrorKind};
+
+/// How the server counts the places in a statement.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Places {
+    /// In characters.
+    #[default]
+    Characters,
+    /// In bytes: a database without an encoding (`SQL_ASCII`).
+    Bytes,
+}
+
+/// The error of a statement, pointing into `sql`.
+pub(super) fn from_statement(error: &Error, sql: &str, places: Places) -> DbError {
+    match error.as_db_error() {
+        Some(server) => from_server(server, sql, places),
+        None => from_client(error),
+    }
+}
+
+/// What the server said about the connection as such.
+pub(super) fn from_connection(error: &Error) -> DbError {
+    let mut out = from_statement(error, "", Places::Characters);
+    out.kind = DbErrorKind::Connection;
+    out.offset = None;
+    out
+}
+
+/// The error of making a connection to `place`, in words that lead on.
+pub(super) fn from_connect(error: &Error, place: &str) -> DbError {
+    let mut out = from_connection(error);
+    match error.as_db_error() {
+        Some(server) => {
+            let hint = connect_hint(server.code().code());
+            out.hint = out.hint.or_else(|| hint.map(str::to_owned));
+        }
+        None => explain(error, place, &mut out),
+    }
+    out
+}
+
+fn connect_hint(code: &str) -> Option<&'static str> {
+    Some(match code {
+        "28P01" => {
+            "Check the user and the password; in a URL, `@`, `:`, `/`, `#` and `%` in a password \
+             are written as `%40`, `%3A`, `%2F`, `%23` and `%25`"
+        }
+        "28000" => {
+            "The server's pg_hba.conf decides who may connect from where, and whether TLS is needed"
+        }
+        "3D000" => "Check the database's name in the URL, or make it with `createdb`",
+        "53300" => "All of the server's connections are in use: try again, or end some of them",
+        "57P03" => "The server is starting or stopping: try again in a moment",
+        "08P01" => {
+            "A pooler may refuse parameters of the URL such as `options`: use the direct address"
+        }
+        _ => return None,
+    })
+}
+
+/// Words for what never reached the server.
+fn explain(error: &Error, place: &str, out: &mut DbError) {
+    let text = chain(error);
+    let io = io_kind(error);
+    if io == Some(std::io::ErrorKind::ConnectionRefused) {
+        out.message = format!("Nothing answers at {place}: the connection was refused");
+        out.hint = Some("Is the server running, and does it listen at this port?".to_owned());
+    } else if io == Some(std::io::ErrorKind::NotFound) {
+        out.message = format!("Nothing answers at {place}: there is no such socket");
+        out.hint = Some("Is the server running, and is this its socket's folder?".to_owned());
+    } else if text.contains("failed to lookup address") {
+        out.message = format!("The host of {place} cannot be found: {text}");
+        out.hint = Some("Check the spelling of the host's name".to_owned());
+    } else if text.contains("password missing") {
+        out.message = "The server asks for a password, and none was given".to_owned();
+    } else if text.contains("server does not support TLS") {
+        out.message = format!("The server at {place} does not offer TLS");
+        out.hint = Some("`sslmode=prefer` or `disable` connects without encryption".to_owned());
+    } else if text.contains("server did not use channel binding") {
+        out.message = format!(
+            "The server at {place} did not bind the password exchange to TLS, and \
+             `channel_binding=require` asks for it"
+        );
+    } else {
+        out.message = text;
+    }
+}
+
+fn io_kind(error: &Error) -> Option<std::io::ErrorKind> {
+    error.source()?.downcast_ref::<std::io::Error>().map(std::io::Error::kind)
+}
+
+/// An error of the client library: the connection cannot be used any more.
+fn from_client(error: &Error) -> DbError {
+    DbError::new(DbErrorKind::Connection, chain(error))
+}
+
+/// The error and all of its causes; the first alone often says nothing.
+fn chain(error: &Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let cause_text = cause.to_string();
+        if !text.ends_with(&cause_text) {
+            text.push_str(": ");
+            text.push_str(&cause_text);
+        }
+        source = cause.source();
+    }
+    text
+}
+
+fn from_server(error: &ServerError, sql: &str, places: Places) -> DbError {
+    let code = error.code().code();
+    let fatal = matches!(error.severity(), "FATAL" | "PANIC");
+    let mut out = DbError::new(kind_of(code, fatal), error.message());
+    out.code = Some(code.to_owned());
+    out.detail = detail(error);
+    out.hint = error.hint().map(str::to_owned);
+    out.offset = match error.position() {
+        Some(ErrorPosition::Original(position)) => offset(sql, *position, places),
+        Some(ErrorPosition::Internal { position, query }) => {
+            inner_offset(sql, query, *position, places)
+        }
+        None => None,
+    };
+    out
+}
+
+/// The server's detail, and where inside functions or copied lines it happened.
+fn detail(error: &ServerError) -> Option<String> {
+    let mut parts: Vec<String> = error.detail().map(str::to_owned).into_iter().collect();
+    if let Some(context) = error.where_() {
+        parts.push(context.to_owned());
+    }
+    if let Some(ErrorPosition::Internal { query, .. }) = error.position()
+        && !parts.iter().any(|part| part.contains(query.as_str()))
+    {
+        parts.push(format!("In the statement: {query}"));
+    }
+    (!parts.is_empty()).then(|| parts.join("\n"))
+}
+
+/// The kind that a SQLSTATE means.
+fn kind_of(code: &str, fatal: bool) -> DbErrorKind {
+    let class = code.get(..2).unwrap_or_default();
+    match (class, code) {
+        (_, "55P03" | "40P01" | "40001") => DbErrorKind::Locked,
+        (_, "57014") => DbErrorKind::Timeout,
+        (_, "42501") => DbErrorKind::Permission,
+        // Shutdown, crash, start-up, dropped database, idle session.
+        ("08", _) | (_, "57P01" | "57P02" | "57P03" | "57P04" | "57P05" | "25P03" | "53300") => {
+            DbErrorKind::Connection
+        }
+        _ if fatal => DbErrorKind::Connection,
+        // Resources, the system below, damaged data.
+        ("53" | "58" | "XX", code) if code != "XX000" => DbErrorKind::Storage,
+        _ => DbErrorKind::Statement,
+    }
+}
+
+/// The byte that the server's position means; it counts from 1, and may be just behind the end.
+fn offset(sql: &str, position: u32, places: Places) -> Option<usize> {
+    let index = usize::try_from(position).ok()?.checked_sub(1)?;
+    let at = match places {
+        Places::Bytes => (0..=index.min(sql.len())).rev().find(|at| sql.is_char_boundary(*at))?,
+        Places::Characters => sql.char_indices().nth(index).map_or(sql.len(), |(at, _)| at),
+    };
+    (!sql.is_empty()).then_some(at)
+}
+
+/// The same for a statement inside this one, such as the body of a `DO`, where it can be found.
+fn inner_offset(sql: &str, inner: &str, position: u32, places: Places) -> Option<usize> {
+    let (start, _) = sql.match_indices(inner).next().filter(|_| !inner.is_empty())?;
+    let only = sql.matches(inner).nth(1).is_none();
+    offset(inner, position, places).map(|at| start + at).filter(|_| only)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn positions_become_bytes() {
+        let at = |position| offset("SELECT 'é', x", position, Places::Characters);
+        assert_eq!(at(1), Some(0));
+        assert_eq!(at(9), Some(8));
+        assert_eq!(at(13), Some(13));
+        assert_eq!(at(14), Some(14));
+        assert_eq!(at(0), None);
+        let bytes = |position| offset("é x", position, Places::Bytes);
+        assert_eq!([bytes(1), bytes(2), bytes(4), bytes(99)], [Some(0), Some(0), Some(3), Some(4)]);
+    }
+
+    #[test]
+    fn inner_statements_are_found_where_there_is_only_one() {
+        let places = Places::Characters;
+        assert_eq!(inner_offset("DO $$é SELECT x$$", "é SELECT x", 10, places), Some(15));
+        assert_eq!(inner_offset("a a", "a", 1, places), None);
+        assert_eq!(inner_offset("DO 'x'", "y", 1, places), None);
+    }
+
+    #[test]
+    fn codes_have_kinds() {
+        for (code, fatal, kind) in [
+            ("55P03", false, DbErrorKind::Locked),
+            ("40P01", false, DbErrorKind::Locked),
+            ("40001", false, DbErrorKind::Locked),
+            ("57014", false, DbErrorKind::Timeout),
+            ("42501", false, DbErrorKind::Permission),
+            ("57P01", true, DbErrorKind::Connection),
+            ("08006", false, DbErrorKind::Connection),
+            ("53100", false, DbErrorKind::Storage),
+            ("53300", true, DbErrorKind::Connection),
+            ("58030", false, DbErrorKind::Storage),
+            ("XX001", false, DbErrorKind::Storage),
+            ("XX000", false, DbErrorKind::Statement),
+            ("42601", false, DbErrorKind::Statement),
+            ("23505", false, DbErrorKind::Statement),
+            ("28P01", true, DbErrorKind::Connection),
+        ] {
+            assert_eq!(kind_of(code, fatal), kind, "{code}");
+        }
+    }
+}

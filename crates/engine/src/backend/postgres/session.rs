@@ -1,0 +1,218 @@
+//! One connection.
+
+use std::future::poll_fn;
+use std::pin::pin;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use futures_util::TryStreamExt;
+use tokio_postgres::{
+    AsyncMessage, Client, Connection, Error, SimpleQueryMessage, SimpleQueryRow, Socket,
+};
+use whimbrel_core::snapshot::Snapshot;
+
+use super::connect::Connected;
+use super::copy::{self, Words};
+use super::error::{Places, from_connection, from_statement};
+use super::shared::Shared;
+use super::tls::{Encrypted, TlsFacts};
+use super::{PostgresBackend, catalog, facts, others};
+use crate::backend::{
+    DbError, DbErrorKind, ForeignKeyViolation, Outcome, Row, Scope, ServerFacts, Session,
+};
+
+/// Everything that `DISCARD ALL` does, as statements that a transaction allows.
+const RESET_IN_TRANSACTION: &str = "CLOSE ALL; RESET SESSION AUTHORIZATION; RESET ROLE; RESET ALL; \
+    DEALLOCATE ALL; UNLISTEN *; SELECT pg_catalog.pg_advisory_unlock_all(); DISCARD PLANS; \
+    DISCARD TEMP; DISCARD SEQUENCES";
+
+pub(super) struct PgSession {
+    pub(super) backend: PostgresBackend,
+    pub(super) client: Client,
+    pub(super) tls: Option<TlsFacts>,
+    shared: Arc<Shared>,
+    server_version: String,
+    places: Places,
+}
+
+impl PgSession {
+    /// Drives the connection from a task of its own, which ends with the session.
+    pub(super) fn start(backend: PostgresBackend, connected: Connected) -> PgSession {
+        let Connected { client, connection, tls, .. } = connected;
+        let server_version = connection.parameter("server_version").unwrap_or_default().to_owned();
+        let places = match connection.parameter("server_encoding") {
+            Some("SQL_ASCII") => Places::Bytes,
+            _ => Places::Characters,
+        };
+        let shared = Arc::new(Shared::default());
+        tokio::spawn(drive(connection, Arc::clone(&shared)));
+        PgSession { backend, client, tls, shared, server_version, places }
+    }
+
+    /// The server's major version.
+    pub(super) fn major(&self) -> Option<u32> {
+        let end = self.server_version.find(|c: char| !c.is_ascii_digit());
+        self.server_version.get(..end.unwrap_or(self.server_version.len()))?.parse().ok()
+    }
+
+    /// Runs several statements in one message and returns the rows of each that has rows.
+    pub(super) async fn results(&self, sql: &str) -> Result<Vec<Vec<Row>>, DbError> {
+        let mut results: Vec<Vec<Row>> = Vec::new();
+        let answer = async {
+            let mut messages = pin!(self.client.simple_query_raw(sql).await?);
+            while let Some(message) = messages.try_next().await? {
+                match message {
+                    SimpleQueryMessage::RowDescription(_) => results.push(Vec::new()),
+                    SimpleQueryMessage::Row(row) => {
+                        if let Some(rows) = results.last_mut() {
+                            rows.push(values(&row)?);
+                        }
+                    }
+                    _ => {}
+                }
+            }
+            Ok(())
+        };
+        answer.await.map_err(|error| self.failure(&error, sql))?;
+        Ok(results)
+    }
+
+    /// Sends one statement of the author's and drops its rows as they come.
+    async fn send(&self, sql: &str, words: Words) -> Result<Option<u64>, Error> {
+        let mut messages = pin!(self.client.simple_query_raw(sql).await?);
+        let (mut count, mut has_rows) = (0, false);
+        loop {
+            match messages.try_next().await {
+                Ok(Some(SimpleQueryMessage::CommandComplete(rows))) => count = rows,
+                Ok(Some(SimpleQueryMessage::RowDescription(_))) => has_rows = true,
+                Ok(Some(_)) => {}
+                Ok(None) => break,
+                // The client library knows no copied rows here; they are dropped like others.
+                Err(error) if words == Words::CopyOut && is_unexpected(&error) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(match words {
+            Words::Changes | Words::CopyIn => Some(count),
+            Words::CopyOut => None,
+            // The count of a query is that of the rows it returned.
+            Words::Perhaps if has_rows => changes_inside(sql).then_some(count),
+            Words::Perhaps => Some(count),
+            Words::Other => (count > 0 && !has_rows).then_some(count),
+        })
+    }
+
+    fn failure(&self, error: &Error, sql: &str) -> DbError {
+        if error.as_db_error().is_none()
+            && let Some(reason) = self.shared.ended()
+        {
+            return reason;
+        }
+        from_statement(error, sql, self.places)
+    }
+
+    /// The reason why this connection does not keep its session, once it is known.
+    pub(super) fn pooled(&self) -> Option<&str> {
+        self.backend.known.pooled.get()?.as_deref()
+    }
+}
+
+fn values(row: &SimpleQueryRow) -> Result<Row, Error> {
+    (0..row.len()).map(|index| Ok(row.try_get(index)?.map(str::to_owned))).collect()
+}
+
+/// Whether a `WITH` that returns rows may have changed some.
+fn changes_inside(sql: &str) -> bool {
+    let upper = sql.to_ascii_uppercase();
+    ["INSERT", "UPDATE", "DELETE", "MERGE"].iter().any(|word| upper.contains(word))
+}
+
+fn is_unexpected(error: &Error) -> bool {
+    error.as_db_error().is_none() && error.to_string().contains("unexpected message")
+}
+
+/// Moves bytes both ways until the connection ends, and keeps the notices. A notice is kept before
+/// the end of its statement is passed on, as both come in order.
+async fn drive(mut connection: Connection<Socket, Encrypted<Socket>>, shared: Arc<Shared>) {
+    loop {
+        match poll_fn(|context| connection.poll_message(context)).await {
+            Some(Ok(AsyncMessage::Notice(notice))) => shared.notice(&notice),
+            Some(Ok(_)) => {}
+            Some(Err(error)) => {
+                let mut reason = from_connection(&error);
+                if reason.code.is_none() {
+                    reason.message = format!("The connection was lost: {}", reason.message);
+                }
+                shared.end(reason);
+                return;
+            }
+            None => return,
+        }
+    }
+}
+
+#[async_trait]
+impl Session for PgSession {
+    async fn run(&mut self, sql: &str, copy_data: Option<&str>) -> Result<Outcome, DbError> {
+        // What our own statements were told is nobody's.
+        self.shared.take_notices();
+        let words = copy::words(sql);
+        let answer = match words {
+            Words::CopyIn => {
+                copy::copy_in(&self.client, sql, copy_data.unwrap_or_default()).await.map(Some)
+            }
+            _ => self.send(sql, words).await,
+        };
+        let rows_affected = answer.map_err(|error| self.failure(&error, sql))?;
+        Ok(Outcome { rows_affected, notices: self.shared.take_notices() })
+    }
+
+    async fn batch(&mut self, sql: &str) -> Result<(), DbError> {
+        self.client.batch_execute(sql).await.map_err(|error| self.failure(&error, sql))
+    }
+
+    async fn query(&mut self, sql: &str) -> Result<Vec<Row>, DbError> {
+        Ok(self.results(sql).await?.pop().unwrap_or_default())
+    }
+
+    fn in_transaction(&self) -> Option<bool> {
+        None
+    }
+
+    async fn inspect(&mut self, scope: Option<&Scope>) -> Result<Snapshot, DbError> {
+        catalog::inspect(self, scope).await
+    }
+
+    async fn reset(&mut self) -> Result<(), DbError> {
+        if self.pooled().is_some() {
+            // The next transaction has another session; this one is not ours to reset.
+            return Ok(());
+        }
+        self.batch("DISCARD ALL").await
+    }
+
+    fn reset_in_transaction(&self) -> Option<&'static str> {
+        Some(RESET_IN_TRANSACTION)
+    }
+
+    async fn facts(&mut self) -> Result<ServerFacts, DbError> {
+        facts::facts(self).await
+    }
+
+    async fn foreign_key_violations(&mut self) -> Result<Vec<ForeignKeyViolation>, DbError> {
+        Ok(Vec::new())
+    }
+
+    async fn end_session(&mut self, session: &str) -> Result<bool, DbError> {
+        others::end(self, session).await
+    }
+
+    async fn blockers(&mut self, session: &str) -> Result<Vec<String>, DbError> {
+        others::blockers(self, session).await
+    }
+}
+
+/// An answer that does not have the shape that was asked for.
+pub(super) fn unexpected_answer(what: &str) -> DbError {
+    DbError::new(DbErrorKind::Statement, format!("The server's answer about {what} is not understood"))
+}

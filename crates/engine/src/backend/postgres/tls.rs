@@ -1,0 +1,309 @@
+//! TLS by libpq's rules, with rustls and ring.
+//!
+//! Where this differs from libpq: TLS 1.2 and 1.3 only; no revocation lists; keys with a password
+//! are refused; a certificate of version 1 is believed only if a root has signed it directly; a
+//! root's own expiry is not looked at.
+
+use std::future::Future;
+use std::io;
+use std::net::Ipv4Addr;
+use std::path::{Path, PathBuf};
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
+
+use rustls::client::Resumption;
+use rustls::crypto::CryptoProvider;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::{ClientConfig, ProtocolVersion};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio_postgres::tls::{ChannelBinding, MakeTlsConnect, TlsConnect, TlsStream};
+use tokio_rustls::TlsConnector;
+use whimbrel_core::database_url::{PgSslMode, PgUrl, RootCertificate};
+
+use super::certificate::end_point;
+use super::verifier::{Demand, Roots, Verifier};
+
+/// What the two sides agreed on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct TlsFacts {
+    pub(super) version: String,
+    pub(super) cipher: String,
+}
+
+/// How far the handshake has come.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) enum Handshake {
+    #[default]
+    NotTried,
+    Begun,
+    Done(TlsFacts),
+}
+
+/// Makes TLS connections for tokio-postgres, and remembers how far it came.
+#[derive(Clone)]
+pub(super) struct Tls {
+    config: Option<Arc<ClientConfig>>,
+    name_counts: bool,
+    handshake: Arc<Mutex<Handshake>>,
+}
+
+impl Tls {
+    /// For connections that are never encrypted.
+    pub(super) fn none() -> Tls {
+        Tls { config: None, name_counts: false, handshake: Arc::default() }
+    }
+
+    /// For connections that are, as the URL says. `home` is where libpq's default files lie.
+    ///
+    /// # Errors
+    /// In words, if a file is missing or cannot be used.
+    pub(super) fn new(url: &PgUrl, home: Option<&Path>) -> Result<Tls, String> {
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let algorithms = provider.signature_verification_algorithms;
+        let verifier = Arc::new(Verifier::new(demand(url, home)?, algorithms));
+        let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
+            .with_safe_default_protocol_versions()
+            .map_err(|error| error.to_string())?
+            .dangerous()
+            .with_custom_certificate_verifier(verifier);
+        let mut config = match client_certificate(url, home, &provider)? {
+            Some((chain, key)) => builder
+                .with_client_auth_cert(chain, key)
+                .map_err(|error| format!("The client certificate cannot be used: {error}"))?,
+            None => builder.with_no_client_auth(),
+        };
+        config.resumption = Resumption::disabled();
+        if url.direct_tls {
+            config.alpn_protocols = vec![b"postgresql".to_vec()];
+        }
+        Ok(Tls {
+            config: Some(Arc::new(config)),
+            name_counts: url.sslmode == PgSslMode::VerifyFull,
+            handshake: Arc::default(),
+        })
+    }
+
+    /// How far the newest handshake came.
+    pub(super) fn handshake(&self) -> Handshake {
+        self.handshake.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn set_handshake(&self, now: Handshake) {
+        *self.handshake.lock().unwrap_or_else(PoisonError::into_inner) = now;
+    }
+}
+
+/// What libpq would ask of the server's certificate.
+fn demand(url: &PgUrl, home: Option<&Path>) -> Result<Demand, String> {
+    let asked = url.sslmode >= PgSslMode::VerifyCa;
+    let file = match &url.sslrootcert {
+        Some(RootCertificate::System) => {
+            let found = rustls_native_certs::load_native_certs();
+            let roots = Roots::new(found.certs);
+            if roots.is_empty() {
+                return Err("The system has no root certificates".to_owned());
+            }
+            return Ok(Demand::ChainAndName(roots));
+        }
+        Some(RootCertificate::File(path)) => Some(PathBuf::from(path)),
+        None => default_file(home, "root.crt"),
+    };
+    let Some(file) = file.filter(|file| file.exists()) else {
+        return if asked { Err(no_roots(url, home)) } else { Ok(Demand::Nothing) };
+    };
+    if url.sslmode < PgSslMode::Require {
+        return Ok(Demand::Nothing);
+    }
+    let roots = Roots::new(certificates(&file)?);
+    Ok(match url.sslmode {
+        PgSslMode::VerifyFull => Demand::ChainAndName(roots),
+        _ => Demand::Chain(roots),
+    })
+}
+
+fn no_roots(url: &PgUrl, home: Option<&Path>) -> String {
+    let file = match &url.sslrootcert {
+        Some(RootCertificate::File(path)) => path.clone(),
+        Some(RootCertificate::System) | None => default_path(home, "root.crt")
+            .map_or_else(|| "~/.postgresql/root.crt".to_owned(), |path| path.display().to_string()),
+    };
+    format!(
+        "`sslmode={}` needs a root certificate, and `{file}` does not exist; name one by \
+         `sslrootcert=PATH`, or write `sslmode=verify-full&sslrootcert=system`",
+        url.sslmode.name()
+    )
+}
+
+fn default_path(home: Option<&Path>, name: &str) -> Option<PathBuf> {
+    Some(home?.join(".postgresql").join(name))
+}
+
+fn default_file(home: Option<&Path>, name: &str) -> Option<PathBuf> {
+    default_path(home, name).filter(|path| path.exists())
+}
+
+fn certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
+    let shown = file.display();
+    let read = |error: rustls::pki_types::pem::Error| format!("Cannot read `{shown}`: {error}");
+    let found: Result<Vec<_>, _> = CertificateDer::pem_file_iter(file).map_err(read)?.collect();
+    let found = found.map_err(read)?;
+    if found.is_empty() {
+        return Err(format!("`{shown}` holds no certificate in PEM"));
+    }
+    Ok(found)
+}
+
+type ClientCertificate = (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>);
+
+/// The client's own certificate: what the URL names, else libpq's default files if both are there.
+fn client_certificate(
+    url: &PgUrl,
+    home: Option<&Path>,
+    provider: &CryptoProvider,
+) -> Result<Option<ClientCertificate>, String> {
+    let named = url.sslcert.as_ref().map(PathBuf::from);
+    let Some(certificate) = named.or_else(|| default_file(home, "postgresql.crt")) else {
+        return Ok(None);
+    };
+    let key = match url.sslkey.as_ref().map(PathBuf::from) {
+        Some(key) => key,
+        None => default_path(home, "postgresql.key").ok_or("`sslcert` needs `sslkey`")?,
+    };
+    check_private(&key)?;
+    let shown = key.display();
+    let pem = std::fs::read(&key).map_err(|error| format!("Cannot read `{shown}`: {error}"))?;
+    if String::from_utf8_lossy(&pem).contains("ENCRYPTED") {
+        return Err(format!(
+            "The key `{shown}` has a password, which is not supported: write a copy without one by \
+             `openssl pkey -in KEY -out COPY`"
+        ));
+    }
+    let key = PrivateKeyDer::from_pem_slice(&pem)
+        .map_err(|error| format!("`{shown}` is no private key in PEM: {error}"))?;
+    // An unusable key is told here, with its file's name.
+    provider
+        .key_provider
+        .load_private_key(key.clone_key())
+        .map_err(|error| format!("The key `{shown}` cannot be used: {error}"))?;
+    Ok(Some((certificates(&certificate)?, key)))
+}
+
+/// As libpq: a key that others may read is no secret. Root's may be read by its group.
+#[cfg(unix)]
+fn check_private(key: &Path) -> Result<(), String> {
+    use std::os::unix::fs::MetadataExt;
+    let shown = key.display();
+    let facts =
+        std::fs::metadata(key).map_err(|error| format!("Cannot read the key `{shown}`: {error}"))?;
+    let allowed = if facts.uid() == 0 { 0o640 } else { 0o600 };
+    if facts.mode() & 0o777 & !allowed == 0 {
+        return Ok(());
+    }
+    Err(format!("The key `{shown}` may be read by others: run `chmod 600 {shown}`"))
+}
+
+#[cfg(not(unix))]
+fn check_private(_: &Path) -> Result<(), String> {
+    Ok(())
+}
+
+impl<S> MakeTlsConnect<S> for Tls
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    type Stream = Encrypted<S>;
+    type TlsConnect = Connect;
+    type Error = io::Error;
+
+    fn make_tls_connect(&mut self, domain: &str) -> Result<Connect, io::Error> {
+        let name = match ServerName::try_from(domain.trim_end_matches('.').to_owned()) {
+            Ok(name) => name,
+            // A name that no certificate can hold is no obstacle where names are not compared;
+            // an address is never sent as SNI.
+            Err(_) if !self.name_counts => ServerName::from(Ipv4Addr::UNSPECIFIED),
+            Err(error) => return Err(io::Error::other(error)),
+        };
+        Ok(Connect { tls: self.clone(), name })
+    }
+}
+
+/// One TLS connection about to be made.
+pub(super) struct Connect {
+    tls: Tls,
+    name: ServerName<'static>,
+}
+
+impl<S> TlsConnect<S> for Connect
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    type Stream = Encrypted<S>;
+    type Error = io::Error;
+    type Future = Pin<Box<dyn Future<Output = io::Result<Encrypted<S>>> + Send>>;
+
+    fn connect(self, stream: S) -> Self::Future {
+        Box::pin(async move {
+            let Some(config) = self.tls.config.clone() else {
+                return Err(io::Error::other("TLS is switched off"));
+            };
+            self.tls.set_handshake(Handshake::Begun);
+            let stream = TlsConnector::from(config).connect(self.name, stream).await?;
+            let (_, connection) = stream.get_ref();
+            self.tls.set_handshake(Handshake::Done(TlsFacts {
+                version: match connection.protocol_version() {
+                    Some(ProtocolVersion::TLSv1_3) => "TLS 1.3".to_owned(),
+                    Some(ProtocolVersion::TLSv1_2) => "TLS 1.2".to_owned(),
+                    other => format!("{other:?}"),
+                },
+                cipher: connection
+                    .negotiated_cipher_suite()
+                    .map_or_else(String::new, |suite| format!("{:?}", suite.suite())),
+            }));
+            Ok(Encrypted(stream))
+        })
+    }
+}
+
+/// An encrypted connection.
+pub(super) struct Encrypted<S>(tokio_rustls::client::TlsStream<S>);
+
+impl<S: AsyncRead + AsyncWrite + Unpin> TlsStream for Encrypted<S> {
+    fn channel_binding(&self) -> ChannelBinding {
+        let (_, connection) = self.0.get_ref();
+        let certificate = connection.peer_certificates().and_then(<[_]>::first);
+        match certificate.and_then(|der| end_point(der)) {
+            Some(hash) => ChannelBinding::tls_server_end_point(hash),
+            None => ChannelBinding::none(),
+        }
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Encrypted<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_read(context, buffer)
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Encrypted<S> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.0).poll_write(context, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_shutdown(context)
+    }
+}

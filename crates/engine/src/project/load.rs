@@ -1,0 +1,174 @@
+//! From the files on disk to migrations that can be planned.
+
+use std::collections::HashMap;
+
+use whimbrel_core::checksum::{text_checksum, token_checksum};
+use whimbrel_core::compare::{Compared, FileFacts, compare};
+use whimbrel_core::ddl;
+use whimbrel_core::directory::{Directory, DirectoryIssue, Severity};
+use whimbrel_core::ledger::LedgerState;
+use whimbrel_core::migration::Migration;
+use whimbrel_core::plan::PlannedMigration;
+use whimbrel_core::sql::dialect::Dialect;
+use whimbrel_core::step::{Script, ScriptError};
+
+use super::Project;
+use crate::backend::Session;
+use crate::error::{EngineError, Problem};
+use crate::files;
+use crate::ledger::Identity;
+
+/// The files of a project, with what is wrong with them.
+pub(crate) struct Files {
+    pub(crate) directory: Directory,
+    pub(crate) issues: Vec<DirectoryIssue>,
+    pub(crate) facts: Vec<FileFacts>,
+}
+
+/// Files, ledger and the other tool's history, brought together.
+pub(crate) struct Picture {
+    pub(crate) files: Files,
+    pub(crate) identity: Option<Identity>,
+    pub(crate) ledger: LedgerState,
+    /// Keys of the other tool's history table.
+    pub(crate) foreign: Vec<String>,
+    pub(crate) compared: Vec<Compared>,
+}
+
+impl Project {
+    /// Reads the files.
+    pub(crate) fn read_files(&self) -> Result<Files, EngineError> {
+        let entries = files::entries(&self.options.root, &self.options.layout)?;
+        let (directory, issues) = Directory::build(self.options.layout.clone(), entries);
+        let facts = directory
+            .migrations
+            .iter()
+            .map(|migration| FileFacts {
+                name: migration.id.file_name.clone(),
+                text_checksum: text_checksum(&migration.up.text),
+                token_checksum: token_checksum(&migration.up.text, self.ledger.dialect),
+            })
+            .collect();
+        Ok(Files { directory, issues, facts })
+    }
+
+    /// Reads files and database; the database is only looked at.
+    pub(crate) async fn picture(
+        &self,
+        session: Option<&mut Box<dyn Session>>,
+    ) -> Result<Picture, EngineError> {
+        let files = self.read_files()?;
+        let (mut identity, mut ledger, mut foreign) = (None, LedgerState::default(), Vec::new());
+        if let Some(session) = session {
+            identity = self.ledger.identity(session.as_mut()).await?;
+            if identity.is_some() {
+                ledger = self.ledger.read(session.as_mut()).await?;
+            }
+            if let Some(mirror) = &self.mirror {
+                foreign = mirror.read(session.as_mut()).await?;
+            }
+        }
+        let compared = self.compare(&files, &ledger, &foreign);
+        Ok(Picture { files, identity, ledger, foreign, compared })
+    }
+
+    pub(crate) fn compare(
+        &self,
+        files: &Files,
+        ledger: &LedgerState,
+        foreign: &[String],
+    ) -> Vec<Compared> {
+        let keys: HashMap<&str, String> = files
+            .directory
+            .migrations
+            .iter()
+            .map(|one| (one.id.file_name.as_str(), one.id.version()))
+            .collect();
+        compare(&files.facts, ledger, |name| {
+            let version = keys.get(name).map_or("", String::as_str);
+            self.mirror.as_ref().is_some_and(|mirror| {
+                let key = mirror.key(name, version);
+                foreign.iter().any(|one| one == key)
+            })
+        })
+    }
+
+    /// Errors of the files, if there are any: then nothing may run.
+    pub(crate) fn check_files(files: &Files) -> Result<(), EngineError> {
+        let problems: Vec<Problem> = files
+            .issues
+            .iter()
+            .filter(|issue| issue.severity == Severity::Error)
+            .map(|issue| Problem {
+                path: issue.path.clone(),
+                place: None,
+                message: issue.message.clone(),
+                hint: issue.hint.clone(),
+            })
+            .collect();
+        if problems.is_empty() { Ok(()) } else { Err(EngineError::Files(problems)) }
+    }
+
+    /// Understands one migration's way up.
+    pub(crate) fn plan_up(&self, migration: &Migration) -> Result<PlannedMigration, Problem> {
+        let dialect = self.ledger.dialect;
+        let script = self.script(&migration.up.text, &migration.up.path, migration.up.lines_before)?;
+        let verify_script = match &migration.verify {
+            Some(verify) => {
+                let read = self.script(&verify.text, &verify.path, verify.lines_before)?;
+                Some((verify.path.clone(), read))
+            }
+            None => None,
+        };
+        Ok(PlannedMigration {
+            name: migration.id.file_name.clone(),
+            version: migration.id.version(),
+            kind: migration.id.kind,
+            path: migration.up.path.clone(),
+            lines_before: migration.up.lines_before,
+            changes: changes_of(&script, dialect),
+            text_checksum: text_checksum(&migration.up.text),
+            token_checksum: token_checksum(&migration.up.text, dialect),
+            up_text: migration.up.text.clone(),
+            down_text: migration.down.as_ref().map(|down| down.text.clone()),
+            verify_script,
+            verify: script.options.verify.unwrap_or(true),
+            lock_timeout_ms: script.options.lock_timeout.map(|limit| {
+                u64::try_from(limit.as_millis()).unwrap_or(u64::MAX)
+            }),
+            script,
+        })
+    }
+
+    /// Understands a text of SQL.
+    pub(crate) fn script(
+        &self,
+        text: &str,
+        path: &str,
+        lines_before: u32,
+    ) -> Result<Script, Problem> {
+        Script::read(text, &self.backend.capabilities()).map_err(|error| {
+            let (line, column) = error.position();
+            Problem {
+                path: path.to_owned(),
+                place: Some((line + lines_before, column)),
+                message: error.to_string(),
+                hint: script_hint(&error),
+            }
+        })
+    }
+}
+
+/// What each statement changes.
+pub(crate) fn changes_of(script: &Script, dialect: Dialect) -> Vec<Vec<ddl::Change>> {
+    (0..script.statements.len()).map(|index| ddl::read(script.statement(index), dialect)).collect()
+}
+
+fn script_hint(error: &ScriptError) -> Option<String> {
+    match error {
+        ScriptError::Split(error) => Some(error.hint().to_owned()),
+        ScriptError::Directive(error) => error.hint.clone(),
+        ScriptError::Unended { .. } => Some("End it with COMMIT, or leave out the BEGIN".to_owned()),
+        ScriptError::Refused { .. } => Some("Leave it out; each file is one transaction".to_owned()),
+    }
+}

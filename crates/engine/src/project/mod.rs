@@ -1,0 +1,142 @@
+//! A project: its files and its database, with one method for each verb of the user.
+
+mod baseline;
+mod doctor;
+mod down;
+mod history;
+mod load;
+mod new;
+mod plan;
+mod status;
+mod up;
+mod verify;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use whimbrel_core::database_url::DatabaseUrl;
+use whimbrel_core::format::Layout;
+use whimbrel_core::history::HistoryTable;
+use whimbrel_core::plan::GroupMode;
+use whimbrel_core::sql::dialect::Dialect;
+
+pub use self::doctor::{Check, CheckState};
+pub use self::down::{DownPlan, DownSelection, Loss};
+pub use self::history::HistoryLine;
+pub use self::plan::{PlannedStatement, PlanReport, PlannedLine};
+pub use self::status::{StatusLine, StatusReport};
+pub use self::verify::VerifyReport;
+use crate::apply::StopFlag;
+use crate::backend::{self, Backend, Session};
+use crate::error::EngineError;
+use crate::interop::Mirror;
+use crate::ledger::Ledger;
+use crate::owner::Owner;
+
+/// The database of a project.
+#[derive(Clone, Debug)]
+pub enum Target {
+    /// By its address.
+    Url(DatabaseUrl),
+    /// wrangler's local copy of a D1 database.
+    LocalD1(PathBuf),
+}
+
+/// Everything a project needs to know; the faces find it out from flags, environment and files.
+#[derive(Clone, Debug)]
+pub struct ProjectOptions {
+    /// The project's folder.
+    pub root: PathBuf,
+    /// Where its files lie.
+    pub layout: Layout,
+    /// Its database.
+    pub target: Target,
+    /// Name of the environment; empty without one.
+    pub environment: String,
+    /// Destructive acts need more than a yes.
+    pub protected: bool,
+    /// SQLite enforces foreign keys.
+    pub foreign_keys: bool,
+    /// Another tool's history table that is kept true.
+    pub history: Option<HistoryTable>,
+    /// Name of the account, for the ledger.
+    pub user: String,
+    /// How long a statement waits for a lock before its step is tried again, in milliseconds.
+    pub lock_timeout_ms: u64,
+}
+
+/// How a run goes about it.
+#[derive(Clone, Debug)]
+pub struct RunOptions {
+    /// How long to wait for another run.
+    pub wait: Duration,
+    /// Whether migrations share transactions.
+    pub group: GroupMode,
+    /// Asked to stop.
+    pub stop: StopFlag,
+}
+
+/// Which of the pending migrations.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Selection {
+    /// Up to and with this version, or back to it.
+    pub to: Option<String>,
+    /// At most so many.
+    pub steps: Option<usize>,
+    /// Migrations that come before an applied one are run even if both touch the same objects.
+    pub out_of_order: bool,
+}
+
+/// A project with its database's address. Nothing is opened before a verb asks for it.
+pub struct Project {
+    options: ProjectOptions,
+    backend: Box<dyn Backend>,
+    ledger: Ledger,
+    mirror: Option<Mirror>,
+    owner: Owner,
+}
+
+impl Project {
+    /// A project.
+    ///
+    /// # Errors
+    /// When the kind of database is not built in, or its address cannot be used.
+    pub fn new(options: ProjectOptions) -> Result<Project, EngineError> {
+        let backend = backend::open(&options)?;
+        let dialect = backend.capabilities().dialect;
+        let mirror = options.history.clone().map(Mirror::new);
+        let owner = Owner::this_process(&options.user);
+        Ok(Project { options, backend, ledger: Ledger { dialect }, mirror, owner })
+    }
+
+    /// What the project was made with.
+    pub fn options(&self) -> &ProjectOptions {
+        &self.options
+    }
+
+    /// The database's address without any secret.
+    pub fn label(&self) -> String {
+        self.backend.label()
+    }
+
+    /// The database's SQL.
+    pub fn dialect(&self) -> Dialect {
+        self.ledger.dialect
+    }
+
+    /// Opens a connection.
+    pub(crate) async fn connect(&self) -> Result<Box<dyn Session>, EngineError> {
+        self.backend
+            .connect()
+            .await
+            .map_err(|error| EngineError::Connect { label: self.backend.label(), error })
+    }
+
+    /// Opens a connection for looking only; `None` when there is no database yet.
+    pub(crate) async fn connect_to_read(&self) -> Result<Option<Box<dyn Session>>, EngineError> {
+        if self.backend.is_missing() {
+            return Ok(None);
+        }
+        self.connect().await.map(Some)
+    }
+}

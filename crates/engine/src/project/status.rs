@@ -1,0 +1,113 @@
+//! `status`: what is applied, what is pending, who is at it.
+
+use whimbrel_core::compare::State;
+use whimbrel_core::directory::{DirectoryIssue, Severity};
+
+use super::Project;
+use crate::error::EngineError;
+use crate::interop::Mirror;
+use crate::lease::{self, LeaseInfo};
+use crate::ledger::Identity;
+
+/// One migration and where it stands.
+#[derive(Clone, Debug)]
+pub struct StatusLine {
+    /// File name.
+    pub name: String,
+    /// Leading digits and suffix as written.
+    pub version: String,
+    /// `schema` or `data`.
+    pub kind: String,
+    /// Where it stands.
+    pub state: State,
+    /// When it was applied, in milliseconds since 1970, if that is known.
+    pub applied_at_ms: Option<i64>,
+    /// Who applied it.
+    pub applied_by: Option<String>,
+    /// Whether it can be taken back by a text of its own.
+    pub has_down: bool,
+}
+
+/// The whole picture.
+#[derive(Clone, Debug)]
+pub struct StatusReport {
+    /// The database's address without secrets.
+    pub database: String,
+    /// `sqlite`, `postgres` or `mysql`.
+    pub dialect: &'static str,
+    /// The project's conventions: `whimbrel`, `wrangler`, `supabase`.
+    pub format: &'static str,
+    /// The folder of migrations.
+    pub folder: String,
+    /// The database does not exist yet.
+    pub missing_database: bool,
+    /// Which database it is, if it has a ledger.
+    pub identity: Option<Identity>,
+    /// The other tool whose history is kept true.
+    pub mirrored: Option<&'static str>,
+    /// Who writes now.
+    pub lease: Option<LeaseInfo>,
+    /// Every migration, in order; those without a file last.
+    pub migrations: Vec<StatusLine>,
+    /// What is wrong with the files, and what is worth knowing about them.
+    pub issues: Vec<DirectoryIssue>,
+}
+
+impl StatusReport {
+    /// How many migrations are pending or begun.
+    pub fn pending(&self) -> usize {
+        self.migrations.iter().filter(|line| !line.state.is_applied()).count()
+    }
+
+    /// Whether something must be looked at: changed files, interrupted migrations, errors.
+    pub fn has_findings(&self) -> bool {
+        let odd = self.migrations.iter().any(|line| {
+            matches!(line.state, State::AppliedChanged | State::Partial { .. })
+        });
+        odd || self.issues.iter().any(|issue| issue.severity == Severity::Error)
+    }
+}
+
+impl Project {
+    /// Reads files and ledger and compares them. Changes nothing.
+    pub async fn status(&self) -> Result<StatusReport, EngineError> {
+        let mut session = self.connect_to_read().await?;
+        let picture = self.picture(session.as_mut()).await?;
+        let lease = match (&mut session, &picture.identity) {
+            (Some(session), Some(_)) => lease::read(&self.ledger, session.as_mut()).await?,
+            _ => None,
+        };
+        let migrations = picture
+            .compared
+            .iter()
+            .map(|one| {
+                let file = picture.files.directory.get(&one.name);
+                let recorded = one.recorded.as_ref().filter(|recorded| recorded.is_applied());
+                StatusLine {
+                    name: one.name.clone(),
+                    version: file.map_or_else(
+                        || recorded.map_or_else(String::new, |found| found.row.version.clone()),
+                        |file| file.id.version(),
+                    ),
+                    kind: file.map_or("schema", |file| file.id.kind.name()).to_owned(),
+                    state: one.state.clone(),
+                    applied_at_ms: recorded.map(|found| found.row.at_ms),
+                    applied_by: recorded.map(|found| found.row.actor.clone()),
+                    has_down: file.is_some_and(|file| file.down.is_some()),
+                }
+            })
+            .collect();
+        Ok(StatusReport {
+            database: self.backend.label(),
+            dialect: self.ledger.dialect.name(),
+            format: self.options.layout.format.name(),
+            folder: self.options.layout.migrations.clone(),
+            missing_database: session.is_none(),
+            identity: picture.identity,
+            mirrored: self.mirror.as_ref().map(Mirror::tool),
+            lease: lease.filter(|info| info.left_ms > 0),
+            migrations,
+            issues: picture.files.issues,
+        })
+    }
+}

@@ -1,0 +1,57 @@
+//! A test may start a server of its own, take its power away and start it again.
+
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use whimbrel_testkit::project::Project;
+use whimbrel_testkit::servers::{MariaDb, Postgres};
+use whimbrel_testkit::variables::{Backend, is_left_out};
+
+fn open_folder() -> Project {
+    let folder = Project::new();
+    std::fs::set_permissions(folder.path(), Permissions::from_mode(0o755)).unwrap();
+    folder
+}
+
+fn is_process(pid: Option<u32>) -> bool {
+    pid.is_some_and(|pid| Path::new(&format!("/proc/{pid}")).exists())
+}
+
+#[test]
+fn postgres_comes_back_after_a_crash() {
+    if is_left_out(Backend::Postgres) {
+        return;
+    }
+    let folder = open_folder();
+    let mut server = Postgres::start(&folder.at("own"), &[], None).unwrap();
+    let (pid, url) = (server.pid(), server.url());
+    assert!(is_process(pid));
+    server.admin("CREATE TABLE kept (id int); INSERT INTO kept VALUES (7);").unwrap();
+    server.crash().unwrap();
+    assert!(!is_process(pid));
+    server.start_again().unwrap();
+    assert_eq!(server.url(), url);
+    assert_eq!(server.admin("SELECT id FROM kept;").unwrap().trim(), "7");
+    let pid = server.pid();
+    server.stop().unwrap();
+    assert!(!is_process(pid));
+}
+
+#[test]
+fn mariadb_comes_back_after_a_crash() {
+    if is_left_out(Backend::Mariadb) {
+        return;
+    }
+    let folder = open_folder();
+    let mut server = MariaDb::start(&folder.at("own")).unwrap();
+    let (pid, url) = (server.pid(), server.url());
+    let table = "USE whimbrel; CREATE TABLE kept (id int); INSERT INTO kept VALUES (7);";
+    server.admin(table).unwrap();
+    server.crash().unwrap();
+    assert!(!is_process(pid));
+    server.start_again().unwrap();
+    assert_eq!(server.url(), url);
+    assert_eq!(server.admin("SELECT id FROM whimbrel.kept;").unwrap().trim(), "7");
+    drop(server);
+}

@@ -1,0 +1,141 @@
+//! The command line: one file for each verb, and the options that all verbs share.
+
+mod accept;
+mod baseline;
+mod completions;
+mod demo;
+mod doctor;
+mod down;
+mod events;
+mod history;
+mod init;
+mod new;
+mod plan;
+mod resolve;
+mod status;
+mod text;
+mod up;
+mod verify;
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand};
+
+use crate::context::Context;
+use crate::error::{CommandError, Exit};
+use crate::printer::ColorChoice;
+
+/// Exit codes, as every command's help lists them.
+const EXIT_CODES: &str = "Exit codes:
+  0  done, or nothing to do
+  1  failed; what was done is said
+  2  wrong usage or configuration
+  3  findings, drift or pending migrations, where asked (`status --check`, `verify`)
+  4  a person must decide
+  5  another run still holds the lease after `--wait`
+  6  a confirmation is missing
+  130  interrupted";
+
+/// Database migrations that arrive: schema, data, verification and the way back
+///
+/// Without configuration, Whimbrel reads `migrations/` (or recognises a wrangler or Supabase
+/// project) and takes the database from `DATABASE_URL`, also in a `.env` file.
+#[derive(Debug, Parser)]
+#[command(name = "whimbrel", version, max_term_width = 100, after_help = EXIT_CODES)]
+pub struct Cli {
+    /// What all verbs share.
+    #[command(flatten)]
+    pub global: Global,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Options that all verbs share.
+#[derive(Clone, Debug, clap::Args)]
+#[command(next_help_heading = "Options for every command")]
+pub struct Global {
+    /// Folder of the project
+    #[arg(long, global = true, value_name = "DIR")]
+    pub project: Option<PathBuf>,
+    /// Environment of whimbrel.toml, or of the other tool's configuration
+    #[arg(long, global = true, value_name = "NAME")]
+    pub env: Option<String>,
+    /// Address of the database; `env:NAME` takes it from an environment variable
+    #[arg(long, global = true, value_name = "URL")]
+    pub url: Option<String>,
+    /// Which of several databases of a wrangler project, by name or binding
+    #[arg(long, global = true, value_name = "NAME")]
+    pub database: Option<String>,
+    /// Where wrangler keeps its local state, as in its own `--persist-to`
+    #[arg(long, global = true, value_name = "DIR")]
+    pub persist_to: Option<String>,
+    /// Write JSON: a document, or an object a line while something goes on
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// Say nothing but results and errors
+    #[arg(long, short, global = true, conflicts_with = "verbose")]
+    pub quiet: bool,
+    /// Say each step
+    #[arg(long, short, global = true)]
+    pub verbose: bool,
+    /// Use colours
+    #[arg(long, global = true, value_enum, default_value_t, value_name = "WHEN")]
+    pub color: ColorChoice,
+    /// Answer yes to questions (never enough for destructive acts in a protected environment)
+    #[arg(long, short, global = true)]
+    pub yes: bool,
+}
+
+/// The verbs.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Set a project up
+    Init(init::Args),
+    /// Write a new, empty migration with the next free number
+    New(new::Args),
+    /// Show what is applied, what is pending and who is at it
+    Status(status::Args),
+    /// Show what `up` would do, statement by statement, without doing it
+    Plan(plan::Args),
+    /// Apply pending migrations
+    Up(up::Args),
+    /// Take migrations back
+    Down(down::Args),
+    /// Prove that the database holds what the applied migrations promise
+    Verify(verify::Args),
+    /// Show what ran, when, by whom, and what it made
+    History(history::Args),
+    /// Accept that the file of an applied migration has changed
+    Accept(accept::Args),
+    /// Declare migrations applied without running them
+    Baseline(baseline::Args),
+    /// Say whether an interrupted statement happened, where the database cannot tell
+    Resolve(resolve::Args),
+    /// Check connection, server, permissions and settings
+    Doctor(doctor::Args),
+    /// See it all happen on a small SQLite database
+    Demo(demo::Args),
+    /// Print completions for a shell
+    Completions(completions::Args),
+}
+
+/// Runs one command.
+pub async fn run(cli: Cli, context: &mut Context) -> Result<Exit, CommandError> {
+    match cli.command {
+        Command::Init(args) => init::run(&args, context).await,
+        Command::New(args) => new::run(&args, context).await,
+        Command::Status(args) => status::run(&args, context).await,
+        Command::Plan(args) => plan::run(&args, context).await,
+        Command::Up(args) => up::run(&args, context).await,
+        Command::Down(args) => down::run(&args, context).await,
+        Command::Verify(args) => verify::run(&args, context).await,
+        Command::History(args) => history::run(&args, context).await,
+        Command::Accept(args) => accept::run(&args, context).await,
+        Command::Baseline(args) => baseline::run(&args, context).await,
+        Command::Resolve(args) => resolve::run(&args, context).await,
+        Command::Doctor(args) => doctor::run(&args, context).await,
+        Command::Demo(args) => demo::run(&args, context).await,
+        Command::Completions(args) => completions::run(&args, context),
+    }
+}
