@@ -82,7 +82,7 @@ pub(crate) fn main(_arguments: &[String]) -> Outcome {
         count += findings.len();
         findings.iter().for_each(|finding| say(&format!("{finding} [{name}]")));
     }
-    let denied = deny::run_if_installed(&workspace::root())?;
+    let denied = deny::run_if_installed(&workspace::root()?)?;
     if count == 0 && !denied {
         say(&format!("Tidy: {} files, nothing to say", project.files.len()));
         return Ok(0);

@@ -5,10 +5,14 @@ use std::process::Command;
 
 use serde_json::Value;
 
-/// The workspace's root folder.
-pub(crate) fn root() -> PathBuf {
-    let own = Path::new(env!("CARGO_MANIFEST_DIR"));
-    own.parent().unwrap_or(own).to_owned()
+/// The workspace's root folder: the nearest one above us that holds `Cargo.lock`.
+///
+/// Not the folder that this tool was compiled in: two checkouts may share one target folder, and
+/// then cargo takes the tool of the one for the other.
+pub(crate) fn root() -> Result<PathBuf, String> {
+    let here = std::env::current_dir().map_err(|error| error.to_string())?;
+    let found = here.ancestors().find(|folder| folder.join("Cargo.lock").is_file());
+    found.map(Path::to_owned).ok_or_else(|| "run this in the project's folder".to_owned())
 }
 
 /// One file of the project.
@@ -34,7 +38,7 @@ impl SourceFile {
 /// Every text file that is committed or would be: what git ignores and what is not UTF-8 is left
 /// out, and so is a file that was deleted but not yet committed.
 pub(crate) fn files() -> Result<Vec<SourceFile>, String> {
-    let root = root();
+    let root = root()?;
     let list = ["ls-files", "-z", "--cached", "--others", "--exclude-standard"];
     let text = capture(Command::new("git").args(list).current_dir(&root))?;
     let mut paths: Vec<&str> = text.split('\0').filter(|path| !path.is_empty()).collect();
@@ -50,7 +54,7 @@ pub(crate) fn files() -> Result<Vec<SourceFile>, String> {
 /// What `cargo metadata` says about every package, dependencies included.
 pub(crate) fn packages() -> Result<Vec<Value>, String> {
     let arguments = ["metadata", "--format-version", "1", "--locked"];
-    let text = capture(Command::new("cargo").args(arguments).current_dir(root()))?;
+    let text = capture(Command::new("cargo").args(arguments).current_dir(root()?))?;
     let value: Value = serde_json::from_str(&text).map_err(|error| error.to_string())?;
     value["packages"].as_array().cloned().ok_or_else(|| "`cargo metadata` lists nothing".into())
 }

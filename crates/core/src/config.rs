@@ -1,8 +1,8 @@
 //! Settings: whimbrel.toml as typed values, and which layer each value comes from.
 //!
-//! Flags win over the environment, that over `.env`, that over whimbrel.toml, that over what the project
-//! shows by itself. Every value knows its origin, for `doctor --explain`. Files and variables arrive as
-//! values; nothing is read here.
+//! Flags win over the environment, that over `.env`, that over whimbrel.toml, that over what the
+//! project shows by itself. Every value knows its origin, for `doctor --explain`. Files and
+//! variables arrive as values; nothing is read here.
 
 mod file;
 mod keys;

@@ -1,7 +1,7 @@
 //! Where a database is: URLs of SQLite files, PostgreSQL and MariaDB or MySQL.
 //!
-//! Parsed once, at the border. Nothing printed from here holds a password: `Display` and `Debug` show
-//! `***`, and an error never repeats a part of the text that could be one.
+//! Parsed once, at the border. Nothing printed from here holds a password: `Display` and `Debug`
+//! show `***`, and an error never repeats a part of the text that could be one.
 
 mod mysql;
 mod parts;

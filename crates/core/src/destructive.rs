@@ -159,10 +159,8 @@ fn removed(change: &Change, born: &Born) -> Vec<Removed> {
         }
         Change::Truncate { tables, cascade } => {
             let old = tables.iter().filter(|table| *cascade || !born.has(table));
-            let all = |table: &ObjectName| Removed::AllRows {
-                table: table.clone(),
-                cascade: *cascade,
-            };
+            let all =
+                |table: &ObjectName| Removed::AllRows { table: table.clone(), cascade: *cascade };
             old.map(all).collect()
         }
         Change::DeleteRows { table } if !born.has(table) => {
@@ -194,7 +192,8 @@ fn drops_partition(action: &str) -> bool {
     ["DROP PARTITION", "TRUNCATE PARTITION"].iter().any(|verb| upper.starts_with(verb))
 }
 
-/// Recognises the two orders in which a table is rebuilt, at the statement that drops the old one.
+/// Recognises the two orders in which a table is rebuilt, at the statement that drops the
+/// old one.
 ///
 /// 1. create new, copy, drop old, rename new to old
 /// 2. rename old away, create it anew, copy, drop the one renamed away
@@ -343,7 +342,8 @@ mod tests {
     fn a_rebuild_is_no_loss() {
         let sql = "PRAGMA foreign_keys=OFF;
                    CREATE TABLE `__new_users` (`id` integer PRIMARY KEY, `email` text, n int);
-                   INSERT INTO `__new_users`(\"id\", \"email\") SELECT \"id\", \"email\" FROM `users`;
+                   INSERT INTO `__new_users`(\"id\", \"email\") SELECT \"id\", \"email\" FROM \
+                   `users`;
                    DROP TABLE `users`;
                    ALTER TABLE `__new_users` RENAME TO `users`;
                    PRAGMA foreign_keys=ON";
@@ -363,7 +363,8 @@ mod tests {
     #[test]
     fn a_query_may_make_the_new_table() {
         let sql = "CREATE TABLE n AS SELECT * FROM t; DROP TABLE t; ALTER TABLE n RENAME TO t";
-        let [Removed::Rebuild { copied: None, columns, .. }] = &all(sql, Dialect::Sqlite)[..] else {
+        let [Removed::Rebuild { copied: None, columns, .. }] = &all(sql, Dialect::Sqlite)[..]
+        else {
             panic!("no rebuild");
         };
         assert!(columns.is_empty());
@@ -384,7 +385,8 @@ mod tests {
         ];
         for copy in copies {
             let sql = format!(
-                "CREATE TABLE n (a int); {copy}; DROP TABLE t; ALTER TABLE n RENAME TO t"
+                "CREATE TABLE n (a int); {copy}; DROP TABLE t; ALTER TABLE n RENAME \
+                TO t"
             );
             let last = all(&sql, Dialect::Sqlite).pop();
             assert_eq!(last, Some(table("t")), "{copy}");

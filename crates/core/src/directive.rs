@@ -1,8 +1,8 @@
 //! Directives: what an author tells Whimbrel in a comment, `-- whimbrel: [verb] key=value`.
 //!
-//! One grammar and one table of keys, from which docs/reference/directives.md is made. An unknown key is
-//! an error, never a comment that is passed over: a misspelt `keep=off` must not keep, nor a misspelt
-//! `transaction=never` run in a transaction.
+//! One grammar and one table of keys, from which docs/reference/directives.md is made. An unknown
+//! key is an error, never a comment that is passed over: a misspelt `keep=off` must not keep, nor a
+//! misspelt `transaction=never` run in a transaction.
 
 mod options;
 mod reference;
@@ -144,11 +144,7 @@ pub const VERBS: &[(Verb, &str, &str)] = &[
         "down",
         "Begins the section that takes the migration back, up to the next section or the end.",
     ),
-    (
-        Verb::Verify,
-        "verify",
-        "Begins the section of checks: each statement must return no row.",
-    ),
+    (Verb::Verify, "verify", "Begins the section of checks: each statement must return no row."),
 ];
 
 /// One directive, read.

@@ -1,10 +1,10 @@
 //! The directory: all migrations of a project, ordered, with their companions.
 //!
-//! [`Directory::build`] is total: whatever lies in the folders becomes a migration, a part of one, or an
-//! issue that says why not. Nothing is passed over in silence.
+//! [`Directory::build`] is total: whatever lies in the folders becomes a migration, a part of one,
+//! or an issue that says why not. Nothing is passed over in silence.
 //!
-//! The engine lists the folders, asks [`wants_bytes`] which files to read, reads each once and hands
-//! all entries over.
+//! The engine lists the folders, asks [`wants_bytes`] which files to read, reads each once and
+//! hands all entries over.
 
 mod build;
 mod decode;
@@ -133,9 +133,10 @@ impl Directory {
 
     /// Schema migrations without a way back, for those who want one. Data migrations are undone.
     pub fn missing_down(&self) -> Vec<DirectoryIssue> {
-        let without = self.migrations.iter().filter(|migration| {
-            migration.down.is_none() && migration.id.kind == Kind::Schema
-        });
+        let without = self
+            .migrations
+            .iter()
+            .filter(|migration| migration.down.is_none() && migration.id.kind == Kind::Schema);
         without.map(|migration| issue::missing_down(&self.layout, migration)).collect()
     }
 }

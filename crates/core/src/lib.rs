@@ -10,6 +10,7 @@ pub mod ledger;
 pub mod plan;
 pub mod probe;
 pub mod ddl;
+pub mod destructive;
 pub mod sql;
 pub mod secret;
 pub mod database_url;

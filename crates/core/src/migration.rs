@@ -6,8 +6,8 @@ use std::fmt;
 /// What identifies a migration: its file name, read.
 ///
 /// Two migrations are the same if their file names are. They are ordered by number, suffix and name
-/// (so `0003` comes before `0003b` and that before `0004`), a schema migration before a data migration
-/// of the same number.
+/// (so `0003` comes before `0003b` and that before `0004`), a schema migration before a data
+/// migration of the same number.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct MigrationId {
     /// The digits that the name begins with.

@@ -226,8 +226,7 @@ impl Snapshot {
         let index = |indexes: &[Index]| {
             indexes.iter().any(|index| {
                 let named = |(kind, name): &&(ObjectKind, ObjectName)| {
-                    *kind == ObjectKind::Index
-                        && same_column_name(&name.name, &index.name, dialect)
+                    *kind == ObjectKind::Index && same_column_name(&name.name, &index.name, dialect)
                 };
                 objects.iter().any(|object| named(&object))
             })

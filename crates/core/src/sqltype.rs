@@ -135,11 +135,8 @@ fn schema_and_name(words: &str) -> (Option<String>, String) {
     match words.rsplit_once('.') {
         Some((schema, name)) => {
             let schema = schema.trim();
-            let value = if schema.contains('"') {
-                schema.replace('"', "")
-            } else {
-                schema.to_lowercase()
-            };
+            let value =
+                if schema.contains('"') { schema.replace('"', "") } else { schema.to_lowercase() };
             (Some(value), name.trim().to_owned())
         }
         None => (None, words.to_owned()),
@@ -153,8 +150,12 @@ fn postgres_alias(name: &str) -> Option<&'static str> {
         "int8" | "bigint" | "bigserial" | "serial8" => "bigint",
         "int2" | "smallint" | "smallserial" | "serial2" => "smallint",
         "bool" | "boolean" => "boolean",
-        "varchar" | "character varying" | "char varying" | "national character varying"
-        | "national char varying" | "nchar varying" => "character varying",
+        "varchar"
+        | "character varying"
+        | "char varying"
+        | "national character varying"
+        | "national char varying"
+        | "nchar varying" => "character varying",
         "char" | "character" | "nchar" | "national character" | "national char" => "character",
         "bpchar" => "bpchar",
         "decimal" | "dec" | "numeric" => "numeric",

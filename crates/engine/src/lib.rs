@@ -8,12 +8,15 @@ pub mod backend;
 mod error;
 pub mod event;
 pub mod failpoint;
+pub mod files;
 mod interop;
 mod jitter;
 mod lease;
 pub mod ledger;
 mod owner;
+mod project;
 mod report;
+mod tables;
 mod verify;
 
 pub use apply::{ApplyOptions, StopFlag};
@@ -21,4 +24,9 @@ pub use error::{EngineError, Problem, StatementFailure, Undecided};
 pub use interop::Mirror;
 pub use lease::{LEASE_MS, LeaseInfo};
 pub use owner::Owner;
+pub use project::{
+    Check, CheckState, DownPlan, DownSelection, HistoryLine, Loss, PlanReport, PlannedLine,
+    PlannedStatement, Project, ProjectOptions, RunOptions, Selection, StatusLine, StatusReport,
+    Target, VerifyReport,
+};
 pub use report::{FactLine, Finished, RunReport};

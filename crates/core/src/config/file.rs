@@ -151,15 +151,15 @@ impl Reader<'_> {
                     self.key(&mut database, name, row.values, value);
                 }
                 Some(_) => {
-                    let place =
-                        if is_project { "an environment" } else { "`[project]`" };
+                    let place = if is_project { "an environment" } else { "`[project]`" };
                     let message = format!("`{name}` does not belong here");
                     let hint = Some(format!("It is a key of {place}"));
                     self.error(key.span().start, message, hint);
                 }
                 None => {
                     let rows = CONFIG_KEYS.iter();
-                    let here = rows.filter(|row| if is_project { row.project } else { row.environment });
+                    let here =
+                        rows.filter(|row| if is_project { row.project } else { row.environment });
                     let hint = did_you_mean(name, here.map(|row| row.name));
                     self.error(key.span().start, format!("Unknown key `{}`", shown(name)), hint);
                 }
@@ -213,7 +213,9 @@ impl Reader<'_> {
             Err(error) => {
                 let hint = match &error {
                     super::UrlSourceError::Url(error) => error.hint(),
-                    super::UrlSourceError::BadVariable => Some("Write `env:DATABASE_URL`".to_owned()),
+                    super::UrlSourceError::BadVariable => {
+                        Some("Write `env:DATABASE_URL`".to_owned())
+                    }
                 };
                 self.error(at, error.to_string(), hint);
             }

@@ -133,6 +133,9 @@ pub const CONFIG_KEYS: &[ConfigKey] = &[
 
 /// Variables of the environment beyond those of [`CONFIG_KEYS`], with what they do.
 pub const VARIABLES: &[(&str, &str)] = &[
-    ("DATABASE_URL", "Which database, where neither `WHIMBREL_URL` nor a named environment says it."),
+    (
+        "DATABASE_URL",
+        "Which database, where neither `WHIMBREL_URL` nor a named environment says it.",
+    ),
     ("WHIMBREL_PERSIST_TO", "Where wrangler keeps local state, as its `--persist-to`."),
 ];

@@ -179,7 +179,8 @@ impl<'a> Layers<'a> {
 
     /// What recognising the project must know.
     ///
-    /// An environment that whimbrel.toml gives a URL is its own; any other must be the other tool's.
+    /// An environment that whimbrel.toml gives a URL is its own; any other must be the other
+    /// tool's.
     pub fn wanted(&self) -> Wanted<'a> {
         let section = self.section();
         let has_url = section.is_some_and(|section| section.url.is_some());

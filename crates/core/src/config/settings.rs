@@ -19,7 +19,8 @@ const WAIT: Duration = Duration::from_secs(60);
 pub struct Settings {
     /// The environment, if one is named.
     pub environment: Option<Sourced<String>>,
-    /// The database, if anything names one. Variables are resolved; a secret file is still to be read.
+    /// The database, if anything names one. Variables are resolved; a secret file is still to be
+    /// read.
     pub url: Option<Sourced<UrlSource>>,
     /// The folder's conventions.
     pub format: Sourced<Format>,
@@ -242,8 +243,8 @@ fn foreign_keys(
 
 /// The database: a flag, a named environment's URL, a variable, whimbrel.toml, the project itself.
 ///
-/// The URL of an environment counts as strongly as the layer that names the environment: `--env prod`
-/// must not end in the database of a `DATABASE_URL` that happens to be set.
+/// The URL of an environment counts as strongly as the layer that names the environment: `--env
+/// prod` must not end in the database of a `DATABASE_URL` that happens to be set.
 fn url(
     layers: &Layers<'_>,
     detected: &Detected,

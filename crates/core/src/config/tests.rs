@@ -42,35 +42,84 @@ database = \"live\"
     assert_eq!(config.project.keep_max.as_ref().unwrap().value, 500_000_000);
     let prod = &config.environments["prod"];
     assert_eq!(prod.url.as_ref().unwrap().value, UrlSource::SecretFile("/run/secrets/url".into()));
-    assert_eq!((prod.protected.clone().unwrap().value, prod.protected.clone().unwrap().line), (true, 14));
+    assert_eq!(
+        (prod.protected.clone().unwrap().value, prod.protected.clone().unwrap().line),
+        (true, 14)
+    );
     assert_eq!(prod.wait.as_ref().unwrap().value, std::time::Duration::ZERO);
     assert!(config.notes.is_empty());
     assert_eq!(Config::parse("").unwrap(), Config::default());
-    assert_eq!(Config::parse("\u{feff}[project]\r\nmigrations = 'x'\r\n").unwrap().migrations.unwrap().line, 2);
+    assert_eq!(
+        Config::parse("\u{feff}[project]\r\nmigrations = 'x'\r\n")
+            .unwrap()
+            .migrations
+            .unwrap()
+            .line,
+        2
+    );
 }
 
 #[test]
 fn mistakes_are_named_with_their_place() {
     for (text, want) in [
-        ("[project]\nmigratons = 'x'", "whimbrel.toml:2:1: Unknown key `migratons` (Did you mean `migrations`?)"),
-        ("[project]\n  keep_max = '1GiB'", "whimbrel.toml:2:3: Unknown key `keep_max` (Did you mean `keep-max`?)"),
+        (
+            "[project]\nmigratons = 'x'",
+            "whimbrel.toml:2:1: Unknown key `migratons` (Did you mean `migrations`?)",
+        ),
+        (
+            "[project]\n  keep_max = '1GiB'",
+            "whimbrel.toml:2:3: Unknown key `keep_max` (Did you mean `keep-max`?)",
+        ),
         ("[project]\ncolour = 1", "whimbrel.toml:2:1: Unknown key `colour`"),
         ("[projct]\n", "whimbrel.toml:1:2: Unknown key `projct` (Did you mean `project`?)"),
         ("url = 'env:X'", "whimbrel.toml:1:1: Unknown key `url` (`url` belongs under `[project]`)"),
-        ("project = 1", "whimbrel.toml:1:11: `project` is not a table (Write `[project]` on a line of its own)"),
-        ("[environments]\nprod = 1", "whimbrel.toml:2:8: An environment is not a table (Write `[environments.NAME]`)"),
+        (
+            "project = 1",
+            "whimbrel.toml:1:11: `project` is not a table (Write `[project]` on a line of its own)",
+        ),
+        (
+            "[environments]\nprod = 1",
+            "whimbrel.toml:2:8: An environment is not a table (Write `[environments.NAME]`)",
+        ),
         ("[environments.'']\n", "whimbrel.toml:1:15: The environment has no name"),
-        ("[project]\nprotected = true", "whimbrel.toml:2:1: `protected` does not belong here (It is a key of an environment)"),
-        ("[environments.a]\nformat = 'own'", "whimbrel.toml:2:1: `format` does not belong here (It is a key of `[project]`)"),
-        ("[environments.a]\nprotectd = true", "whimbrel.toml:2:1: Unknown key `protectd` (Did you mean `protected`?)"),
-        ("[project]\nformat = 'wranglr'", "whimbrel.toml:2:10: `format` must be `own`, `wrangler` or `supabase` (Did you mean `wrangler`?)"),
-        ("[project]\nkeep-max = 5", "whimbrel.toml:2:12: `keep-max` must be a size such as \"500MB\" or \"1GiB\""),
-        ("[project]\nlock-timeout = '5'", "whimbrel.toml:2:16: `lock-timeout` must be a duration such as \"500ms\" or \"5s\""),
-        ("[project]\nforeign-keys = 'yes'", "whimbrel.toml:2:16: `foreign-keys` must be `true` or `false`"),
+        (
+            "[project]\nprotected = true",
+            "whimbrel.toml:2:1: `protected` does not belong here (It is a key of an environment)",
+        ),
+        (
+            "[environments.a]\nformat = 'own'",
+            "whimbrel.toml:2:1: `format` does not belong here (It is a key of `[project]`)",
+        ),
+        (
+            "[environments.a]\nprotectd = true",
+            "whimbrel.toml:2:1: Unknown key `protectd` (Did you mean `protected`?)",
+        ),
+        (
+            "[project]\nformat = 'wranglr'",
+            "whimbrel.toml:2:10: `format` must be `own`, `wrangler` or `supabase` (Did you mean `wrangler`?)",
+        ),
+        (
+            "[project]\nkeep-max = 5",
+            "whimbrel.toml:2:12: `keep-max` must be a size such as \"500MB\" or \"1GiB\"",
+        ),
+        (
+            "[project]\nlock-timeout = '5'",
+            "whimbrel.toml:2:16: `lock-timeout` must be a duration such as \"500ms\" or \"5s\"",
+        ),
+        (
+            "[project]\nforeign-keys = 'yes'",
+            "whimbrel.toml:2:16: `foreign-keys` must be `true` or `false`",
+        ),
         ("[project]\nmigrations = ' '", "whimbrel.toml:2:14: `migrations` must be a folder"),
         ("[project]\nurl = 1", "whimbrel.toml:2:7: `url` must be a string"),
-        ("[project]\nurl = 'env:'", "whimbrel.toml:2:7: What follows `env:` is not the name of a variable (Write `env:DATABASE_URL`)"),
-        ("[project]\nurl = 'postgre://h'", "whimbrel.toml:2:7: Unknown kind of database `postgre` (Did you mean `postgres:`?)"),
+        (
+            "[project]\nurl = 'env:'",
+            "whimbrel.toml:2:7: What follows `env:` is not the name of a variable (Write `env:DATABASE_URL`)",
+        ),
+        (
+            "[project]\nurl = 'postgre://h'",
+            "whimbrel.toml:2:7: Unknown kind of database `postgre` (Did you mean `postgres:`?)",
+        ),
         ("# ü\n[project]\nä = 1", "whimbrel.toml:3:1: "),
         ("[project]\nmigrations = 'a'\nmigrations = 'b'", "whimbrel.toml:3:1: duplicate key"),
         ("[project", "whimbrel.toml:1:9: "),
@@ -142,12 +191,18 @@ impl Project {
             .dotenv
             .iter()
             .zip(1..)
-            .map(|((name, value), line)| {
-                DotEnvEntry { name: (*name).to_owned(), value: Secret::new(*value), line }
+            .map(|((name, value), line)| DotEnvEntry {
+                name: (*name).to_owned(),
+                value: Secret::new(*value),
+                line,
             })
             .collect();
-        let layers =
-            Layers { flags: &self.flags, environment: &environment, dotenv: &dotenv, config: &config };
+        let layers = Layers {
+            flags: &self.flags,
+            environment: &environment,
+            dotenv: &dotenv,
+            config: &config,
+        };
         let probe = Probe { files: self.files.iter().map(owned).collect(), ..Probe::default() };
         let detected = detect(&probe, &layers.wanted()).map_err(|error| error.to_string())?;
         Settings::settle(&layers, &detected).map_err(|error| {
@@ -158,9 +213,9 @@ impl Project {
     fn url(&self) -> String {
         match self.settle() {
             Err(error) => format!("error: {error}"),
-            Ok(settings) => settings.url.map_or("-".to_owned(), |url| {
-                format!("{} <- {}", url.value, url.origin)
-            }),
+            Ok(settings) => settings
+                .url
+                .map_or("-".to_owned(), |url| format!("{} <- {}", url.value, url.origin)),
         }
     }
 }
@@ -215,7 +270,10 @@ fn the_stronger_layer_wins() {
         ),
         // `--env` is a flag: a variable does not take its database away.
         (Project { flags: env_flag("dev"), ..all() }, "sqlite:dev.db <- whimbrel.toml line 4"),
-        (Project { flags: env_flag("bare"), ..all() }, "sqlite:variable.db <- variable DATABASE_URL"),
+        (
+            Project { flags: env_flag("bare"), ..all() },
+            "sqlite:variable.db <- variable DATABASE_URL",
+        ),
         (
             Project { environment: vec![("WHIMBREL_ENV", "dev"), variable[0]], ..all() },
             "sqlite:dev.db <- whimbrel.toml line 4",
@@ -238,7 +296,11 @@ fn the_stronger_layer_wins() {
              `PROD_URL` in the environment or in `.env`)",
         ),
         (
-            Project { flags: url_flag("env:X_URL"), environment: vec![("X_URL", "sqlite:x.db")], ..all() },
+            Project {
+                flags: url_flag("env:X_URL"),
+                environment: vec![("X_URL", "sqlite:x.db")],
+                ..all()
+            },
             "sqlite:x.db <- variable X_URL",
         ),
         (
@@ -259,8 +321,10 @@ fn the_stronger_layer_wins() {
     }
 }
 
-const WRANGLER: (&str, &str) =
-    ("wrangler.toml", "[[d1_databases]]\nbinding = \"DB2\"\n[env.live]\nd1_databases = [{binding = \"L\"}]\n");
+const WRANGLER: (&str, &str) = (
+    "wrangler.toml",
+    "[[d1_databases]]\nbinding = \"DB2\"\n[env.live]\nd1_databases = [{binding = \"L\"}]\n",
+);
 
 #[test]
 fn a_recognised_project_has_a_database() {

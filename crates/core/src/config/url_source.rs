@@ -29,8 +29,8 @@ pub enum UrlSourceError {
 impl UrlSource {
     /// Reads a setting.
     ///
-    /// `file:` names a file that holds a URL, unless its path ends as SQLite files do, or has parameters:
-    /// then it is SQLite's own form of a URL.
+    /// `file:` names a file that holds a URL, unless its path ends as SQLite files do, or has
+    /// parameters: then it is SQLite's own form of a URL.
     pub fn parse(text: &str) -> Result<UrlSource, UrlSourceError> {
         let text = text.trim();
         if let Some(name) = text.strip_prefix("env:") {

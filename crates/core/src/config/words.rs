@@ -2,7 +2,8 @@
 
 /// The candidate nearest to `word`, if it is near enough to be what was meant.
 ///
-/// Near enough: at most a third of the longer word differs, and at least one edit is always allowed.
+/// Near enough: at most a third of the longer word differs, and at least one edit is always
+/// allowed.
 pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     // A longer word than this is no typing error, and hostile input must not cost quadratic time.
     const LENGTH_MAX: usize = 64;

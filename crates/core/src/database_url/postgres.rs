@@ -217,7 +217,8 @@ pub(super) fn is_keyword_form(text: &str) -> bool {
     })
 }
 
-/// One value: in single quotes, or up to white space; a backslash takes the next character as it is.
+/// One value: in single quotes, or up to white space; a backslash takes the next character as it
+/// is.
 fn keyword_value(text: &str) -> Result<(Secret, &str), UrlError> {
     let quoted = text.strip_prefix('\'');
     let body = quoted.unwrap_or(text);

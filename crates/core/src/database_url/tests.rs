@@ -470,7 +470,8 @@ proptest! {
         says_nothing(&format!("mysql://u:{password}@h/d"), true);
         says_nothing(&format!("pg://u:{password}@h/d"), true);
         says_nothing(&format!("u:{password}@h/d"), true);
-        // Known keywords inside a password that was not quoted are keywords: only the head is certain.
+        // Known keywords inside a password that was not quoted are keywords: only the head is
+        // certain.
         says_nothing(&format!("password={password} host=h"), !password.contains("host="));
         says_nothing(&format!("host=h password='{password}'"), !password.contains("host="));
     }

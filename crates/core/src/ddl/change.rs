@@ -2,8 +2,8 @@
 
 use super::name::ObjectName;
 use super::parts::{
-    ColumnAction, ColumnDef, Constraint, CreateIndex, CreateTable, ObjectKind, RoutineKind, TableCopy,
-    TypeKind,
+    ColumnAction, ColumnDef, Constraint, CreateIndex, CreateTable, ObjectKind, RoutineKind,
+    TableCopy, TypeKind,
 };
 
 /// One change that a statement makes. A statement may make several.

@@ -8,8 +8,17 @@ use crate::sql::lexer::TokenKind;
 
 /// Words that end a type or a default, in every dialect.
 const ENDS: &[&str] = &[
-    "CONSTRAINT", "NOT", "NULL", "DEFAULT", "PRIMARY", "UNIQUE", "CHECK", "REFERENCES", "COLLATE",
-    "GENERATED", "AS",
+    "CONSTRAINT",
+    "NOT",
+    "NULL",
+    "DEFAULT",
+    "PRIMARY",
+    "UNIQUE",
+    "CHECK",
+    "REFERENCES",
+    "COLLATE",
+    "GENERATED",
+    "AS",
 ];
 
 /// Words that end a type or a default in one dialect only.
@@ -20,9 +29,26 @@ fn dialect_ends(dialect: Dialect) -> &'static [&'static str] {
             &["DEFERRABLE", "INITIALLY", "STORAGE", "COMPRESSION", "USING", "OPTIONS"]
         }
         Dialect::Mysql => &[
-            "KEY", "COMMENT", "ON", "AUTO_INCREMENT", "CHARACTER", "CHARSET", "COLUMN_FORMAT",
-            "STORAGE", "STORED", "VIRTUAL", "PERSISTENT", "INVISIBLE", "VISIBLE", "FIRST", "AFTER",
-            "SRID", "REF_SYSTEM_ID", "COMPRESSED", "WITH", "WITHOUT",
+            "KEY",
+            "COMMENT",
+            "ON",
+            "AUTO_INCREMENT",
+            "CHARACTER",
+            "CHARSET",
+            "COLUMN_FORMAT",
+            "STORAGE",
+            "STORED",
+            "VIRTUAL",
+            "PERSISTENT",
+            "INVISIBLE",
+            "VISIBLE",
+            "FIRST",
+            "AFTER",
+            "SRID",
+            "REF_SYSTEM_ID",
+            "COMPRESSED",
+            "WITH",
+            "WITHOUT",
         ],
     }
 }

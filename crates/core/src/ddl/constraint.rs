@@ -16,8 +16,7 @@ pub(super) fn starts_constraint(cursor: &Cursor<'_>) -> bool {
         || cursor.at("UNIQUE")
         || (cursor.at("CHECK") && opens)
         || cursor.at("PERIOD FOR")
-        || (cursor.is_postgres()
-            && (cursor.at("EXCLUDE USING") || (cursor.at("EXCLUDE") && opens)))
+        || (cursor.is_postgres() && (cursor.at("EXCLUDE USING") || (cursor.at("EXCLUDE") && opens)))
 }
 
 /// Reads one constraint; steps behind it as far as it is understood.

@@ -101,8 +101,7 @@ fn drop_index(cursor: &mut Cursor<'_>) -> Option<Vec<Change>> {
         names.extend(cursor.object_name());
     }
     let table = if cursor.eat("ON") { cursor.object_name() } else { None };
-    let change =
-        |name| Change::DropIndex { name, table: table.clone(), if_exists, concurrently };
+    let change = |name| Change::DropIndex { name, table: table.clone(), if_exists, concurrently };
     Some(names.into_iter().map(change).collect())
 }
 

@@ -18,9 +18,9 @@ mod parts;
 mod rows;
 mod summary;
 mod table;
-mod touched;
 #[cfg(test)]
 mod tests;
+mod touched;
 
 pub use change::Change;
 pub use name::ObjectName;
@@ -96,9 +96,10 @@ fn search_path(mut cursor: Cursor<'_>) -> Option<Change> {
         return None;
     }
     let _ = cursor.eat_text("=") || cursor.eat("TO");
-    let names = cursor.items().into_iter().map(|mut item| {
-        item.ident().unwrap_or_else(|| unquoted(item.peek(0)))
-    });
+    let names = cursor
+        .items()
+        .into_iter()
+        .map(|mut item| item.ident().unwrap_or_else(|| unquoted(item.peek(0))));
     Some(Change::SearchPath { schemas: path_schemas(names) })
 }
 

@@ -6,8 +6,7 @@ use super::change::Change;
 use super::name::ObjectName;
 use super::parts::{
     Check, ColumnAction, ColumnDef, Constraint, CreateIndex, CreateTable, ForeignKey, IndexPart,
-    ReferentialAction, RoutineKind, TableCopy, TableSource,
-    TypeKind,
+    ReferentialAction, RoutineKind, TableCopy, TableSource, TypeKind,
 };
 
 impl Display for Change {
@@ -19,7 +18,9 @@ impl Display for Change {
             }
             Change::RenameTable { from, to } => write!(f, "rename table {from} to {to}"),
             Change::OnlyIfTableExists { table } => write!(f, "only if table {table} exists"),
-            Change::OtherTableChange { table, action } => write!(f, "alter table {table}: {action}"),
+            Change::OtherTableChange { table, action } => {
+                write!(f, "alter table {table}: {action}")
+            }
             Change::CreateIndex(index) => index.fmt(f),
             Change::Truncate { tables, cascade } => {
                 write!(f, "truncate {}{}", list(tables), cascading(*cascade))

@@ -56,7 +56,8 @@ pub struct Options {
 impl Options {
     /// Takes over what a directive says, at the place where it stands.
     ///
-    /// The same key in two directives of one scope is an error: which of them holds would be a guess.
+    /// The same key in two directives of one scope is an error: which of them holds would be a
+    /// guess.
     pub fn apply(&mut self, directive: &Directive, scope: Scope) -> Result<(), DirectiveError> {
         directive
             .settings

@@ -8,9 +8,11 @@ use super::{KEYS, Scope, VERBS};
 pub fn reference() -> String {
     let mut page = String::from(
         "# Directives\n\n\
-         A directive is a comment that Whimbrel reads: `-- whimbrel: key=value key=\"quoted value\"`.\n\
-         Before the first statement it holds for the file, elsewhere for the next statement. Inside\n\
-         double quotes, `\\\"` and `\\\\` stand for `\"` and `\\`. An unknown key is an error.\n\n\
+         A directive is a comment that Whimbrel reads:\n\
+         `-- whimbrel: key=value key=\"quoted value\"`.\n\
+         Before the first statement it holds for the file, elsewhere for the next statement.\n\
+         Inside double quotes, `\\\"` and `\\\\` stand for `\"` and `\\`. An unknown key is an\n\
+         error.\n\n\
          | key | values | default | where |\n\
          | --- | --- | --- | --- |\n",
     );

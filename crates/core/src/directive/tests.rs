@@ -16,7 +16,8 @@ fn said(comment: &str) -> String {
         Some(Ok(directive)) => {
             let verb = directive.verb.map(|verb| format!("{verb:?} ")).unwrap_or_default();
             let settings = directive.settings.iter();
-            let settings: Vec<_> = settings.map(|s| format!("{}={}", s.key.name(), s.value)).collect();
+            let settings: Vec<_> =
+                settings.map(|s| format!("{}={}", s.key.name(), s.value)).collect();
             format!("{verb}{}", settings.join(" "))
         }
     }
@@ -34,44 +35,95 @@ fn comments_are_read() {
         ("--whimbrel:keep=off", "keep=off"),
         ("--   whimbrel:   keep=off   verify=off  ", "keep=off verify=off"),
         ("-- whimbrel: keep=off\r", "keep=off"),
-        ("-- whimbrel: purpose=\"say \\\"hi\\\" \\\\ é\" keep=on", "purpose=say \"hi\" \\ é keep=on"),
+        (
+            "-- whimbrel: purpose=\"say \\\"hi\\\" \\\\ é\" keep=on",
+            "purpose=say \"hi\" \\ é keep=on",
+        ),
         ("-- whimbrel: purpose=\"\"", "purpose="),
         ("-- whimbrel: requires=account:0007", "requires=account:0007"),
         ("-- whimbrel: down", "Down "),
         ("-- whimbrel: verify", "Verify "),
         ("-- whimbrel: verify=off", "verify=off"),
         ("-- whimbrel:", "error: A directive that says nothing"),
-        ("-- whimbrel: transacton=never", "error: Unknown key `transacton` in a directive (Did you mean `transaction`?)"),
-        ("-- whimbrel: lock_timeout=5s", "error: Unknown key `lock_timeout` in a directive (Did you mean `lock-timeout`?)"),
+        (
+            "-- whimbrel: transacton=never",
+            "error: Unknown key `transacton` in a directive (Did you mean `transaction`?)",
+        ),
+        (
+            "-- whimbrel: lock_timeout=5s",
+            "error: Unknown key `lock_timeout` in a directive (Did you mean `lock-timeout`?)",
+        ),
         (
             "-- whimbrel: colour=red",
             "error: Unknown key `colour` in a directive (The keys are `transaction`, `keep`, \
              `lock-timeout`, `statement-timeout`, `purpose`, `requires`, `verify`)",
         ),
-        ("-- whimbrel: Keep=off", "error: Unknown key `Keep` in a directive (Did you mean `keep`?)"),
-        ("-- whimbrel: keep", "error: `keep` in a directive is neither a verb nor `key=value` (Did you mean `keep`?)"),
+        (
+            "-- whimbrel: Keep=off",
+            "error: Unknown key `Keep` in a directive (Did you mean `keep`?)",
+        ),
+        (
+            "-- whimbrel: keep",
+            "error: `keep` in a directive is neither a verb nor `key=value` (Did you mean `keep`?)",
+        ),
         (
             "-- whimbrel: keep = off",
             "error: `keep` in a directive is neither a verb nor `key=value` (Write `keep=value`, \
              without spaces around `=`)",
         ),
-        ("-- whimbrel: dwon", "error: `dwon` in a directive is neither a verb nor `key=value` (Did you mean `down`?)"),
-        ("-- whimbrel: keep=off down", "error: `down` in a directive is neither a verb nor `key=value` (Did you mean `down`?)"),
-        ("-- whimbrel: down keep=off", "error: A directive that begins a section takes no keys (Write the keys into a directive of their own)"),
+        (
+            "-- whimbrel: dwon",
+            "error: `dwon` in a directive is neither a verb nor `key=value` (Did you mean `down`?)",
+        ),
+        (
+            "-- whimbrel: keep=off down",
+            "error: `down` in a directive is neither a verb nor `key=value` (Did you mean `down`?)",
+        ),
+        (
+            "-- whimbrel: down keep=off",
+            "error: A directive that begins a section takes no keys (Write the keys into a directive of their own)",
+        ),
         ("-- whimbrel: keep=", "error: The value of `keep` is missing (It is on | off | force)"),
         ("-- whimbrel: keep=off keep=on", "error: The key `keep` stands twice in a directive"),
-        ("-- whimbrel: purpose=\"open", "error: The value of `purpose` has no closing quotation mark (It is text in double quotes)"),
-        ("-- whimbrel: purpose=\"a\"b", "error: The value of `purpose` goes on after its closing quotation mark (It is text in double quotes)"),
-        ("-- whimbrel: purpose=\"a\\n\"", "error: The value of `purpose` has a `\\` before something else than `\"` or `\\` (It is text in double quotes)"),
-        ("-- whimbrel: purpose=it's", "error: The value of `purpose` holds a quotation mark: put the whole value into double quotes (It is text in double quotes)"),
-        ("-- Whimbrel: keep=off", "error: A directive is not written as it must be (Write `-- whimbrel: ...`)"),
-        ("-- whimbrel : keep=off", "error: A directive is not written as it must be (Write `-- whimbrel: ...`)"),
+        (
+            "-- whimbrel: purpose=\"open",
+            "error: The value of `purpose` has no closing quotation mark (It is text in double quotes)",
+        ),
+        (
+            "-- whimbrel: purpose=\"a\"b",
+            "error: The value of `purpose` goes on after its closing quotation mark (It is text in double quotes)",
+        ),
+        (
+            "-- whimbrel: purpose=\"a\\n\"",
+            "error: The value of `purpose` has a `\\` before something else than `\"` or `\\` (It is text in double quotes)",
+        ),
+        (
+            "-- whimbrel: purpose=it's",
+            "error: The value of `purpose` holds a quotation mark: put the whole value into double quotes (It is text in double quotes)",
+        ),
+        (
+            "-- Whimbrel: keep=off",
+            "error: A directive is not written as it must be (Write `-- whimbrel: ...`)",
+        ),
+        (
+            "-- whimbrel : keep=off",
+            "error: A directive is not written as it must be (Write `-- whimbrel: ...`)",
+        ),
         ("-- whimbrel keep=off", "error: A directive without its colon (Write `-- whimbrel: ...`)"),
         ("-- whimbrel down", "error: A directive without its colon (Write `-- whimbrel: ...`)"),
-        ("-- wimbrel: keep=off", "error: A directive whose first word is misspelt (Write `-- whimbrel: ...`)"),
+        (
+            "-- wimbrel: keep=off",
+            "error: A directive whose first word is misspelt (Write `-- whimbrel: ...`)",
+        ),
         ("-- wimbrel: a bird", "-"),
-        ("/* whimbrel: keep=off */", "error: A directive must stand in a `--` comment (Write `-- whimbrel: ...`)"),
-        ("# whimbrel: keep=off", "error: A directive must stand in a `--` comment (Write `-- whimbrel: ...`)"),
+        (
+            "/* whimbrel: keep=off */",
+            "error: A directive must stand in a `--` comment (Write `-- whimbrel: ...`)",
+        ),
+        (
+            "# whimbrel: keep=off",
+            "error: A directive must stand in a `--` comment (Write `-- whimbrel: ...`)",
+        ),
     ] {
         assert_eq!(said(comment), want, "{comment}");
     }

@@ -112,14 +112,16 @@ fn take_sections(layout: &Layout, place: Place, migration: &mut Migration, issue
             let target = companion_path(layout, id.stem(), id.kind, role);
             let (tool, role) = (layout.format.name(), role.name());
             let (shown, line) = (shown(&path), section.line);
-            let message = format!("{tool} would run the `{role}` section of `{shown}`, line {line}");
+            let message =
+                format!("{tool} would run the `{role}` section of `{shown}`, line {line}");
             let issue = DirectoryIssue::error(IssueCode::MisplacedCompanion, &path, message);
             issues.push(issue.hinted(format!("Move it to `{target}`")));
             continue;
         }
         if parts.iter().any(|(verb, _)| *verb == section.verb) {
             let (role, line) = (role.name(), section.line);
-            let message = format!("`{}` has a second `{role}` section in line {line}", shown(&path));
+            let message =
+                format!("`{}` has a second `{role}` section in line {line}", shown(&path));
             issues.push(DirectoryIssue::error(IssueCode::DuplicateCompanion, &path, message));
             continue;
         }
@@ -300,7 +302,8 @@ fn not_a_file(layout: &Layout, entry: &FileEntry, wanted: bool) -> Option<Direct
     }
     let looks_wanted = wanted
         || file_name.to_ascii_lowercase().ends_with(".sql")
-        || (entry.place == Place::Migrations && file_name.starts_with(|c: char| c.is_ascii_digit()));
+        || (entry.place == Place::Migrations
+            && file_name.starts_with(|c: char| c.is_ascii_digit()));
     let what = match &entry.kind {
         EntryKind::File => return None,
         // Where each migration has a folder, a folder is nothing to speak of.

@@ -27,7 +27,10 @@ pub(super) fn decode(bytes: Vec<u8>) -> Result<(String, Encoding), NoText> {
     match text.find('\0') {
         None => Ok((text, encoding)),
         Some(offset) => Err(NoText {
-            message: format!("holds a NUL character in line {}", line(text.as_bytes().get(..offset).unwrap_or_default())),
+            message: format!(
+                "holds a NUL character in line {}",
+                line(text.as_bytes().get(..offset).unwrap_or_default())
+            ),
             hint: "Remove it: some databases would read only what comes before it",
         }),
     }

@@ -204,7 +204,10 @@ fn read_foreign(layout: &Layout, path: &str, stem: &str, part: Part) -> Read {
         let issue = DirectoryIssue::note(
             IssueCode::NotAMigration,
             &full,
-            format!("`{}` does not match `migrations_pattern`: {tool} does not run it", shown(&full)),
+            format!(
+                "`{}` does not match `migrations_pattern`: {tool} does not run it",
+                shown(&full)
+            ),
         );
         return Err(Box::new(issue));
     }
@@ -279,7 +282,8 @@ fn parse_stem(stem: &str, path: &str, kind: Kind) -> MigrationId {
         false => rest.bytes().take_while(u8::is_ascii_alphanumeric).count(),
     };
     let (suffix, rest) = rest.split_at_checked(suffix_end).unwrap_or(("", rest));
-    let name = if number.is_absent() { rest } else { rest.trim_start_matches(['_', '-', '.', ' ']) };
+    let name =
+        if number.is_absent() { rest } else { rest.trim_start_matches(['_', '-', '.', ' ']) };
     let (suffix, name) = (suffix.to_owned(), name.to_owned());
     MigrationId { number, suffix, name, kind, file_name: path.to_owned() }
 }

@@ -24,8 +24,8 @@ pub enum NameError {
 impl Directory {
     /// The next free number.
     ///
-    /// It follows what the migrations there show: a sequence goes on in its width, timestamps go on with
-    /// `now` (`YYYYMMDDhhmmss`, UTC), or one later than the last if that lies in the future.
+    /// It follows what the migrations there show: a sequence goes on in its width, timestamps go on
+    /// with `now` (`YYYYMMDDhhmmss`, UTC), or one later than the last if that lies in the future.
     pub fn next_number(&self, now: &str) -> Result<Number, NameError> {
         let last = self.ids().map(|id| &id.number).filter(|number| !number.is_absent()).max();
         let timestamps = match last {
@@ -75,7 +75,8 @@ fn timestamp(now: &str) -> Result<Number, NameError> {
 
 /// A name as file names have it: small letters, digits, single underscores.
 ///
-/// Only ASCII: other letters have several spellings in Unicode, and file systems change one to the other.
+/// Only ASCII: other letters have several spellings in Unicode, and file systems change one to the
+/// other.
 pub fn slug(name: &str) -> Result<String, NameError> {
     let mut slug = String::new();
     for c in name.trim().chars() {

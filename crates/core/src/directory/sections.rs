@@ -20,8 +20,8 @@ pub(super) fn split(text: &str, dialect: Option<Dialect>) -> (&str, Vec<Section<
     if markers.is_empty() {
         return (text, Vec::new());
     }
-    // A line of a string or of a function's body may look like a marker. Without a dialect the look must
-    // do: the commonest case is that there is no doubt.
+    // A line of a string or of a function's body may look like a marker. Without a dialect the look
+    // must do: the commonest case is that there is no doubt.
     if let Some(dialect) = dialect {
         let tokens = lex(text, dialect);
         let comments: Vec<usize> = tokens

@@ -1,7 +1,7 @@
 //! Formats: whose conventions a project follows.
 //!
-//! A project is recognised from a few files, without any configuration. To add a format: one file here,
-//! one row in [`FORMATS`].
+//! A project is recognised from a few files, without any configuration. To add a format: one file
+//! here, one row in [`FORMATS`].
 
 mod own;
 mod pattern;
@@ -40,8 +40,8 @@ pub struct FormatRow {
     pub signal: &'static str,
     /// Where migrations lie, unless the project says otherwise.
     pub migrations: &'static str,
-    /// Where `.down.sql`, `.verify.sql` and `.data.sql` files lie, if not beside the migrations: the
-    /// other tool would run them.
+    /// Where `.down.sql`, `.verify.sql` and `.data.sql` files lie, if not beside the migrations:
+    /// the other tool would run them.
     pub companions: Option<&'static str>,
     /// The dialect, where the tool has only one.
     pub dialect: Option<Dialect>,
@@ -257,7 +257,9 @@ pub fn detect(probe: &Probe, wanted: &Wanted<'_>) -> Result<Detected, DetectErro
         let (a, b) = (first.layout.format.name(), second.layout.format.name());
         return Err(DetectError::new(
             format!("The project is one of {a} ({}) and of {b} ({})", first.why, second.why),
-            format!("Write `format = \"{a}\"` or `format = \"{b}\"` under `[project]` in whimbrel.toml"),
+            format!(
+                "Write `format = \"{a}\"` or `format = \"{b}\"` under `[project]` in whimbrel.toml"
+            ),
         ));
     }
     Ok(first)

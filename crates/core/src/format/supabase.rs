@@ -38,7 +38,9 @@ pub fn local_port(config: &str) -> Result<Option<u16>, DetectError> {
         None => Ok(Some(PORT)),
         Some(toml::Value::Integer(number)) => match u16::try_from(*number) {
             Ok(port) if port > 0 => Ok(Some(port)),
-            Ok(_) | Err(_) => Err(DetectError::new(format!("{CONFIG}: `db.port` is no port"), hint)),
+            Ok(_) | Err(_) => {
+                Err(DetectError::new(format!("{CONFIG}: `db.port` is no port"), hint))
+            }
         },
         Some(toml::Value::String(text)) if text.trim().starts_with("env(") => Ok(None),
         Some(_) => Err(DetectError::new(format!("{CONFIG}: `db.port` is not a number"), hint)),

@@ -50,7 +50,10 @@ fn projects_are_recognised() {
     let file = "75b516717d19a0c480be4e2568ca8d201bf3f482480365efd1f1580861b27ffb.sqlite";
     let folder = "v3/d1/miniflare-D1DatabaseObject";
     assert_eq!(detected(&[], &[], plain), "own migrations | no other tool's files | - | ");
-    assert_eq!(detected(&[], &["migrations"], plain), "own migrations | no other tool's files | - | ");
+    assert_eq!(
+        detected(&[], &["migrations"], plain),
+        "own migrations | no other tool's files | - | "
+    );
     assert_eq!(
         detected(&[("wrangler.toml", ONE_DB2)], &[], plain),
         format!(
@@ -60,7 +63,9 @@ fn projects_are_recognised() {
     let persist = Wanted { persist_to: Some("./tmp/state/"), ..plain };
     assert_eq!(
         detected(&[("wrangler.toml", ONE_DB2)], &[], persist),
-        format!("wrangler migrations | `d1_databases` in wrangler.toml | DB2 tmp/state/{folder}/{file} | "),
+        format!(
+            "wrangler migrations | `d1_databases` in wrangler.toml | DB2 tmp/state/{folder}/{file} | "
+        ),
     );
     assert_eq!(
         detected(&[("wrangler.toml", "name = \"worker\"\n")], &[], plain),
@@ -69,11 +74,15 @@ fn projects_are_recognised() {
     let supabase = "postgres://postgres:***@127.0.0.1";
     assert_eq!(
         detected(&[("supabase/config.toml", "project_id = \"x\"")], &[], plain),
-        format!("supabase supabase/migrations | supabase/config.toml | {supabase}:54322/postgres | "),
+        format!(
+            "supabase supabase/migrations | supabase/config.toml | {supabase}:54322/postgres | "
+        ),
     );
     assert_eq!(
         detected(&[("supabase/config.toml", "[db]\nport = 6001\n")], &[], plain),
-        format!("supabase supabase/migrations | supabase/config.toml | {supabase}:6001/postgres | "),
+        format!(
+            "supabase supabase/migrations | supabase/config.toml | {supabase}:6001/postgres | "
+        ),
     );
     assert_eq!(
         detected(&[], &["supabase/migrations"], plain),
@@ -149,7 +158,10 @@ fn one_of_several_databases_is_chosen() {
         "error: wrangler's configuration names several D1 databases (Say which one, by name or \
          binding, as `database` in whimbrel.toml: `one`, `two`)"
     );
-    assert_eq!(select(None, Some("tow")), "error: There is no D1 database `tow` (Did you mean `two`?)");
+    assert_eq!(
+        select(None, Some("tow")),
+        "error: There is no D1 database `tow` (Did you mean `two`?)"
+    );
     assert_eq!(
         select(Some("prd"), None),
         "error: wrangler's configuration has no environment `prd` (Did you mean `prod`?)"
@@ -166,18 +178,31 @@ fn one_of_several_databases_is_chosen() {
 
 #[test]
 fn the_first_configuration_file_wins() {
-    let files = [("wrangler.toml", ONE), ("wrangler.json", r#"{"d1_databases":[{"binding":"J"}]}"#)];
+    let files =
+        [("wrangler.toml", ONE), ("wrangler.json", r#"{"d1_databases":[{"binding":"J"}]}"#)];
     let said = detected(&files, &[], Wanted::default());
-    assert!(said.contains("in wrangler.json | J ") && said.contains("and not wrangler.toml"), "{said}");
+    assert!(
+        said.contains("in wrangler.json | J ") && said.contains("and not wrangler.toml"),
+        "{said}"
+    );
 }
 
 #[test]
 fn a_broken_configuration_is_named() {
-    let hint = "(Correct it, or write `format = \"own\"` under `[project]` in whimbrel.toml to pass it over)";
+    let hint =
+        "(Correct it, or pass it over with `format = \"own\"` under `[project]` in whimbrel.toml)";
     for (file, text, want) in [
-        ("wrangler.toml", "a = 1\nd1_databases = 3\n", "wrangler.toml: `d1_databases` is not a list"),
+        (
+            "wrangler.toml",
+            "a = 1\nd1_databases = 3\n",
+            "wrangler.toml: `d1_databases` is not a list",
+        ),
         ("wrangler.toml", "d1_databases = [1]", "wrangler.toml: `d1_databases[0]` is not a table"),
-        ("wrangler.toml", "[[d1_databases]]\n", "wrangler.toml: `d1_databases[0]` has no `binding`"),
+        (
+            "wrangler.toml",
+            "[[d1_databases]]\n",
+            "wrangler.toml: `d1_databases[0]` has no `binding`",
+        ),
         (
             "wrangler.toml",
             "[[d1_databases]]\nbinding = 7\n",
@@ -195,13 +220,20 @@ fn a_broken_configuration_is_named() {
             "wrangler.json: `d1_databases[0].migrations_pattern` must be `migrations/` and names with `*`",
         ),
     ] {
-        assert_eq!(detected(&[(file, text)], &[], Wanted::default()), format!("error: {want} {hint}"));
+        assert_eq!(
+            detected(&[(file, text)], &[], Wanted::default()),
+            format!("error: {want} {hint}")
+        );
     }
     for (file, text, want) in [
         ("wrangler.toml", "a = 1\nb = [\n", "error: wrangler.toml: line 2: "),
         ("wrangler.jsonc", "{\n\"a\": }", "error: wrangler.jsonc: line 2: "),
         ("supabase/config.toml", "[db\n", "error: supabase/config.toml: line 1: "),
-        ("supabase/config.toml", "[db]\nport=0", "error: supabase/config.toml: `db.port` is no port"),
+        (
+            "supabase/config.toml",
+            "[db]\nport=0",
+            "error: supabase/config.toml: `db.port` is no port",
+        ),
         ("supabase/config.toml", "[db]\nport=[]", "error: supabase/config.toml: `db.port` is not"),
     ] {
         let said = detected(&[(file, text)], &[], Wanted::default());
@@ -223,9 +255,15 @@ fn the_table_of_formats_is_consistent() {
     }
     assert_eq!(FORMATS.last().map(|row| row.format), Some(Format::Own));
     assert_eq!(Format::nearest("wranglr"), Some("wrangler"));
-    for (folder, want) in
-        [("./a/", "a"), ("a", "a"), (".", "."), ("./", "."), ("", "."), ("/a", "/a"), ("../a", "../a")]
-    {
+    for (folder, want) in [
+        ("./a/", "a"),
+        ("a", "a"),
+        (".", "."),
+        ("./", "."),
+        ("", "."),
+        ("/a", "/a"),
+        ("../a", "../a"),
+    ] {
         assert_eq!(clean_folder(folder), want, "{folder}");
     }
 }

@@ -65,7 +65,8 @@ impl WranglerConfig {
             Some(Value::Object(list)) => {
                 for (name, environment) in list {
                     let place = format!("env.{name}.d1_databases");
-                    environments.push((name.clone(), self::databases(file_name, &place, environment)?));
+                    environments
+                        .push((name.clone(), self::databases(file_name, &place, environment)?));
                 }
             }
             Some(_) => return Err(wrong(file_name, "`env` is not a table")),
@@ -101,20 +102,23 @@ impl WranglerConfig {
         };
         if let Some(wanted) = name {
             let known = || list.iter().flat_map(D1Database::names);
-            return list.iter().find(|database| database.names().any(|n| n == wanted)).ok_or_else(|| {
-                let hint = match nearest(wanted, known()) {
-                    Some(near) => format!("Did you mean `{near}`?"),
-                    None => format!("There are {}", listed(known())),
-                };
-                DetectError::new(format!("There is no D1 database `{wanted}`"), hint)
-            });
+            return list.iter().find(|database| database.names().any(|n| n == wanted)).ok_or_else(
+                || {
+                    let hint = match nearest(wanted, known()) {
+                        Some(near) => format!("Did you mean `{near}`?"),
+                        None => format!("There are {}", listed(known())),
+                    };
+                    DetectError::new(format!("There is no D1 database `{wanted}`"), hint)
+                },
+            );
         }
         match list.as_slice() {
             [one] => Ok(one),
             [] => Err(DetectError::new(
                 match environment {
                     Some(name) => format!("wrangler's environment `{name}` has no `d1_databases`"),
-                    None => "wrangler's configuration has `d1_databases` only in environments".to_owned(),
+                    None => "wrangler's configuration has `d1_databases` only in environments"
+                        .to_owned(),
                 },
                 format!("Name an environment with `--env`: {}", listed(names())),
             )),
@@ -277,7 +281,7 @@ fn pattern(folder: &str, text: &str) -> Option<Pattern> {
 fn wrong(file_name: &str, what: &str) -> DetectError {
     DetectError::new(
         format!("{file_name}: {what}"),
-        "Correct it, or write `format = \"own\"` under `[project]` in whimbrel.toml to pass it over",
+        "Correct it, or pass it over with `format = \"own\"` under `[project]` in whimbrel.toml",
     )
 }
 

@@ -2,6 +2,6 @@
 
 pub mod dialect;
 pub mod lexer;
-pub mod split;
 pub mod quote;
+pub mod split;
 pub mod statement;

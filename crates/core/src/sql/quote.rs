@@ -1,62 +1,114 @@
-//! Writing names and texts into SQL so that they mean the same whatever the session's settings.
+//! Names and texts as SQL, safe under any setting of the session.
 
 use super::dialect::Dialect;
 
-/// A name in the dialect's quotes.
+/// A quoted name.
+///
+/// A NUL byte, which no database takes in a name, is left out.
 pub fn quote_ident(name: &str, dialect: Dialect) -> String {
-    match dialect {
-        Dialect::Sqlite | Dialect::Postgres => format!("\"{}\"", name.replace('"', "\"\"")),
-        Dialect::Mysql => format!("`{}`", name.replace('`', "``")),
-    }
+    let quote = match dialect {
+        Dialect::Sqlite | Dialect::Postgres => '"',
+        Dialect::Mysql => '`',
+    };
+    quoted(&name.replace('\0', ""), quote)
 }
 
-/// A text as a literal.
+/// A string literal.
 ///
-/// PostgreSQL reads backslashes in plain literals or not by `standard_conforming_strings`, so a
-/// text with one is an `E''` literal. MariaDB reads them or not by `NO_BACKSLASH_ESCAPES`, and
-/// reads bytes by the connection's character set, so a text that is not plain ASCII is a
-/// hexadecimal literal. A NUL, which PostgreSQL cannot store, is left out of none: the server
-/// refuses it.
+/// PostgreSQL: with a backslash it is written ` E'...'`, so that `standard_conforming_strings` does
+/// not matter; a NUL byte, which its `text` cannot hold, is left out. SQLite: a NUL byte is written
+/// as `char(0)`, because the text of a statement ends at the first one. MySQL: anything but plain
+/// characters is written in hexadecimal, so that `NO_BACKSLASH_ESCAPES`, `ANSI_QUOTES` and the
+/// connection's character set do not matter.
 pub fn quote_text(text: &str, dialect: Dialect) -> String {
-    let doubled = || text.replace('\'', "''");
     match dialect {
         Dialect::Sqlite if text.contains('\0') => {
-            format!("CAST(X'{}' AS TEXT)", hex(text))
+            let parts: Vec<_> = text.split('\0').map(|part| quoted(part, '\'')).collect();
+            format!("({})", parts.join("||char(0)||"))
         }
-        Dialect::Sqlite => format!("'{}'", doubled()),
-        Dialect::Postgres if text.contains('\\') => {
-            format!(" E'{}'", doubled().replace('\\', "\\\\"))
+        Dialect::Sqlite => quoted(text, '\''),
+        Dialect::Postgres => {
+            let text = text.replace('\0', "");
+            if text.contains('\\') {
+                format!(" E{}", quoted(&text.replace('\\', "\\\\"), '\''))
+            } else {
+                quoted(&text, '\'')
+            }
         }
-        Dialect::Postgres => format!("'{}'", doubled()),
-        Dialect::Mysql if is_plain(text) => format!("'{text}'"),
-        Dialect::Mysql if text.is_empty() => "''".to_owned(),
-        Dialect::Mysql => format!("CONVERT(X'{}' USING utf8mb4)", hex(text)),
+        Dialect::Mysql if text.bytes().all(is_plain) => quoted(text, '\''),
+        Dialect::Mysql => {
+            let hex: String = text.bytes().map(|byte| format!("{byte:02x}")).collect();
+            format!("CONVERT(X'{hex}' USING utf8mb4)")
+        }
     }
 }
 
-fn is_plain(text: &str) -> bool {
-    text.bytes().all(|byte| (b' '..=b'~').contains(&byte) && !matches!(byte, b'\'' | b'\\'))
+/// A character that means itself in a MySQL string under every setting.
+fn is_plain(byte: u8) -> bool {
+    matches!(byte, b' '..=b'~' | b'\n' | b'\r' | b'\t') && !matches!(byte, b'\'' | b'"' | b'\\')
 }
 
-fn hex(text: &str) -> String {
-    const DIGITS: [char; 16] =
-        ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f'];
-    let digit = |value: u8| DIGITS.get(usize::from(value)).copied().unwrap_or('0');
-    text.bytes().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
+fn quoted(text: &str, quote: char) -> String {
+    let mut out = String::with_capacity(text.len() + 2);
+    out.push(quote);
+    for c in text.chars() {
+        if c == quote {
+            out.push(c);
+        }
+        out.push(c);
+    }
+    out.push(quote);
+    out
 }
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+    use crate::sql::lexer::{TokenKind, ident_value, lex};
+    use Dialect::{Mysql, Postgres, Sqlite};
 
     #[test]
-    fn quotes_and_backslashes() {
-        assert_eq!(quote_ident("a\"b", Dialect::Postgres), "\"a\"\"b\"");
-        assert_eq!(quote_ident("a`b", Dialect::Mysql), "`a``b`");
-        assert_eq!(quote_text("it's", Dialect::Sqlite), "'it''s'");
-        assert_eq!(quote_text("a\\'", Dialect::Postgres), " E'a\\\\'''");
-        assert_eq!(quote_text("plain", Dialect::Mysql), "'plain'");
-        assert_eq!(quote_text("ü'", Dialect::Mysql), "CONVERT(X'c3bc27' USING utf8mb4)");
-        assert_eq!(quote_text("", Dialect::Mysql), "''");
+    fn names() {
+        assert_eq!(quote_ident("a\"b", Postgres), "\"a\"\"b\"");
+        assert_eq!(quote_ident("a`b", Mysql), "`a``b`");
+        assert_eq!(quote_ident("a\0;", Sqlite), "\"a;\"");
+    }
+
+    #[test]
+    fn texts() {
+        assert_eq!(quote_text("it's", Sqlite), "'it''s'");
+        assert_eq!(quote_text("a\0", Sqlite), "('a'||char(0)||'')");
+        assert_eq!(quote_text("it's", Postgres), "'it''s'");
+        assert_eq!(quote_text("a\\'", Postgres), " E'a\\\\'''");
+        assert_eq!(quote_text("a\0b", Postgres), "'ab'");
+        assert_eq!(quote_text("plain; --", Mysql), "'plain; --'");
+        assert_eq!(quote_text("it's", Mysql), "CONVERT(X'69742773' USING utf8mb4)");
+        assert_eq!(quote_text("é", Mysql), "CONVERT(X'c3a9' USING utf8mb4)");
+    }
+
+    proptest! {
+        #[test]
+        fn a_name_is_one_token_and_reads_back(name in "\\PC*") {
+            for dialect in Dialect::ALL {
+                let sql = quote_ident(&name, dialect);
+                let tokens = lex(&sql, dialect);
+                prop_assert_eq!(tokens.len(), 1);
+                prop_assert_eq!(tokens[0].kind, TokenKind::QuotedIdent);
+                prop_assert_eq!(ident_value(&sql, dialect), name.clone());
+            }
+        }
+
+        #[test]
+        fn a_text_opens_and_closes_its_own_quotes(text in any::<String>()) {
+            for dialect in Dialect::ALL {
+                let sql = format!("{}, 1", quote_text(&text, dialect));
+                let tokens = lex(&sql, dialect);
+                prop_assert!(tokens.iter().all(|token| token.kind != TokenKind::Unterminated));
+                prop_assert!(tokens.iter().all(|token| token.kind != TokenKind::Semicolon));
+                prop_assert_eq!(tokens.last().map(|token| token.text(&sql)), Some("1"));
+            }
+        }
     }
 }

@@ -21,6 +21,8 @@ mod mysql;
 mod postgres;
 mod routine;
 mod sqlite;
+#[cfg(test)]
+mod tests;
 
 /// One statement of a file. All ranges are bytes of the text given to [`split`].
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -139,6 +141,22 @@ pub fn split(sql: &str, dialect: Dialect) -> Result<Vec<Statement>, SplitError> 
             Err(SplitError { offset, line, column, kind })
         }
     }
+}
+
+/// Where the rows of PostgreSQL's `COPY ... FROM STDIN` are, in a text that need not be whole.
+///
+/// The end of the text ends rows as well; after any other damage none are found.
+pub(crate) fn copy_rows(sql: &str, dialect: Dialect) -> Vec<Range<usize>> {
+    if dialect != Dialect::Postgres {
+        return Vec::new();
+    }
+    let mut pieces = Pieces::new(sql);
+    let done = postgres::split(&mut pieces);
+    let mut rows: Vec<_> = pieces.statements.into_iter().filter_map(|s| s.copy_data).collect();
+    if let Err(Stop { offset, kind: SplitErrorKind::CopyDataUnterminated }) = done {
+        rows.push(offset..sql.len());
+    }
+    rows
 }
 
 /// Line and column of a byte, both from 1; columns count characters.

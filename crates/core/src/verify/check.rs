@@ -152,9 +152,7 @@ fn type_verdict(declared: &str, found: &Column, doubts: &[&Doubt], dialect: Dial
     match types_match(declared, &found.type_name, dialect) {
         TypeMatch::Same => Verdict::Holds,
         TypeMatch::Different => mismatch(format!("type {}", found.type_name), doubts),
-        TypeMatch::Unsure => {
-            not_checked(format!("type {} may be the same type", found.type_name))
-        }
+        TypeMatch::Unsure => not_checked(format!("type {} may be the same type", found.type_name)),
     }
 }
 
@@ -212,9 +210,10 @@ fn object_exists(
             here && same(&trigger.name)
         }),
         ObjectKind::Index => {
-            let tables = live.tables.iter().filter(|own| {
-                table.is_none_or(|table| same_relation(table, &own.name, dialect))
-            });
+            let tables = live
+                .tables
+                .iter()
+                .filter(|own| table.is_none_or(|table| same_relation(table, &own.name, dialect)));
             let views = live.views.iter().filter(|_| table.is_none());
             let mut indexes =
                 tables.flat_map(|t| &t.indexes).chain(views.flat_map(|view| &view.indexes));
@@ -276,17 +275,23 @@ fn in_table(absent: &Absent) -> String {
 /// Whether what is there may be something else of the same name: in another schema, on another
 /// table, another overload, or spelled otherwise.
 fn may_be_another(absent: &Absent, live: &Snapshot, dialect: Dialect) -> bool {
-    let AbsentKind::Object(kind) = absent.what else { return false };
+    let default = live.default_schema.as_deref().or(match dialect {
+        Dialect::Postgres => Some("public"),
+        Dialect::Sqlite | Dialect::Mysql => None,
+    });
+    let AbsentKind::Object(kind) = absent.what else {
+        // A bare table name may have found the table of another schema.
+        let table = absent.table.as_ref().filter(|table| table.schema.is_none());
+        let found = table.and_then(|table| live.table(table, dialect));
+        let schema = found.and_then(|found| found.name.schema.as_deref());
+        return schema.is_some_and(|schema| Some(schema) != default && schema != "public");
+    };
     match kind {
         ObjectKind::Routine => true,
         ObjectKind::Index | ObjectKind::Trigger => {
             dialect != Dialect::Sqlite && absent.table.is_none()
         }
         ObjectKind::Table | ObjectKind::View | ObjectKind::Type | ObjectKind::Sequence => {
-            let default = live.default_schema.as_deref().or(match dialect {
-                Dialect::Postgres => Some("public"),
-                Dialect::Sqlite | Dialect::Mysql => None,
-            });
             let schema = absent.name.schema.as_deref().or(default);
             let exact = |name: &ObjectName| {
                 name.name == absent.name.name

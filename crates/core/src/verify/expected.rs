@@ -230,8 +230,7 @@ impl Expected {
     }
 
     pub(super) fn is_temporary(&self, name: &ObjectName) -> bool {
-        let named =
-            |temp: &ObjectName| same_table_name(&temp.name, &name.name, self.dialect);
+        let named = |temp: &ObjectName| same_table_name(&temp.name, &name.name, self.dialect);
         name.is_temporary(self.dialect)
             || (name.schema.is_none() && self.temporary.iter().any(named))
     }
@@ -295,9 +294,7 @@ impl Expected {
                 AbsentKind::Object(ObjectKind::Index) | AbsentKind::Column => {
                     same_column_name(&absent.name.name, &name.name, dialect)
                 }
-                AbsentKind::Constraint => {
-                    same_column_name(&absent.name.name, &name.name, dialect)
-                }
+                AbsentKind::Constraint => same_column_name(&absent.name.name, &name.name, dialect),
                 AbsentKind::PrimaryKey => true,
                 AbsentKind::Object(_) => self.same(&absent.name, name),
             };

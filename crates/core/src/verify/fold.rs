@@ -163,9 +163,11 @@ impl Expected {
 
     /// Something in a table is gone.
     pub(super) fn part_absent(&mut self, what: AbsentKind, table: &ObjectName, name: &str) {
-        let doubt = self.only_if.as_ref().filter(|only_if| self.same(only_if, table)).map(|_| {
-            "`ALTER TABLE IF EXISTS` may have met no table".to_owned()
-        });
+        let doubt = self
+            .only_if
+            .as_ref()
+            .filter(|only_if| self.same(only_if, table))
+            .map(|_| "`ALTER TABLE IF EXISTS` may have met no table".to_owned());
         let name = ObjectName::bare(name);
         self.push_absent(Absent { what, name, table: Some(table.clone()), doubt });
     }
@@ -182,11 +184,12 @@ impl Expected {
     /// `ALTER TABLE` is also said of views.
     fn is_known_view(&self, name: &ObjectName) -> bool {
         let kept = self.known_name(name);
-        let view = |object: &ObjectFact| {
-            object.kind == ObjectKind::View && self.same(&object.name, &kept)
-        };
+        let view =
+            |object: &ObjectFact| object.kind == ObjectKind::View && self.same(&object.name, &kept);
         self.dialect == Dialect::Postgres
-            && self.table_at(&kept).is_none_or(|at| !self.tables.get(at).is_some_and(|table| table.created))
+            && self
+                .table_at(&kept)
+                .is_none_or(|at| !self.tables.get(at).is_some_and(|table| table.created))
             && self.objects.iter().any(view)
     }
 

@@ -65,7 +65,7 @@ impl Expected {
         self.tables.push(facts);
     }
 
-    /// A new table has nothing that was dropped from an older one.
+    /// A new table, or none, has nothing that was dropped from an older one.
     fn forget_parts_absent(&mut self, table: &ObjectName) {
         let absent = std::mem::take(&mut self.absent);
         let of_table = |of: &Option<ObjectName>| of.as_ref().is_some_and(|of| self.same(of, table));
@@ -176,9 +176,8 @@ impl Expected {
     pub(super) fn drop_table(&mut self, name: &ObjectName, cascade: bool) {
         if self.is_temporary(name) {
             let dialect = self.dialect;
-            self.temporary.retain(|temp| {
-                !crate::ddl::name::same_table_name(&temp.name, &name.name, dialect)
-            });
+            self.temporary
+                .retain(|temp| !crate::ddl::name::same_table_name(&temp.name, &name.name, dialect));
             return;
         }
         let kept = self.known_name(name);
@@ -203,6 +202,7 @@ impl Expected {
                 }
             }
             self.tables = tables;
+            self.forget_parts_absent(&next);
             self.forget_what_hung_on(&next);
         }
         if cascade {

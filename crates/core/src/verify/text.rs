@@ -7,14 +7,43 @@ use crate::sql::lexer::{Token, TokenKind, ident_value, lex};
 
 /// Words that servers add, drop or write otherwise.
 const NOISE: &[&str] = &[
-    "in", "any", "all", "array", "and", "or", "not", "is", "null", "between", "like", "ilike",
-    "true", "false", "cast", "as", "symmetric", "some", "similar", "to", "escape", "regexp",
-    "rlike", "glob", "isnull", "notnull", "collate", "binary", "utf8mb4", "_utf8mb4", "_utf8",
+    "in",
+    "any",
+    "all",
+    "array",
+    "and",
+    "or",
+    "not",
+    "is",
+    "null",
+    "between",
+    "like",
+    "ilike",
+    "true",
+    "false",
+    "cast",
+    "as",
+    "symmetric",
+    "some",
+    "similar",
+    "to",
+    "escape",
+    "regexp",
+    "rlike",
+    "glob",
+    "isnull",
+    "notnull",
+    "collate",
+    "binary",
+    "utf8mb4",
+    "_utf8mb4",
+    "_utf8",
     "_latin1",
 ];
 
 /// The second and third words of types with several.
-const TYPE_TAILS: &[&str] = &["varying", "precision", "with", "without", "time", "zone", "unsigned"];
+const TYPE_TAILS: &[&str] =
+    &["varying", "precision", "with", "without", "time", "zone", "unsigned"];
 
 /// The names and values in an expression; casts, operators and parentheses do not count.
 pub(super) fn essence(expr: &str, dialect: Dialect) -> BTreeSet<String> {

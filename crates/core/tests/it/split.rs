@@ -9,7 +9,7 @@ const CASES_MIN: usize = 300;
 
 fn dialect(case: &Case) -> Dialect {
     let named = Dialect::ALL.into_iter().find(|dialect| dialect.name() == case.dialect);
-    named.unwrap()
+    named.unwrap_or_else(|| panic!("`{}` is no dialect", case.dialect))
 }
 
 /// The result in the corpus' own terms.

@@ -23,7 +23,7 @@ use crate::ledger::{Ledger, MigrationEntry};
 use crate::report::{FactLine, Finished, RunReport};
 
 /// How often a step is tried while locks are not granted.
-pub const LOCK_TRIES_MAX: u32 = 30;
+pub(crate) const LOCK_TRIES_MAX: u32 = 30;
 /// How often a lost connection is made again within one run.
 const RECONNECTS_MAX: u32 = 5;
 

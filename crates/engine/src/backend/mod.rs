@@ -5,6 +5,8 @@
 //! ledger was read again.
 
 mod error;
+#[cfg(feature = "mysql")]
+pub mod mysql;
 #[cfg(feature = "postgres")]
 pub mod postgres;
 #[cfg(feature = "sqlite")]
@@ -12,10 +14,14 @@ pub mod sqlite;
 
 use async_trait::async_trait;
 use whimbrel_core::capabilities::Capabilities;
+use whimbrel_core::database_url::{DatabaseUrl, SqlitePath, SqliteUrl};
 use whimbrel_core::ddl::{ObjectKind, ObjectName};
 use whimbrel_core::snapshot::Snapshot;
 
 pub use error::{DbError, DbErrorKind};
+
+use crate::error::EngineError;
+use crate::project::{ProjectOptions, Target};
 
 /// One row of a result: every value as text, `None` for NULL.
 pub type Row = Vec<Option<String>>;
@@ -134,4 +140,29 @@ pub trait Backend: Send + Sync {
 
     /// Opens a connection.
     async fn connect(&self) -> Result<Box<dyn Session>, DbError>;
+}
+
+/// The backend of a project's database.
+pub(crate) fn open(options: &ProjectOptions) -> Result<Box<dyn Backend>, EngineError> {
+    match &options.target {
+        #[cfg(feature = "sqlite")]
+        Target::LocalD1(path) => Ok(Box::new(sqlite::SqliteBackend::d1(path))),
+        #[cfg(feature = "sqlite")]
+        Target::Url(DatabaseUrl::Sqlite(url)) => open_sqlite(url, options),
+        other => Err(EngineError::Refused(format!("This program was built without {other:?}"))),
+    }
+}
+
+#[cfg(feature = "sqlite")]
+fn open_sqlite(
+    url: &SqliteUrl,
+    options: &ProjectOptions,
+) -> Result<Box<dyn Backend>, EngineError> {
+    let SqlitePath::File(path) = &url.path else {
+        let message = "A database in memory is gone when the command ends; name a file";
+        return Err(EngineError::Refused(message.to_owned()));
+    };
+    let path = options.root.join(path);
+    sqlite::check_header(&path)?;
+    Ok(Box::new(sqlite::SqliteBackend::new(path, options.foreign_keys)))
 }

@@ -69,7 +69,7 @@ impl Project {
                 .iter()
                 .flatten()
                 .filter_map(whimbrel_core::ddl::Change::created)
-                .map(|(kind, name)| format!("{} {name}", kind.words()))
+                .map(|(kind, name)| format!("{} {name}", kind.word()))
                 .collect()
         });
         HistoryLine {

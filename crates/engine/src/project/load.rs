@@ -166,7 +166,7 @@ pub(crate) fn changes_of(script: &Script, dialect: Dialect) -> Vec<Vec<ddl::Chan
 
 fn script_hint(error: &ScriptError) -> Option<String> {
     match error {
-        ScriptError::Split(error) => Some(error.hint().to_owned()),
+        ScriptError::Split(error) => Some(error.kind.hint().to_owned()),
         ScriptError::Directive(error) => error.hint.clone(),
         ScriptError::Unended { .. } => Some("End it with COMMIT, or leave out the BEGIN".to_owned()),
         ScriptError::Refused { .. } => Some("Leave it out; each file is one transaction".to_owned()),

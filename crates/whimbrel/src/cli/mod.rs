@@ -70,6 +70,12 @@ pub struct Global {
     /// Where wrangler keeps its local state, as in its own `--persist-to`
     #[arg(long, global = true, value_name = "DIR")]
     pub persist_to: Option<String>,
+    /// How long to wait while another run is at it (60s by default)
+    #[arg(long, global = true, value_name = "DURATION")]
+    pub wait: Option<String>,
+    /// How long a statement waits for a lock before its step is tried again (2s by default)
+    #[arg(long, global = true, value_name = "DURATION")]
+    pub lock_timeout: Option<String>,
     /// Write JSON: a document, or an object a line while something goes on
     #[arg(long, global = true)]
     pub json: bool,

@@ -45,7 +45,12 @@ fn check(dialect: Dialect, corpus: &str, cases_min: usize) {
     for case in &cases {
         let got: Vec<String> = read(&case.sql, dialect).iter().map(ToString::to_string).collect();
         if got != case.want {
-            wrong += &format!("{}got:\n{}\nwant:\n{}\n\n", case.sql, got.join("\n"), case.want.join("\n"));
+            wrong += &format!(
+                "{}got:\n{}\nwant:\n{}\n\n",
+                case.sql,
+                got.join("\n"),
+                case.want.join("\n")
+            );
         }
     }
     assert!(wrong.is_empty(), "{wrong}");

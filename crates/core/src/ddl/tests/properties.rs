@@ -3,17 +3,58 @@
 use proptest::prelude::*;
 
 use crate::ddl::read;
+use crate::destructive::removals;
+use crate::snapshot::Snapshot;
 use crate::sql::dialect::Dialect;
+use crate::verify::Expected;
 
 /// Words, marks and quotes that statements are made of, put together at random.
 fn pieces() -> impl Strategy<Value = String> {
     let piece = prop_oneof![
         prop::sample::select(vec![
-            "CREATE", "TABLE", "ALTER", "DROP", "ADD", "COLUMN", "CONSTRAINT", "UNIQUE", "INDEX",
-            "KEY", "PRIMARY KEY", "FOREIGN KEY", "REFERENCES", "CHECK", "DEFAULT", "NOT NULL", "IF",
-            "EXISTS", "AS", "SELECT", "FROM", "WITH", "INSERT INTO", "UPDATE", "DELETE", "ON",
-            "RENAME", "TO", "VIEW", "TRIGGER", "LIKE", "USING", "WHERE", "SET", "COPY", "TYPE",
-            "GENERATED ALWAYS", "IDENTITY", "COLLATE", "OF", "PARTITION", "DEFINER", "TRUNCATE",
+            "CREATE",
+            "TABLE",
+            "ALTER",
+            "DROP",
+            "ADD",
+            "COLUMN",
+            "CONSTRAINT",
+            "UNIQUE",
+            "INDEX",
+            "KEY",
+            "PRIMARY KEY",
+            "FOREIGN KEY",
+            "REFERENCES",
+            "CHECK",
+            "DEFAULT",
+            "NOT NULL",
+            "IF",
+            "EXISTS",
+            "AS",
+            "SELECT",
+            "FROM",
+            "WITH",
+            "INSERT INTO",
+            "UPDATE",
+            "DELETE",
+            "ON",
+            "RENAME",
+            "TO",
+            "VIEW",
+            "TRIGGER",
+            "LIKE",
+            "USING",
+            "WHERE",
+            "SET",
+            "COPY",
+            "TYPE",
+            "GENERATED ALWAYS",
+            "IDENTITY",
+            "COLLATE",
+            "OF",
+            "PARTITION",
+            "DEFINER",
+            "TRUNCATE",
         ])
         .prop_map(str::to_owned),
         prop::sample::select(vec![
@@ -32,6 +73,18 @@ proptest! {
             for change in read(&sql, dialect) {
                 let _ = change.to_string();
             }
+        }
+    }
+
+    #[test]
+    fn folding_and_checking_never_panic(statements in prop::collection::vec(pieces(), 1..8)) {
+        for dialect in Dialect::ALL {
+            let changes: Vec<_> = statements.iter().flat_map(|sql| read(sql, dialect)).collect();
+            let mut expected = Expected::fold(&changes, dialect);
+            expected.apply(&changes);
+            let live = Snapshot::default();
+            prop_assert_eq!(expected.check(&live), expected.check(&live.only(&[], dialect)));
+            prop_assert!(removals(&changes, dialect).iter().all(|r| r.change < changes.len()));
         }
     }
 

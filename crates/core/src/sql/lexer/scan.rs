@@ -12,12 +12,22 @@ pub(crate) struct Lexer<'a> {
     executable_depth: u32,
     /// No code since the start or since the last end of a statement.
     fresh: bool,
+    /// Where words, numbers and operators end at the latest.
+    limit: usize,
 }
 
 impl<'a> Lexer<'a> {
     /// Starts at the beginning of the text.
     pub(crate) fn new(sql: &'a str, dialect: Dialect) -> Self {
-        Lexer { sql, bytes: sql.as_bytes(), dialect, pos: 0, executable_depth: 0, fresh: true }
+        Lexer {
+            sql,
+            bytes: sql.as_bytes(),
+            dialect,
+            pos: 0,
+            executable_depth: 0,
+            fresh: true,
+            limit: usize::MAX,
+        }
     }
 
     /// Where the next token begins.
@@ -32,9 +42,9 @@ impl<'a> Lexer<'a> {
         self.executable_depth = 0;
     }
 
-    /// Cuts the token just read short, so that the next one begins at `pos`.
-    pub(crate) fn back_to(&mut self, pos: usize) {
-        self.pos = pos;
+    /// Lets no word, number or operator go beyond `limit`, where a client's delimiter stands.
+    pub(crate) fn set_limit(&mut self, limit: usize) {
+        self.limit = limit;
     }
 
     /// The next token; `None` at the end of the text.
@@ -68,6 +78,12 @@ impl<'a> Lexer<'a> {
     /// The end of the run of bytes from `at` on that satisfy `wanted`.
     fn run(&self, at: usize, wanted: impl Fn(u8) -> bool) -> usize {
         let rest = self.bytes.get(at..).unwrap_or(&[]);
+        at + rest.iter().position(|&b| !wanted(b)).unwrap_or(rest.len())
+    }
+
+    /// Like `run`, but not beyond the limit.
+    fn limited_run(&self, at: usize, wanted: impl Fn(u8) -> bool) -> usize {
+        let rest = self.bytes.get(at..self.limit.min(self.bytes.len())).unwrap_or(&[]);
         at + rest.iter().position(|&b| !wanted(b)).unwrap_or(rest.len())
     }
 
@@ -273,7 +289,7 @@ impl<'a> Lexer<'a> {
 
     /// SQLite's `$name`, with `::name` parts and a final `(...)`.
     fn tcl_variable(&self, start: usize) -> (TokenKind, usize) {
-        let mut at = self.run(start + 1, |b| self.is_word_part(b));
+        let mut at = self.limited_run(start + 1, |b| self.is_word_part(b));
         if at == start + 1 {
             return (TokenKind::Op, at);
         }
@@ -282,9 +298,7 @@ impl<'a> Lexer<'a> {
         }
         if self.is(at, b'(') {
             let close = self.run(at, |b| b != b')' && !self.is_space(b));
-            if self.is(close, b')') {
-                at = close + 1;
-            }
+            at = if self.is(close, b')') { close + 1 } else { close };
         }
         (TokenKind::Param, at)
     }
@@ -300,7 +314,7 @@ impl<'a> Lexer<'a> {
             }
         };
         if named {
-            (TokenKind::Param, self.run(start + 1, |b| self.is_word_part(b)))
+            (TokenKind::Param, self.limited_run(start + 1, |b| self.is_word_part(b)))
         } else {
             (TokenKind::Op, start + 1)
         }
@@ -310,7 +324,7 @@ impl<'a> Lexer<'a> {
     fn at_sign(&self, start: usize) -> (TokenKind, usize) {
         let mysql = self.dialect == Dialect::Mysql;
         let name = if mysql && self.is(start + 1, b'@') { start + 2 } else { start + 1 };
-        let end = self.run(name, |b| self.is_word_part(b) || (mysql && b == b'.'));
+        let end = self.limited_run(name, |b| self.is_word_part(b) || (mysql && b == b'.'));
         (if end > name { TokenKind::Param } else { TokenKind::Op }, end)
     }
 
@@ -325,7 +339,7 @@ impl<'a> Lexer<'a> {
 
     fn number(&self, start: usize) -> (TokenKind, usize) {
         let end = self.number_end(start);
-        let word_end = self.run(start, |b| self.is_word_part(b));
+        let word_end = self.limited_run(start, |b| self.is_word_part(b));
         // A MySQL name may begin with digits.
         if self.dialect == Dialect::Mysql && word_end > end {
             (TokenKind::Word, word_end)
@@ -338,7 +352,7 @@ impl<'a> Lexer<'a> {
         if self.is(start, b'0') {
             let radix = self.byte(start + 1).unwrap_or(0).to_ascii_lowercase();
             if matches!(radix, b'x' | b'o' | b'b') {
-                let end = self.run(start + 2, |b| b.is_ascii_hexdigit() || b == b'_');
+                let end = self.limited_run(start + 2, |b| b.is_ascii_hexdigit() || b == b'_');
                 if end > start + 2 {
                     return end;
                 }
@@ -351,7 +365,7 @@ impl<'a> Lexer<'a> {
         if self.byte(at).is_some_and(|b| b.eq_ignore_ascii_case(&b'e')) {
             let signed = self.is(at + 1, b'+') || self.is(at + 1, b'-');
             let exponent = if signed { at + 2 } else { at + 1 };
-            let end = self.run(exponent, |b| b.is_ascii_digit());
+            let end = self.limited_run(exponent, |b| b.is_ascii_digit());
             if end > exponent {
                 at = end;
             }
@@ -361,11 +375,11 @@ impl<'a> Lexer<'a> {
 
     fn digits_end(&self, start: usize) -> usize {
         let separators = self.dialect != Dialect::Mysql;
-        self.run(start, |b| b.is_ascii_digit() || (separators && b == b'_'))
+        self.limited_run(start, |b| b.is_ascii_digit() || (separators && b == b'_'))
     }
 
     fn word(&self, start: usize) -> (TokenKind, usize) {
-        let end = self.run(start, |b| self.is_word_part(b));
+        let end = self.limited_run(start, |b| self.is_word_part(b));
         let prefix = single_letter(self.bytes.get(start..end).unwrap_or(&[]));
         let quote = self.is(end, b'\'');
         match (self.dialect, prefix) {
@@ -393,7 +407,7 @@ impl<'a> Lexer<'a> {
         while let Some(byte) = self.byte(at) {
             let closes = self.executable_depth > 0 && self.starts(at, "*/");
             let comment = self.starts(at, "/*") || self.line_comment_starts(byte, at);
-            if closes || comment || !is_operator(byte, self.dialect) {
+            if at >= self.limit || closes || comment || !is_operator(byte, self.dialect) {
                 break;
             }
             at += 1;

@@ -39,6 +39,7 @@ pub(super) fn split(pieces: &mut Pieces) -> Result<(), Stop> {
     let mut reader = Reader {
         lexer: Lexer::new(pieces.sql, Dialect::Mysql),
         delimiter: None,
+        next_delimiter: usize::MAX,
         routine: Routine::new(),
         mark: None,
         pieces,
@@ -53,6 +54,8 @@ struct Reader<'a, 'p> {
     lexer: Lexer<'a>,
     /// The delimiter, if it is not the semicolon.
     delimiter: Option<&'a str>,
+    /// Where the delimiter stands next, perhaps in a string.
+    next_delimiter: usize,
     routine: Routine,
     /// Where an open `/*!` stands.
     mark: Option<usize>,
@@ -62,8 +65,9 @@ impl<'a> Reader<'a, '_> {
     /// Reads a token or a command; false at the end of the text.
     fn step(&mut self) -> Result<bool, Stop> {
         let at = self.lexer.pos();
+        self.stop_at_delimiter(at);
         if let Some(delimiter) = self.delimiter
-            && self.rest(at).starts_with(delimiter)
+            && at == self.next_delimiter
         {
             self.end_statement(at + delimiter.len());
             return Ok(true);
@@ -72,7 +76,6 @@ impl<'a> Reader<'a, '_> {
         if token.is_trivia() {
             return Ok(true);
         }
-        let token = self.cut_at_delimiter(token);
         match token.kind {
             TokenKind::Unterminated => return Err(unterminated(&token, self.pieces.sql)),
             TokenKind::Semicolon => self.semicolon(&token),
@@ -103,15 +106,14 @@ impl<'a> Reader<'a, '_> {
     }
 
     /// The client looks for its delimiter at every character, so that `END$$` and `a//b` are cut.
-    fn cut_at_delimiter(&mut self, mut token: Token) -> Token {
-        let Some(delimiter) = self.delimiter else { return token };
-        let quoted =
-            matches!(token.kind, TokenKind::Str | TokenKind::QuotedIdent | TokenKind::Unterminated);
-        if !quoted && let Some(at) = token.text(self.pieces.sql).find(delimiter) {
-            token.span.end = token.span.start + at;
-            self.lexer.back_to(token.span.end);
+    fn stop_at_delimiter(&mut self, at: usize) {
+        if let Some(delimiter) = self.delimiter
+            && self.next_delimiter < at
+        {
+            let found = self.rest(at).find(delimiter);
+            self.next_delimiter = found.map_or(usize::MAX, |found| at + found);
+            self.lexer.set_limit(self.next_delimiter);
         }
-        token
     }
 
     fn end_statement(&mut self, delimiter_end: usize) {
@@ -158,24 +160,31 @@ impl<'a> Reader<'a, '_> {
         if CLIENT_COMMANDS.iter().any(|command| text.eq_ignore_ascii_case(command)) {
             return Err(self.pieces.client_command(token.span.start));
         }
+        self.code(token);
+        if text.eq_ignore_ascii_case("USE") && self.pieces.at_line_start(token.span.start) {
+            self.use_command(token)?;
+        }
+        Ok(())
+    }
+
+    /// `use name` is complete with its line, if no delimiter stands there.
+    fn use_command(&mut self, token: &Token) -> Result<(), Stop> {
         let line_end = self.pieces.line_end(token.span.start);
         let line = self.pieces.sql.get(token.span.start..line_end).unwrap_or("");
-        let undelimited = !line.contains(self.delimiter.unwrap_or(";"));
-        self.code(token);
-        // `use name` is complete with its line.
-        if text.eq_ignore_ascii_case("USE")
-            && undelimited
-            && self.pieces.at_line_start(token.span.start)
-        {
-            while self.lexer.pos() < line_end
-                && let Some(token) = self.lexer.next()
-            {
-                if !token.is_trivia() {
-                    self.pieces.code(&token);
-                }
-            }
-            self.end_statement(self.lexer.pos());
+        if line.contains(self.delimiter.unwrap_or(";")) {
+            return Ok(());
         }
+        while self.lexer.pos() < line_end
+            && let Some(token) = self.lexer.next()
+        {
+            if token.kind == TokenKind::Unterminated {
+                return Err(unterminated(&token, self.pieces.sql));
+            }
+            if !token.is_trivia() {
+                self.pieces.code(&token);
+            }
+        }
+        self.end_statement(self.lexer.pos());
         Ok(())
     }
 
@@ -202,6 +211,9 @@ impl<'a> Reader<'a, '_> {
             return Err(Stop { offset: token.span.start, kind: SplitErrorKind::BadDelimiter });
         }
         self.delimiter = (delimiter != ";").then_some(delimiter);
+        // To be looked for from the end of the line on.
+        self.next_delimiter = if self.delimiter.is_some() { 0 } else { usize::MAX };
+        self.lexer.set_limit(usize::MAX);
         // The line itself belongs to what leads the next statement.
         self.end_statement(token.span.start);
         self.lexer.restart_at(line_end);

@@ -86,12 +86,11 @@ impl Statement {
         let after = |keyword| before.is_some_and(|b| b.is_word(sql, keyword));
         match self.head {
             Head::Copy if word("STDIN") && after("FROM") => self.copies_from_stdin = true,
-            Head::Routine if self.blocks == 0 => {
-                if word("ATOMIC") && after("BEGIN") {
-                    self.blocks = 1;
-                    self.block_at = before.map_or(token.span.start, |b| b.span.start);
-                }
+            Head::Routine if self.blocks == 0 && word("ATOMIC") && after("BEGIN") => {
+                self.blocks = 1;
+                self.block_at = before.map_or(token.span.start, |b| b.span.start);
             }
+            Head::Routine if self.blocks == 0 => {}
             Head::Routine => {
                 let label = after("AS") || before.is_some_and(|b| b.kind == TokenKind::Dot);
                 let statement_start =

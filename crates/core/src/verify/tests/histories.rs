@@ -29,16 +29,48 @@ fn a_table_with_all_it_has_holds() {
 #[test]
 fn each_difference_is_found() {
     let swaps = [
-        ("ON DELETE CASCADE,", ",", "FAILS chats: foreign key (user_id) -> users(id) ON DELETE CASCADE ON UPDATE NO ACTION <- ON DELETE NO ACTION ON UPDATE NO ACTION"),
-        ("users(id)", "people(id)", "FAILS chats: foreign key (user_id) -> users(id) ON DELETE CASCADE ON UPDATE NO ACTION <- (user_id) -> people(id) ON DELETE CASCADE ON UPDATE NO ACTION"),
+        (
+            "ON DELETE CASCADE,",
+            ",",
+            "FAILS chats: foreign key (user_id) -> users(id) ON DELETE CASCADE ON UPDATE NO \
+            ACTION <- ON DELETE NO ACTION ON UPDATE NO ACTION",
+        ),
+        (
+            "users(id)",
+            "people(id)",
+            "FAILS chats: foreign key (user_id) -> users(id) ON DELETE CASCADE ON UPDATE NO \
+            ACTION <- (user_id) -> people(id) ON DELETE CASCADE ON UPDATE NO ACTION",
+        ),
         ("query text NOT NULL", "query text", "FAILS chats.query: not null <- it may be NULL"),
         ("score integer", "score bigint", "FAILS chats.score: column INT <- type bigint"),
         ("metadata jsonb,", "", "FAILS chats.metadata: column JSONB <- no such column"),
-        ("(score <= 5)", "(score <= 6)", "? chats: check (score BETWEEN 1 AND 5) <- no check with this text; the server may print it in other words"),
-        ("ON chats (created_at)", "ON chats (query)", "FAILS chats: index `idx_chats_created_at` (created_at) <- (query)"),
-        ("CREATE INDEX idx_chats_created_at", "CREATE UNIQUE INDEX idx_chats_created_at", "FAILS chats: index `idx_chats_created_at` (created_at) <- it is unique"),
-        ("idx_chats_created_at", "other", "FAILS chats: index `idx_chats_created_at` (created_at) <- no such index"),
-        ("idx_chats_user_id", "other", "? chats: index `idx_chats_user_id` (user_id) <- no such index; declared with IF NOT EXISTS, so an older one may have stayed"),
+        (
+            "(score <= 5)",
+            "(score <= 6)",
+            "? chats: check (score BETWEEN 1 AND 5) <- no check with this text; the server \
+            may print it in other words",
+        ),
+        (
+            "ON chats (created_at)",
+            "ON chats (query)",
+            "FAILS chats: index `idx_chats_created_at` (created_at) <- (query)",
+        ),
+        (
+            "CREATE INDEX idx_chats_created_at",
+            "CREATE UNIQUE INDEX idx_chats_created_at",
+            "FAILS chats: index `idx_chats_created_at` (created_at) <- it is unique",
+        ),
+        (
+            "idx_chats_created_at",
+            "other",
+            "FAILS chats: index `idx_chats_created_at` (created_at) <- no such index",
+        ),
+        (
+            "idx_chats_user_id",
+            "other",
+            "? chats: index `idx_chats_user_id` (user_id) <- no such index; declared with IF \
+            NOT EXISTS, so an older one may have stayed",
+        ),
     ];
     for (from, to, want) in swaps {
         says(Postgres, CHATS, &CHATS_LIVE.replace(from, to), &[want]);
@@ -51,7 +83,8 @@ fn each_difference_is_found() {
         &renamed,
         &[
             "FAILS chats: table <- no such table",
-            "? chats: index `idx_chats_user_id` (user_id) <- no such index; declared with IF NOT EXISTS, so an older one may have stayed",
+            "? chats: index `idx_chats_user_id` (user_id) <- no such index; declared with IF \
+            NOT EXISTS, so an older one may have stayed",
             "FAILS chats: index `idx_chats_created_at` (created_at) <- no such index",
         ],
     );
@@ -74,17 +107,24 @@ fn an_invalid_index_fails() {
 #[test]
 fn if_not_exists_on_an_older_table_is_no_failure() {
     let history = CHATS.replace("CREATE TABLE chats", "CREATE TABLE IF NOT EXISTS chats");
-    says(Postgres, &history, &CHATS_LIVE.replace("query text NOT NULL", "query text"), &[
-        "? chats.query: not null <- it may be NULL; declared with IF NOT EXISTS, so an older one may have stayed",
-    ]);
+    says(
+        Postgres,
+        &history,
+        &CHATS_LIVE.replace("query text NOT NULL", "query text"),
+        &["? chats.query: not null <- it may be NULL; declared with IF NOT EXISTS, so an \
+            older one may have stayed"],
+    );
     // Known tables make it a no-op.
     let twice = format!("{CHATS}CREATE TABLE IF NOT EXISTS chats (other int);\n");
     holds(Postgres, &twice, CHATS_LIVE);
     // A table that was dropped before is certainly new.
     let again = "CREATE TABLE t (a int);\nDROP TABLE t;\nCREATE TABLE IF NOT EXISTS t (b int);\n";
-    says(Postgres, again, "CREATE TABLE t (a int);\n", &[
-        "FAILS t.b: column int <- no such column",
-    ]);
+    says(
+        Postgres,
+        again,
+        "CREATE TABLE t (a int);\n",
+        &["FAILS t.b: column int <- no such column"],
+    );
 }
 
 #[test]
@@ -100,11 +140,16 @@ ALTER TABLE a RENAME COLUMN x TO z;
 ALTER TABLE a RENAME TO c;
 ALTER TABLE c ALTER z TYPE varchar(10);
 ";
-    holds(Postgres, history, "CREATE TABLE c (id int NOT NULL PRIMARY KEY, z varchar(10) NOT NULL);\n");
+    holds(
+        Postgres,
+        history,
+        "CREATE TABLE c (id int NOT NULL PRIMARY KEY, z varchar(10) NOT NULL);\n",
+    );
     says(
         Postgres,
         history,
-        "CREATE TABLE c (id integer NOT NULL PRIMARY KEY, z varchar(10), x text, y int);\nCREATE TABLE a (b int);\n",
+        "CREATE TABLE c (id integer NOT NULL PRIMARY KEY, z varchar(10), x text, y \
+        int);\nCREATE TABLE a (b int);\n",
         &[
             "FAILS c.z: not null <- it may be NULL",
             "FAILS c.y: absent column <- it is there",
@@ -127,9 +172,13 @@ CREATE TABLE c (parent_key int REFERENCES parent (key) ON DELETE SET NULL);
 ";
     holds(Postgres, history, schema);
     let wrong = schema.replace("SET NULL", "CASCADE");
-    says(Postgres, history, &wrong, &[
-        "FAILS c: foreign key (parent_key) -> parent(key) ON DELETE SET NULL ON UPDATE NO ACTION <- ON DELETE CASCADE ON UPDATE NO ACTION",
-    ]);
+    says(
+        Postgres,
+        history,
+        &wrong,
+        &["FAILS c: foreign key (parent_key) -> parent(key) ON DELETE SET NULL ON UPDATE NO \
+            ACTION <- ON DELETE CASCADE ON UPDATE NO ACTION"],
+    );
 }
 
 #[test]
@@ -161,12 +210,17 @@ DO $$ BEGIN ALTER TABLE a DROP COLUMN x; END $$;
 CREATE TABLE c (z int);
 ";
     let schema = "CREATE TABLE a (q int);\nCREATE TABLE b (q int);\nCREATE TABLE c (q int);\n";
-    says(Postgres, history, schema, &[
-        "? a.x: column int <- no such column; a `DO` that came later may have changed it",
-        "FAILS b.y: column int <- no such column",
-        "FAILS c.z: column int <- no such column",
-        "? `DO` statement: not derived <- its text does not say what it does",
-    ]);
+    says(
+        Postgres,
+        history,
+        schema,
+        &[
+            "? a.x: column int <- no such column; a `DO` that came later may have changed it",
+            "FAILS b.y: column int <- no such column",
+            "FAILS c.z: column int <- no such column",
+            "? `DO` statement: not derived <- its text does not say what it does",
+        ],
+    );
     let dynamic = history.replace("ALTER TABLE a DROP COLUMN x", "EXECUTE some_text");
     let (_, others) = super::verify(Postgres, &dynamic, schema);
     assert_eq!(others.iter().filter(|line| line.starts_with("FAILS")).count(), 1);
@@ -197,12 +251,19 @@ CREATE TABLE public.u (x integer);
 #[test]
 fn a_bare_drop_may_mean_another_schemas_table() {
     let history = "CREATE TABLE app.users (id int);\n---\nDROP TABLE IF EXISTS users;\n";
-    says(Postgres, history, "CREATE TABLE t (x int);\n", &[
-        "? app.users: table <- no such table; a table of this name was dropped, perhaps this one",
-    ]);
-    says(Postgres, history, "CREATE TABLE app.users (id integer);\n", &[
-        "? users: absent table <- one of this name is there, perhaps another one",
-    ]);
+    says(
+        Postgres,
+        history,
+        "CREATE TABLE t (x int);\n",
+        &["? app.users: table <- no such table; a table of this name was dropped, perhaps \
+            this one"],
+    );
+    says(
+        Postgres,
+        history,
+        "CREATE TABLE app.users (id integer);\n",
+        &["? users: absent table <- one of this name is there, perhaps another one"],
+    );
 }
 
 #[test]
@@ -212,9 +273,12 @@ CREATE TABLE b (a_id int REFERENCES a, c int);
 CREATE VIEW v AS SELECT 1;
 DROP TABLE a CASCADE;
 ";
-    says(Postgres, history, "CREATE TABLE b (a_id int, c int);\n", &[
-        "? v: view <- no such view; a DROP ... CASCADE may have taken it",
-    ]);
+    says(
+        Postgres,
+        history,
+        "CREATE TABLE b (a_id int, c int);\n",
+        &["? v: view <- no such view; a DROP ... CASCADE may have taken it"],
+    );
 }
 
 #[test]
@@ -247,39 +311,64 @@ CREATE SEQUENCE s;
 CREATE EXTENSION pgcrypto;
 ";
     assert_eq!(holds(Postgres, history, schema), 9);
-    says(Postgres, history, "CREATE TABLE t (m mood, n mood);\n", &[
-        "FAILS mood: type <- no such type",
-        "FAILS v: view <- no such view",
-        "FAILS f: routine <- no such routine",
-        "FAILS trg: trigger on t <- no such trigger",
-        "FAILS s: sequence <- no such sequence",
-        "FAILS pgcrypto: extension <- no such extension",
-    ]);
-    let dropped = format!("{history}DROP TRIGGER trg ON t;\nDROP FUNCTION f();\nDROP VIEW v;\nALTER SEQUENCE s RENAME TO s2;\n");
-    says(Postgres, &dropped, schema, &[
-        "FAILS s2: sequence <- no such sequence",
-        "FAILS trg: absent trigger <- it is there",
-        "FAILS v: absent view <- it is there",
-    ]);
+    says(
+        Postgres,
+        history,
+        "CREATE TABLE t (m mood, n mood);\n",
+        &[
+            "FAILS mood: type <- no such type",
+            "FAILS v: view <- no such view",
+            "FAILS f: routine <- no such routine",
+            "FAILS trg: trigger on t <- no such trigger",
+            "FAILS s: sequence <- no such sequence",
+            "FAILS pgcrypto: extension <- no such extension",
+        ],
+    );
+    let dropped = format!(
+        "{history}DROP TRIGGER trg ON t;\nDROP FUNCTION f();\nDROP VIEW v;\nALTER SEQUENCE s \
+        RENAME TO s2;\n"
+    );
+    says(
+        Postgres,
+        &dropped,
+        schema,
+        &[
+            "FAILS s2: sequence <- no such sequence",
+            "FAILS trg: absent trigger <- it is there",
+            "FAILS v: absent view <- it is there",
+        ],
+    );
 }
 
 #[test]
 fn mysql_tables_hold_as_the_server_prints_them() {
-    let history = "CREATE TABLE t (id INT UNSIGNED NOT NULL AUTO_INCREMENT, ok BOOL, d NUMERIC(5), Name VARCHAR(20),
-  o INT REFERENCES other (id), PRIMARY KEY (id), UNIQUE KEY uq (name), KEY (ok), CONSTRAINT fk FOREIGN KEY (o) REFERENCES Other (id) ON DELETE RESTRICT);
-ALTER TABLE t MODIFY ok TINYINT NOT NULL, ADD ts TIMESTAMP, MODIFY ts TIMESTAMP, CHANGE d e DECIMAL(6,2);
+    let history = "CREATE TABLE t (id INT UNSIGNED NOT NULL AUTO_INCREMENT, ok BOOL, d \
+    NUMERIC(5), Name VARCHAR(20),
+  o INT REFERENCES other (id), PRIMARY KEY (id), UNIQUE KEY uq (name), KEY (ok), CONSTRAINT \
+    fk FOREIGN KEY (o) REFERENCES Other (id) ON DELETE RESTRICT);
+ALTER TABLE t MODIFY ok TINYINT NOT NULL, ADD ts TIMESTAMP, MODIFY ts TIMESTAMP, CHANGE d e \
+    DECIMAL(6,2);
 ";
-    let schema = "CREATE TABLE t (id int(10) unsigned NOT NULL AUTO_INCREMENT PRIMARY KEY, ok tinyint(4) NOT NULL, e decimal(6,2), name varchar(20), o int(11), ts timestamp NOT NULL,
+    let schema = "CREATE TABLE t (id int(10) unsigned NOT NULL AUTO_INCREMENT PRIMARY KEY, ok \
+    tinyint(4) NOT NULL, e decimal(6,2), name varchar(20), o int(11), ts timestamp NOT NULL,
   UNIQUE KEY uq (name), CONSTRAINT fk FOREIGN KEY (o) REFERENCES other (id));
 CREATE INDEX ok ON t (ok);
 ";
     says(Mysql, history, schema, &[]);
-    let dropped = format!("{history}ALTER TABLE t DROP FOREIGN KEY fk, DROP INDEX uq, DROP PRIMARY KEY, DROP COLUMN o;\n");
-    says(Mysql, &dropped, schema, &[
-        "FAILS t.fk: absent constraint <- it is there",
-        "FAILS t: absent primary key <- it is there",
-        "FAILS t.o: absent column <- it is there",
-    ]);
+    let dropped = format!(
+        "{history}ALTER TABLE t DROP FOREIGN KEY fk, DROP INDEX uq, DROP PRIMARY KEY, DROP \
+        COLUMN o;\n"
+    );
+    says(
+        Mysql,
+        &dropped,
+        schema,
+        &[
+            "FAILS t.fk: absent constraint <- it is there",
+            "FAILS t: absent primary key <- it is there",
+            "FAILS t.o: absent column <- it is there",
+        ],
+    );
 }
 
 #[test]
@@ -288,8 +377,14 @@ fn one_statement_alone_can_be_probed() {
     for (statement, after) in [
         ("ALTER TABLE t ADD c INT", "CREATE TABLE t (a int(11), b int(11), c int(11));\n"),
         ("ALTER TABLE t DROP b", "CREATE TABLE t (a int(11));\n"),
-        ("ALTER TABLE t CHANGE b c INT NOT NULL", "CREATE TABLE t (a int(11), c int(11) NOT NULL);\n"),
-        ("ALTER TABLE t ALTER a SET DEFAULT 1", "CREATE TABLE t (a int(11) DEFAULT 1, b int(11));\n"),
+        (
+            "ALTER TABLE t CHANGE b c INT NOT NULL",
+            "CREATE TABLE t (a int(11), c int(11) NOT NULL);\n",
+        ),
+        (
+            "ALTER TABLE t ALTER a SET DEFAULT 1",
+            "CREATE TABLE t (a int(11) DEFAULT 1, b int(11));\n",
+        ),
         ("ALTER TABLE t RENAME TO u", "CREATE TABLE u (a int(11), b int(11));\n"),
         ("CREATE INDEX i ON t (a)", "CREATE TABLE t (a int(11));\nCREATE INDEX i ON t (a);\n"),
         ("DROP TABLE t", ""),
@@ -325,9 +420,12 @@ CREATE MATERIALIZED VIEW mv AS SELECT 1 AS a;
     let schema = "CREATE VIEW w AS SELECT 1;\nCREATE MATERIALIZED VIEW mv AS SELECT 1;\n";
     holds(Postgres, history, schema);
     let unknown = "ALTER TABLE v RENAME COLUMN a TO b;\n";
-    says(Postgres, unknown, "CREATE VIEW v AS SELECT 1;\n", &[
-        "? v: table <- not among the tables; it may be a view or a foreign table",
-    ]);
+    says(
+        Postgres,
+        unknown,
+        "CREATE VIEW v AS SELECT 1;\n",
+        &["? v: table <- not among the tables; it may be a view or a foreign table"],
+    );
 }
 
 #[test]
@@ -344,7 +442,63 @@ CREATE TABLE u (a int);
 #[test]
 fn alter_if_exists_may_have_met_nothing() {
     let history = "ALTER TABLE IF EXISTS gone ADD COLUMN a int;\n";
-    says(Postgres, history, "CREATE TABLE gone (b int);\n", &[
-        "? gone.a: column int <- no such column; `ALTER TABLE IF EXISTS` may have met no table",
-    ]);
+    says(
+        Postgres,
+        history,
+        "CREATE TABLE gone (b int);\n",
+        &["? gone.a: column int <- no such column; `ALTER TABLE IF EXISTS` may have met no \
+        table"],
+    );
+}
+
+// Found by comparing random histories with what real servers made of them.
+
+#[test]
+fn renaming_to_the_same_name_changes_nothing() {
+    let history = "CREATE TABLE t (a int);
+CREATE INDEX i ON t (a);
+ALTER TABLE t RENAME TO t, RENAME INDEX i TO i, RENAME COLUMN a TO a;
+";
+    holds(Mysql, history, "CREATE TABLE t (a int(11));\nCREATE INDEX i ON t (a);\n");
+    let case = "CREATE TABLE t (a int);\nALTER TABLE t RENAME TO T;\n";
+    holds(Sqlite, case, "CREATE TABLE T (a int);\n");
+}
+
+#[test]
+fn a_column_takes_the_constraints_written_at_it() {
+    let history = "CREATE TABLE p (id INTEGER PRIMARY KEY);
+CREATE TABLE t (a int, b int REFERENCES p (id));
+ALTER TABLE t DROP COLUMN b;
+";
+    holds(Sqlite, history, "CREATE TABLE p (id INTEGER PRIMARY KEY);\nCREATE TABLE t (a int);\n");
+    let history = "CREATE TABLE t (a int, b int CHECK (b > 0), CHECK (a > 0));
+ALTER TABLE t MODIFY b bigint;
+";
+    let schema = "CREATE TABLE t (a int(11), b bigint(20), CHECK (a > 0));\n";
+    let want = "? t: check (b > 0) <- no check with this text; the server may print it in other \
+                words";
+    says(Mysql, history, schema, &[want]);
+}
+
+#[test]
+fn what_was_dropped_from_a_dropped_table_is_forgotten() {
+    let history = "CREATE TABLE t (a int, b int);
+ALTER TABLE t DROP COLUMN b;
+DROP TABLE t;
+CREATE TABLE s.t (b int);
+---
+ALTER TABLE u DROP COLUMN b;
+CREATE TABLE s.u (b int);
+";
+    let schema = "CREATE TABLE s.t (b integer);\nCREATE TABLE s.u (b integer);\n";
+    let another = "one of this name is there, perhaps another one";
+    says(
+        Postgres,
+        history,
+        schema,
+        &[
+            &format!("? t: absent table <- {another}"),
+            &format!("? u.b: absent column <- {another}"),
+        ],
+    );
 }

@@ -23,6 +23,8 @@ pub(super) struct Client {
     conn: Conn,
     in_transaction: Option<bool>,
     packet_bytes_max: usize,
+    mariadb: bool,
+    version: (u16, u16),
     /// Set by the driver's handler when the server asked for a local file.
     file_asked: Arc<AtomicBool>,
 }
@@ -38,7 +40,14 @@ struct Answer {
 
 impl Client {
     pub(super) fn new(conn: Conn, file_asked: Arc<AtomicBool>) -> Client {
-        Client { conn, in_transaction: Some(false), packet_bytes_max: usize::MAX, file_asked }
+        Client {
+            conn,
+            in_transaction: Some(false),
+            packet_bytes_max: usize::MAX,
+            mariadb: false,
+            version: (0, 0),
+            file_asked,
+        }
     }
 
     /// Whether a transaction is open; `None` after the connection was lost.
@@ -46,14 +55,26 @@ impl Client {
         self.in_transaction
     }
 
-    /// The server's number for this connection.
-    pub(super) fn id(&self) -> u32 {
-        self.conn.id()
+    /// Whether the server is a MariaDB, not a MySQL.
+    pub(super) fn is_mariadb(&self) -> bool {
+        self.mariadb
     }
 
-    /// Refuses longer messages from now on.
-    pub(super) fn limit_packets(&mut self, bytes_max: usize) {
-        self.packet_bytes_max = bytes_max;
+    /// The server's version, without the last part.
+    pub(super) fn version(&self) -> (u16, u16) {
+        self.version
+    }
+
+    /// Asks the server what it is, and how long a message may be.
+    pub(super) async fn learn(&mut self) -> Result<(), DbError> {
+        let sets = self.sets("SELECT VERSION(), @@max_allowed_packet").await?;
+        let Some(row) = sets.first().and_then(|rows| rows.first()) else { return Ok(()) };
+        let text = |at: usize| row.get(at).and_then(Option::as_deref).unwrap_or_default();
+        self.mariadb = text(0).contains("MariaDB");
+        let mut numbers = text(0).split(['.', '-']).map(|part| part.parse().unwrap_or(0));
+        self.version = (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0));
+        self.packet_bytes_max = text(1).parse().unwrap_or(usize::MAX);
+        Ok(())
     }
 
     /// Runs one statement, drops its rows and collects its warnings.

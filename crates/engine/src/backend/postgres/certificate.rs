@@ -307,7 +307,8 @@ mod tests {
 
     #[test]
     fn broken_der_is_no_certificate() {
-        for der in [&[][..], &[0x30], &[0x30, 0x80], &[0x30, 0x84, 0xff, 0xff, 0xff, 0xff], b"abc"] {
+        for der in [&[][..], &[0x30], &[0x30, 0x80], &[0x30, 0x84, 0xff, 0xff, 0xff, 0xff], b"abc"]
+        {
             assert!(Certificate::read(der).is_none());
             assert!(end_point(der).is_none());
         }

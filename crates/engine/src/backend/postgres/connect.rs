@@ -117,13 +117,10 @@ async fn connect_host(
 }
 
 /// Connects as `sslmode` says; `allow` and `prefer` have a second try. Sockets are never encrypted.
-async fn by_sslmode(
-    url: &PgUrl,
-    host: &PgHost,
-    home: Option<&Path>,
-) -> Result<Connected, Refusal> {
+async fn by_sslmode(url: &PgUrl, host: &PgHost, home: Option<&Path>) -> Result<Connected, Refusal> {
     let encrypting = || {
-        let refused = |words| Refusal { error: DbError::new(DbErrorKind::Connection, words), last: true };
+        let refused =
+            |words| Refusal { error: DbError::new(DbErrorKind::Connection, words), last: true };
         Tls::new(url, home).map_err(refused)
     };
     let local = matches!(host.address, HostAddress::Unix(_));
@@ -291,7 +288,8 @@ fn config(url: &PgUrl, host: &PgHost, mode: SslMode) -> Config {
 }
 
 fn keep_alive(url: &PgUrl, config: &mut Config) {
-    let seconds = |given: Option<u32>, default| Duration::from_secs(u64::from(given.unwrap_or(default)));
+    let seconds =
+        |given: Option<u32>, default| Duration::from_secs(u64::from(given.unwrap_or(default)));
     config
         .keepalives(url.keepalives)
         .keepalives_idle(seconds(url.keepalives_idle_s, KEEPALIVE_IDLE_S))

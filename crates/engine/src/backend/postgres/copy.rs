@@ -46,17 +46,17 @@ pub(super) fn words(sql: &str) -> Words {
         "WITH" => Words::Perhaps,
         "COPY" => {
             let tokens = lex(sql, Dialect::Postgres);
-            let mut code = tokens.iter().filter(|token| !token.is_trivia()).peekable();
-            while let Some(token) = code.next() {
-                let next = |word| code.peek().is_some_and(|next: &&Token| next.is_word(sql, word));
-                if token.is_word(sql, "FROM") && next("STDIN") {
-                    return Words::CopyIn;
-                }
-                if token.is_word(sql, "TO") && next("STDOUT") {
-                    return Words::CopyOut;
-                }
+            let code: Vec<&Token> = tokens.iter().filter(|token| !token.is_trivia()).collect();
+            let pair = |one: &str, two: &str| {
+                code.array_windows().any(|[a, b]| a.is_word(sql, one) && b.is_word(sql, two))
+            };
+            if pair("FROM", "STDIN") {
+                Words::CopyIn
+            } else if pair("TO", "STDOUT") {
+                Words::CopyOut
+            } else {
+                Words::Changes
             }
-            Words::Changes
         }
         _ => Words::Other,
     }

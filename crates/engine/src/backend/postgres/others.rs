@@ -96,9 +96,8 @@ pub(super) async fn blockers(session: &mut PgSession, text: &str) -> Result<Vec<
 }
 
 fn describe(row: &Row) -> String {
-    let value = |index: usize| {
-        row.get(index).and_then(Option::as_deref).filter(|value| !value.is_empty())
-    };
+    let value =
+        |index: usize| row.get(index).and_then(Option::as_deref).filter(|value| !value.is_empty());
     let pid = value(0).unwrap_or("0");
     if pid == "0" {
         // It has no process: only COMMIT PREPARED or ROLLBACK PREPARED ends it.
@@ -157,7 +156,10 @@ mod tests {
             describe(&row(&["7", "app", "psql", "idle in transaction", "42", "SELECT  1\n"])),
             "pid 7 (user app, psql, idle in transaction since 42 s): SELECT 1"
         );
-        assert_eq!(describe(&row(&["7", "a", "-", "-", "-", "<insufficient privilege>"])), "pid 7 (user a)");
+        assert_eq!(
+            describe(&row(&["7", "a", "-", "-", "-", "<insufficient privilege>"])),
+            "pid 7 (user a)"
+        );
         assert!(describe(&row(&["0", "-", "-", "-", "-", "-"])).contains("prepared"));
         let long = "é".repeat(90);
         assert_eq!(shortened(&long), format!("{}…", "é".repeat(80)));

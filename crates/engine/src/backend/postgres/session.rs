@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use futures_util::TryStreamExt;
+use tokio::task::JoinHandle;
 use tokio_postgres::{
     AsyncMessage, Client, Connection, Error, SimpleQueryMessage, SimpleQueryRow, Socket,
 };
@@ -31,6 +32,7 @@ pub(super) struct PgSession {
     pub(super) client: Client,
     pub(super) tls: Option<TlsFacts>,
     shared: Arc<Shared>,
+    driver: JoinHandle<()>,
     server_version: String,
     places: Places,
 }
@@ -45,8 +47,8 @@ impl PgSession {
             _ => Places::Characters,
         };
         let shared = Arc::new(Shared::default());
-        tokio::spawn(drive(connection, Arc::clone(&shared)));
-        PgSession { backend, client, tls, shared, server_version, places }
+        let driver = tokio::spawn(drive(connection, Arc::clone(&shared)));
+        PgSession { backend, client, tls, shared, driver, server_version, places }
     }
 
     /// The server's major version.
@@ -107,6 +109,10 @@ impl PgSession {
             && let Some(reason) = self.shared.ended()
         {
             return reason;
+        }
+        if is_unexpected(error) {
+            // Both sides wait for the other now: nothing that is sent later would be answered.
+            self.driver.abort();
         }
         from_statement(error, sql, self.places)
     }
@@ -214,5 +220,8 @@ impl Session for PgSession {
 
 /// An answer that does not have the shape that was asked for.
 pub(super) fn unexpected_answer(what: &str) -> DbError {
-    DbError::new(DbErrorKind::Statement, format!("The server's answer about {what} is not understood"))
+    DbError::new(
+        DbErrorKind::Statement,
+        format!("The server's answer about {what} is not understood"),
+    )
 }

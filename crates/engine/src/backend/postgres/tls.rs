@@ -195,8 +195,8 @@ fn client_certificate(
 fn check_private(key: &Path) -> Result<(), String> {
     use std::os::unix::fs::MetadataExt;
     let shown = key.display();
-    let facts =
-        std::fs::metadata(key).map_err(|error| format!("Cannot read the key `{shown}`: {error}"))?;
+    let facts = std::fs::metadata(key)
+        .map_err(|error| format!("Cannot read the key `{shown}`: {error}"))?;
     let allowed = if facts.uid() == 0 { 0o640 } else { 0o600 };
     if facts.mode() & 0o777 & !allowed == 0 {
         return Ok(());

@@ -229,7 +229,9 @@ fn common_name_matches(name: &str, host: &str) -> bool {
         return false;
     };
     host.split_once('.').is_some_and(|(label, rest)| {
-        !label.is_empty() && rest.eq_ignore_ascii_case(domain) && host.parse::<std::net::IpAddr>().is_err()
+        !label.is_empty()
+            && rest.eq_ignore_ascii_case(domain)
+            && host.parse::<std::net::IpAddr>().is_err()
     })
 }
 

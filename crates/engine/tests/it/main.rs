@@ -1,0 +1,4 @@
+//! Tests against real databases.
+
+#[cfg(feature = "mysql")]
+mod mysql;

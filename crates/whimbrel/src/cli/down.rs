@@ -1,0 +1,123 @@
+use std::io::{BufRead, IsTerminal};
+
+use serde_json::json;
+use whimbrel_engine::{DownPlan, DownSelection};
+
+use super::events::EventPrinter;
+use super::text::plural;
+use super::up::{RunArgs, finish};
+use crate::context::Context;
+use crate::error::{CommandError, Exit};
+use crate::printer::Format;
+
+/// Take migrations back
+///
+/// Uses the way back that the ledger kept when the migration was applied. What will be lost is
+/// shown first, and must be confirmed by typing a phrase.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Back to this migration, which stays; 0 takes all back
+    #[arg(long, value_name = "VERSION")]
+    to: Option<String>,
+    /// How many migrations, newest first (1 by default)
+    #[arg(long, value_name = "N", conflicts_with = "to")]
+    steps: Option<usize>,
+    /// Use the files' down texts, not those that the ledger kept
+    #[arg(long)]
+    from_file: bool,
+    /// The phrase, where nobody can type it
+    #[arg(long, value_name = "PHRASE")]
+    confirm: Option<String>,
+    /// Show what would be lost, and do nothing
+    #[arg(long)]
+    dry_run: bool,
+    #[command(flatten)]
+    run: RunArgs,
+}
+
+pub(super) async fn run(args: &Args, context: &mut Context) -> Result<Exit, CommandError> {
+    let project = context.project()?;
+    let selection =
+        DownSelection { to: args.to.clone(), steps: args.steps, from_file: args.from_file };
+    let plan = project.plan_down(&selection).await?;
+    show(&plan, context);
+    if args.dry_run || plan.migrations.is_empty() {
+        return Ok(Exit::Done);
+    }
+    let protected = project.options().protected;
+    let confirmed = confirm(args, &plan, protected, context)?;
+    let options = args.run.options(context);
+    let mut events = EventPrinter { printer: &mut context.printer };
+    let report = project.down(plan, &selection, confirmed, &options, &mut events).await?;
+    Ok(finish(&report, "took back", "down", context))
+}
+
+fn show(plan: &DownPlan, context: &mut Context) {
+    let printer = &mut context.printer;
+    if printer.format() == Format::Json {
+        let losses: Vec<_> = plan
+            .losses
+            .iter()
+            .map(|loss| json!({ "migration": loss.migration, "what": loss.what, "rows": loss.rows }))
+            .collect();
+        printer.json(
+            &json!({
+                "schema_version": 1, "event": "down-plan", "migrations": plan.migrations,
+                "losses": losses, "phrase": plan.phrase,
+            }),
+            false,
+        );
+        return;
+    }
+    if plan.migrations.is_empty() {
+        printer.out("Nothing to do: nothing is applied");
+        return;
+    }
+    printer.note(&format!("Takes back {}:", plural(plan.migrations.len(), "migration")));
+    for name in &plan.migrations {
+        printer.note(&format!("  {name}"));
+    }
+    if !plan.losses.is_empty() {
+        printer.note("What will be lost:");
+    }
+    for loss in &plan.losses {
+        let rows = match loss.rows {
+            Some(rows) => format!(" ({rows} {})", if rows == 1 { "row" } else { "rows" }),
+            None => String::new(),
+        };
+        printer.note(&format!("  {}{rows}", loss.what));
+    }
+}
+
+/// Whether the phrase was given. Anything but the phrase changes nothing.
+fn confirm(
+    args: &Args,
+    plan: &DownPlan,
+    protected: bool,
+    context: &mut Context,
+) -> Result<bool, CommandError> {
+    let Some(phrase) = &plan.phrase else { return Ok(true) };
+    let wrong = || CommandError {
+        exit: Exit::Unconfirmed,
+        message: format!("The phrase is `{phrase}`, and something else was given"),
+        lines: vec!["Nothing was changed".to_owned()],
+        hints: Vec::new(),
+    };
+    if let Some(given) = &args.confirm {
+        return if given == phrase { Ok(true) } else { Err(wrong()) };
+    }
+    if context.global.yes && !protected {
+        return Ok(true);
+    }
+    if !std::io::stdin().is_terminal() {
+        return Ok(false);
+    }
+    context.printer.err(&format!("Type `{phrase}` to go on:"));
+    let mut typed = String::new();
+    let read = std::io::stdin().lock().read_line(&mut typed);
+    if read.is_ok() && typed.trim_end_matches(['\r', '\n']) == phrase {
+        Ok(true)
+    } else {
+        Err(wrong())
+    }
+}

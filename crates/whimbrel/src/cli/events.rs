@@ -1,0 +1,170 @@
+//! What happens during a run, for people and as NDJSON.
+
+use serde_json::{Value, json};
+use whimbrel_engine::event::{Event, Events};
+
+use super::text::plural;
+use crate::error::fact_text;
+use crate::printer::{Format, Printer, Style};
+
+/// Shows events as they come.
+pub(super) struct EventPrinter<'a> {
+    pub(super) printer: &'a mut Printer,
+}
+
+impl Events for EventPrinter<'_> {
+    fn send(&mut self, event: Event) {
+        match self.printer.format() {
+            Format::Json => self.printer.json(&to_json(&event), false),
+            Format::Human => self.human(&event),
+        }
+    }
+}
+
+impl EventPrinter<'_> {
+    fn human(&mut self, event: &Event) {
+        match event {
+            Event::MigrationStarted { name, index, total, steps_done, down } => {
+                let verb = if *down { "taking back" } else { "applying" };
+                self.printer.progress(&format!("[{index}/{total}] {verb} {name}"));
+                if *steps_done > 0 {
+                    let steps = plural(*steps_done, "step");
+                    self.printer.note(&format!("{name}: going on, {steps} done by an earlier run"));
+                }
+            }
+            Event::StepStarted { migration, step, steps, what } => {
+                let line = format!("{migration}: step {step} of {steps}: {what}");
+                if self.printer.is_verbose() {
+                    self.printer.detail(&line);
+                } else if *steps > 1 {
+                    self.printer.progress(&line);
+                }
+            }
+            Event::MigrationDone { name, duration_ms, facts, down, .. } => {
+                let sign = self.printer.styled(Style::Good, if *down { "back" } else { "ok" });
+                let verified = match facts.len() {
+                    0 => String::new(),
+                    count => format!(", {} verified", plural(count, "fact")),
+                };
+                self.printer.note(&format!("{sign:>4}  {name} ({duration_ms} ms{verified})"));
+                if self.printer.is_verbose() {
+                    for fact in facts {
+                        self.printer.detail(&format!("        {}", fact_text(fact)));
+                    }
+                }
+            }
+            other => self.exceptional(other),
+        }
+    }
+
+    fn exceptional(&mut self, event: &Event) {
+        let warning = self.printer.styled(Style::Warning, "warning:");
+        match event {
+            Event::LeaseWaiting { holder } => {
+                let who = holder.as_ref().map_or_else(
+                    || "another process".to_owned(),
+                    |info| format!("{} (pid {})", info.owner.actor, info.owner.pid),
+                );
+                self.printer.note(&format!("waiting for the run of {who}"));
+            }
+            Event::Reconciled { tool, taken_over, written } => {
+                if !taken_over.is_empty() {
+                    let count = plural(taken_over.len(), "migration");
+                    self.printer.note(&format!("took over {count} that {tool} had applied"));
+                }
+                if !written.is_empty() {
+                    let count = plural(written.len(), "migration");
+                    self.printer.note(&format!("told {tool} of {count} that were applied here"));
+                }
+            }
+            Event::Recovered { migration, statement, happened, evidence } => {
+                let answer = if *happened { "had happened" } else { "had not happened" };
+                self.printer.note(&format!(
+                    "{migration}: the interrupted statement {statement} {answer}: {evidence}"
+                ));
+            }
+            Event::StatementSkipped { migration, line, reason } => {
+                self.printer.note(&format!("{migration}:{line}: not sent: {reason}"));
+            }
+            Event::Notice { migration, line, notice } => {
+                let severity = notice.severity.to_lowercase();
+                self.printer.note(&format!("{migration}:{line}: {severity}: {}", notice.message));
+            }
+            Event::Retrying { migration, attempt, delay_ms, reason, blockers } => {
+                self.printer.note(&format!(
+                    "{warning} {migration}: {reason}; try {attempt} in {delay_ms} ms"
+                ));
+                for blocker in blockers {
+                    self.printer.note(&format!("  waiting for {blocker}"));
+                }
+            }
+            Event::Reconnected { reason } => {
+                self.printer.note(&format!("{warning} connection made again after: {reason}"));
+            }
+            Event::GroupAgain { migrations, reason } => {
+                let count = plural(*migrations, "migration");
+                self.printer.note(&format!("{warning} running {count} one by one: {reason}"));
+            }
+            Event::MigrationStarted { .. }
+            | Event::StepStarted { .. }
+            | Event::MigrationDone { .. } => {}
+        }
+    }
+}
+
+fn to_json(event: &Event) -> Value {
+    let mut value = match event {
+        Event::LeaseWaiting { holder } => json!({
+            "event": "lease-waiting",
+            "holder": holder.as_ref().map(|info| info.owner.actor.clone()),
+            "pid": holder.as_ref().map(|info| info.owner.pid),
+        }),
+        Event::Reconciled { tool, taken_over, written } => json!({
+            "event": "reconciled", "tool": tool, "taken_over": taken_over, "written": written,
+        }),
+        Event::Recovered { migration, statement, happened, evidence } => json!({
+            "event": "recovered", "migration": migration, "statement": statement,
+            "happened": happened, "evidence": evidence,
+        }),
+        Event::MigrationStarted { name, index, total, steps_done, down } => json!({
+            "event": "migration-started", "migration": name, "index": index, "total": total,
+            "steps_done": steps_done, "direction": direction(*down),
+        }),
+        Event::StatementSkipped { migration, line, reason } => json!({
+            "event": "statement-skipped", "migration": migration, "line": line, "reason": reason,
+        }),
+        Event::StepStarted { migration, step, steps, what } => json!({
+            "event": "step-started", "migration": migration, "step": step, "steps": steps,
+            "what": what,
+        }),
+        Event::Notice { migration, line, notice } => json!({
+            "event": "notice", "migration": migration, "line": line,
+            "severity": notice.severity, "code": notice.code, "message": notice.message,
+        }),
+        Event::Retrying { migration, attempt, delay_ms, reason, blockers } => json!({
+            "event": "retrying", "migration": migration, "attempt": attempt,
+            "delay_ms": as_u64(*delay_ms), "reason": reason, "blockers": blockers,
+        }),
+        Event::Reconnected { reason } => json!({ "event": "reconnected", "reason": reason }),
+        Event::MigrationDone { name, duration_ms, statements, facts, down } => json!({
+            "event": "migration-done", "migration": name, "duration_ms": as_u64(*duration_ms),
+            "statements": statements, "facts_verified": facts.len(),
+            "direction": direction(*down),
+        }),
+        Event::GroupAgain { migrations, reason } => json!({
+            "event": "group-again", "migrations": migrations, "reason": reason,
+        }),
+    };
+    if let Some(object) = value.as_object_mut() {
+        object.insert("schema_version".to_owned(), json!(1));
+    }
+    value
+}
+
+fn direction(down: bool) -> &'static str {
+    if down { "down" } else { "up" }
+}
+
+fn as_u64(number: u128) -> u64 {
+    u64::try_from(number).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,151 @@
+use serde::Serialize;
+use whimbrel_engine::{PlanReport, PlannedLine, PlannedStatement};
+
+use super::text::plural;
+use super::up::SelectionArgs;
+use crate::context::Context;
+use crate::error::{CommandError, Exit};
+use crate::output::envelope;
+use crate::printer::{Format, Printer, Style};
+
+/// Show what `up` would do, statement by statement, without doing it
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    selection: SelectionArgs,
+}
+
+/// The JSON of `plan`.
+#[derive(Debug, Serialize, schemars::JsonSchema)]
+pub(crate) struct PlanJson {
+    /// Address without secrets.
+    database: String,
+    /// What is worth knowing before.
+    notes: Vec<String>,
+    migrations: Vec<PlanMigrationJson>,
+}
+
+/// One migration of the plan.
+#[derive(Debug, Serialize, schemars::JsonSchema)]
+struct PlanMigrationJson {
+    name: String,
+    path: String,
+    /// Parts that are committed by themselves.
+    steps: usize,
+    /// Parts that an earlier run has done.
+    steps_done: usize,
+    /// It happens as a whole or not at all.
+    atomic: bool,
+    notes: Vec<String>,
+    statements: Vec<PlanStatementJson>,
+}
+
+/// One statement of the plan.
+#[derive(Debug, Serialize, schemars::JsonSchema)]
+struct PlanStatementJson {
+    /// Line in the file, from 1.
+    line: u32,
+    /// The step it belongs to, from 1; null when it is not sent.
+    step: Option<usize>,
+    sql: String,
+    /// What it changes, in words.
+    changes: Vec<String>,
+    /// How it is committed, or why it is not sent.
+    note: Option<String>,
+}
+
+pub(super) async fn run(args: &Args, context: &mut Context) -> Result<Exit, CommandError> {
+    show_plan(&args.selection, context).await
+}
+
+/// Shows the plan; the same for `plan` and `up --dry-run`.
+pub(super) async fn show_plan(
+    selection: &SelectionArgs,
+    context: &mut Context,
+) -> Result<Exit, CommandError> {
+    let project = context.project()?;
+    let report = project.plan(&selection.selection()).await?;
+    match context.printer.format() {
+        Format::Json => {
+            let value = envelope("plan", &to_json(&report));
+            context.printer.json(&value, true);
+        }
+        Format::Human => show(&report, context),
+    }
+    Ok(Exit::Done)
+}
+
+fn show(report: &PlanReport, context: &mut Context) {
+    let printer = &mut context.printer;
+    if report.migrations.is_empty() {
+        printer.out("Nothing to do: everything is applied");
+        return;
+    }
+    for note in &report.notes {
+        printer.out(&printer.styled_out(Style::Dim, note));
+    }
+    for migration in &report.migrations {
+        printer.out(&printer.styled_out(Style::Bold, &migration.path));
+        for note in &migration.notes {
+            printer.out(&format!("  note: {note}"));
+        }
+        if migration.steps_done > 0 {
+            let done = plural(migration.steps_done, "step");
+            printer.out(&format!("  {done} of {} done by an earlier run", migration.steps));
+        }
+        for statement in &migration.statements {
+            show_statement(statement, migration, printer);
+        }
+    }
+    let count = plural(report.migrations.len(), "migration");
+    context.printer.out(&format!("{count} would be applied to {}", report.database));
+}
+
+fn show_statement(statement: &PlannedStatement, migration: &PlannedLine, printer: &mut Printer) {
+    let first = statement.text.lines().next().unwrap_or_default();
+    let short: String = first.chars().take(90).collect();
+    let more = if short.len() < statement.text.len() { " ..." } else { "" };
+    let step = match statement.step {
+        Some(step) if migration.steps > 1 => format!(" [step {step}]"),
+        _ => String::new(),
+    };
+    printer.out(&format!("  {:>4}{step} {short}{more}", statement.line));
+    if let Some(note) = &statement.note {
+        printer.out(&format!("       {}", printer.styled_out(Style::Dim, note)));
+    }
+    if printer.is_verbose() {
+        for change in &statement.changes {
+            printer.out(&format!("       {change}"));
+        }
+    }
+}
+
+fn to_json(report: &PlanReport) -> PlanJson {
+    PlanJson {
+        database: report.database.clone(),
+        notes: report.notes.clone(),
+        migrations: report
+            .migrations
+            .iter()
+            .map(|migration| PlanMigrationJson {
+                name: migration.name.clone(),
+                path: migration.path.clone(),
+                steps: migration.steps,
+                steps_done: migration.steps_done,
+                atomic: migration.atomic,
+                notes: migration.notes.clone(),
+                statements: migration
+                    .statements
+                    .iter()
+                    .map(|statement| PlanStatementJson {
+                        line: statement.line,
+                        step: statement.step,
+                        sql: statement.text.clone(),
+                        changes: statement.changes.clone(),
+                        note: statement.note.clone(),
+                    })
+                    .collect(),
+            })
+            .collect(),
+    }
+}

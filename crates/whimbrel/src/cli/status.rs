@@ -1,0 +1,219 @@
+use serde::Serialize;
+use whimbrel_core::compare::State;
+use whimbrel_core::directory::Severity;
+use whimbrel_core::ledger::Direction;
+use whimbrel_engine::{StatusLine, StatusReport};
+
+use super::text::{plural, table, time};
+use crate::context::Context;
+use crate::error::{CommandError, Exit};
+use crate::output::envelope;
+use crate::printer::{Format, Style};
+
+/// Show what is applied, what is pending and who is at it
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// End with code 3 if anything is pending, changed or interrupted
+    #[arg(long)]
+    check: bool,
+    /// Show also what was ignored in the folders, and why
+    #[arg(long)]
+    all: bool,
+}
+
+/// The JSON of `status`.
+#[derive(Debug, Serialize, schemars::JsonSchema)]
+pub(crate) struct StatusJson {
+    /// Address without secrets.
+    database: String,
+    /// `sqlite`, `postgres` or `mysql`.
+    dialect: String,
+    /// Whose conventions the project follows.
+    format: String,
+    /// UUID of the database, if it has a ledger.
+    database_id: Option<String>,
+    /// Migrations that are in the database.
+    applied: usize,
+    /// Migrations that are pending or were interrupted.
+    pending: usize,
+    /// The run in progress.
+    running: Option<RunningJson>,
+    /// Every migration in order; those without a file last.
+    migrations: Vec<MigrationJson>,
+    /// What is wrong with the files or worth knowing about them.
+    issues: Vec<IssueJson>,
+}
+
+/// A run in progress.
+#[derive(Debug, Serialize, schemars::JsonSchema)]
+struct RunningJson {
+    /// `user@host`.
+    owner: String,
+    /// Process id on that host.
+    pid: u32,
+    /// What it does.
+    verb: String,
+    /// For how long, in milliseconds.
+    held_ms: i64,
+    /// Migrations done and in all.
+    done: u64,
+    total: u64,
+    /// What is being done.
+    step: String,
+}
+
+/// One migration.
+#[derive(Debug, Serialize, schemars::JsonSchema)]
+struct MigrationJson {
+    name: String,
+    version: String,
+    /// `schema` or `data`.
+    kind: String,
+    /// `applied`, `pending`, `interrupted`, ...
+    state: String,
+    /// Milliseconds since 1970 by the server's clock.
+    applied_at_ms: Option<i64>,
+    applied_by: Option<String>,
+    has_down: bool,
+}
+
+/// One thing about a file.
+#[derive(Debug, Serialize, schemars::JsonSchema)]
+struct IssueJson {
+    /// `error`, `note` or `ignored`.
+    severity: String,
+    /// Stable code.
+    code: String,
+    path: String,
+    message: String,
+    hint: Option<String>,
+}
+
+pub(super) async fn run(args: &Args, context: &mut Context) -> Result<Exit, CommandError> {
+    let project = context.project()?;
+    let report = project.status().await?;
+    match context.printer.format() {
+        Format::Json => {
+            let value = envelope("status", &to_json(&report));
+            context.printer.json(&value, true);
+        }
+        Format::Human => show(&report, args.all, context),
+    }
+    let found = report.pending() > 0 || report.has_findings();
+    Ok(if args.check && found { Exit::Findings } else { Exit::Done })
+}
+
+fn show(report: &StatusReport, all: bool, context: &mut Context) {
+    let printer = &mut context.printer;
+    let mut head = format!("{} ({}, {} format)", report.database, report.dialect, report.format);
+    if report.missing_database {
+        head.push_str(", not made yet");
+    } else if report.identity.is_none() {
+        head.push_str(", no history yet");
+    }
+    printer.out(&printer.styled_out(Style::Bold, &head));
+    if let Some(lease) = &report.lease {
+        let (done, total) = lease.progress;
+        printer.out(&format!(
+            "running: `{}` by {} (pid {}) since {} s, at {done} of {total}: {}",
+            lease.verb,
+            lease.owner.actor,
+            lease.owner.pid,
+            lease.held_ms / 1_000,
+            lease.step_now
+        ));
+    }
+    let rows: Vec<Vec<String>> = report.migrations.iter().map(row).collect();
+    for line in table(&rows) {
+        printer.out(&format!("  {line}"));
+    }
+    if report.migrations.is_empty() {
+        printer.out(&format!("  no migrations in {}/", report.folder));
+    }
+    for issue in &report.issues {
+        let word = match issue.severity {
+            Severity::Error => printer.styled(Style::Error, "error:"),
+            Severity::Note => printer.styled(Style::Warning, "note:"),
+            Severity::Ignored if all => printer.styled(Style::Dim, "ignored:"),
+            Severity::Ignored => continue,
+        };
+        printer.err(&format!("{word} {}", issue.message));
+        if let Some(hint) = &issue.hint {
+            printer.note(&format!("{} {hint}", printer.styled(Style::Hint, "hint:")));
+        }
+    }
+    let applied = report.migrations.len() - report.pending();
+    printer.out(&format!("{applied} applied, {} pending", report.pending()));
+    for line in &report.migrations {
+        if let State::Partial { direction, in_doubt, .. } = &line.state {
+            let verb = if *direction == Direction::Up { "up" } else { "down" };
+            let doubt = if *in_doubt { "; a statement is in doubt" } else { "" };
+            printer.note(&format!(
+                "{} {} was interrupted{doubt}: run `whimbrel {verb}` and it goes on",
+                printer.styled(Style::Hint, "hint:"),
+                line.name
+            ));
+        }
+    }
+}
+
+fn row(line: &StatusLine) -> Vec<String> {
+    let state = match &line.state {
+        State::Partial { steps_done, direction, .. } => {
+            let way = if *direction == Direction::Up { "" } else { " (down)" };
+            format!("{}{way}, {} done", line.state.name(), plural(*steps_done, "step"))
+        }
+        state => state.name().to_owned(),
+    };
+    let when = line.applied_at_ms.map(time).unwrap_or_default();
+    vec![state, line.name.clone(), when, line.applied_by.clone().unwrap_or_default()]
+}
+
+fn to_json(report: &StatusReport) -> StatusJson {
+    StatusJson {
+        database: report.database.clone(),
+        dialect: report.dialect.to_owned(),
+        format: report.format.to_owned(),
+        database_id: report.identity.as_ref().map(|one| one.database_id.clone()),
+        applied: report.migrations.len() - report.pending(),
+        pending: report.pending(),
+        running: report.lease.as_ref().map(|lease| RunningJson {
+            owner: lease.owner.actor.clone(),
+            pid: lease.owner.pid,
+            verb: lease.verb.clone(),
+            held_ms: lease.held_ms,
+            done: lease.progress.0,
+            total: lease.progress.1,
+            step: lease.step_now.clone(),
+        }),
+        migrations: report
+            .migrations
+            .iter()
+            .map(|line| MigrationJson {
+                name: line.name.clone(),
+                version: line.version.clone(),
+                kind: line.kind.clone(),
+                state: line.state.name().to_owned(),
+                applied_at_ms: line.applied_at_ms,
+                applied_by: line.applied_by.clone(),
+                has_down: line.has_down,
+            })
+            .collect(),
+        issues: report
+            .issues
+            .iter()
+            .map(|issue| IssueJson {
+                severity: match issue.severity {
+                    Severity::Error => "error",
+                    Severity::Note => "note",
+                    Severity::Ignored => "ignored",
+                }
+                .to_owned(),
+                code: issue.code.name().to_owned(),
+                path: issue.path.clone(),
+                message: issue.message.clone(),
+                hint: issue.hint.clone(),
+            })
+            .collect(),
+    }
+}

@@ -1,0 +1,123 @@
+use serde_json::json;
+use whimbrel_core::plan::GroupMode;
+use whimbrel_engine::{RunOptions, RunReport, Selection};
+
+use super::events::EventPrinter;
+use super::text::plural;
+use crate::context::Context;
+use crate::error::{CommandError, Exit, fact_text};
+use crate::printer::Format;
+
+/// Apply pending migrations
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    selection: SelectionArgs,
+    /// Show what would be done, and do nothing (the same as `plan`)
+    #[arg(long)]
+    dry_run: bool,
+    #[command(flatten)]
+    run: RunArgs,
+}
+
+/// Which of the pending migrations.
+#[derive(Clone, Debug, clap::Args)]
+pub struct SelectionArgs {
+    /// Up to and with this migration: a version or a file name
+    #[arg(long, value_name = "VERSION")]
+    to: Option<String>,
+    /// At most so many migrations
+    #[arg(long, value_name = "N", conflicts_with = "to")]
+    steps: Option<usize>,
+    /// Apply also what comes before an applied migration and touches the same objects
+    #[arg(long)]
+    out_of_order: bool,
+}
+
+/// How a run goes about it.
+#[derive(Clone, Debug, clap::Args)]
+pub struct RunArgs {
+    /// Whether several migrations share one transaction: `auto` does so in an empty database
+    #[arg(long, value_enum, default_value_t, value_name = "WHEN")]
+    group: Group,
+}
+
+#[derive(Clone, Copy, Debug, Default, clap::ValueEnum)]
+enum Group {
+    #[default]
+    Auto,
+    Always,
+    Never,
+}
+
+impl SelectionArgs {
+    pub(super) fn selection(&self) -> Selection {
+        Selection { to: self.to.clone(), steps: self.steps, out_of_order: self.out_of_order }
+    }
+}
+
+impl RunArgs {
+    pub(super) fn options(&self, context: &Context) -> RunOptions {
+        RunOptions {
+            wait: context.wait(),
+            group: match self.group {
+                Group::Auto => GroupMode::Auto,
+                Group::Always => GroupMode::Always,
+                Group::Never => GroupMode::Never,
+            },
+            stop: context.stop.clone(),
+        }
+    }
+}
+
+pub(super) async fn run(args: &Args, context: &mut Context) -> Result<Exit, CommandError> {
+    if args.dry_run {
+        return super::plan::show_plan(&args.selection, context).await;
+    }
+    let project = context.project()?;
+    let options = args.run.options(context);
+    let selection = args.selection.selection();
+    let mut events = EventPrinter { printer: &mut context.printer };
+    let report = project.up(&selection, &options, &mut events).await?;
+    Ok(finish(&report, "applied", "up", context))
+}
+
+/// Says what a run did, and what follows from it.
+pub(super) fn finish(
+    report: &RunReport,
+    done: &str,
+    command: &str,
+    context: &mut Context,
+) -> Exit {
+    let printer = &mut context.printer;
+    let ms: u128 = report.finished.iter().map(|one| one.duration_ms).sum();
+    match printer.format() {
+        Format::Json => printer.json(
+            &json!({
+                "schema_version": 1, "event": "end", "command": command, "run_id": report.run_id,
+                "finished": report.finished.iter().map(|one| &one.name).collect::<Vec<_>>(),
+                "interrupted": report.interrupted,
+            }),
+            false,
+        ),
+        Format::Human if report.finished.is_empty() && !report.interrupted => {
+            printer.out("Nothing to do: everything is applied");
+        }
+        Format::Human => {
+            let count = plural(report.finished.len(), "migration");
+            let mut done = done.to_owned();
+            if let Some(first) = done.get_mut(0..1) {
+                first.make_ascii_uppercase();
+            }
+            printer.out(&format!("{done} {count} in {ms} ms"));
+        }
+    }
+    for (name, fact) in &report.unverified {
+        printer.err(&format!("{name}: {}", fact_text(fact)));
+    }
+    if report.interrupted {
+        printer.err("Stopped as asked, after the step in progress; the same command goes on");
+        return Exit::Interrupted;
+    }
+    if report.unverified.is_empty() { Exit::Done } else { Exit::Findings }
+}

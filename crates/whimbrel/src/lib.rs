@@ -1,0 +1,7 @@
+//! Whimbrel as a program: the command line, and later the HTTP API and the admin pages.
+
+pub mod cli;
+pub mod context;
+pub mod error;
+pub mod output;
+pub mod printer;
