@@ -86,8 +86,8 @@ pub trait Session: Send {
 
     /// The live picture of the named objects, or of all when `scope` is `None`.
     ///
-    /// A table comes with its columns, constraints, indexes and triggers; an index or trigger
-    /// comes with its table. An object that is not there is left out. Names of the kinds table,
+    /// A table comes with its columns, constraints and indexes (SQLite: its triggers only when they
+    /// are asked for by name); an index or trigger comes with its table. An object that is not there is left out. Names of the kinds table,
     /// view and sequence are looked up among all three (`ALTER TABLE` also renames views). The
     /// ledger's own tables are never part of it.
     async fn inspect(&mut self, scope: Option<&Scope>) -> Result<Snapshot, DbError>;

@@ -64,7 +64,7 @@ impl Project {
             }
         }
         let Some(session) = session.as_mut() else { return Ok(report) };
-        let mut changes = Vec::new();
+        let mut expected = Expected::new(self.ledger.dialect);
         let mut scripts = Vec::new();
         let texts = match &picture.identity {
             Some(_) => self.ledger.applied_texts(session.as_mut()).await?,
@@ -80,8 +80,10 @@ impl Project {
                 _ => continue,
             };
             match self.script(text, &one.name, 0) {
-                Ok(script) if script.options.verify != Some(false) => changes
-                    .extend(changes_of(&script, self.ledger.dialect).into_iter().flatten()),
+                Ok(script) if script.options.verify != Some(false) => {
+                    let changes = changes_of(&script, self.ledger.dialect);
+                    expected.apply(&changes.into_iter().flatten().collect::<Vec<_>>());
+                }
                 Ok(_) => {}
                 Err(problem) => report.drift.push(problem.message),
             }
@@ -92,7 +94,6 @@ impl Project {
                 scripts.push((verify.path.clone(), script));
             }
         }
-        let expected = Expected::fold(&changes, self.ledger.dialect);
         report.facts = verify::facts(session.as_mut(), &expected).await?;
         for (path, script) in &scripts {
             report.facts.extend(verify::run_script(session.as_mut(), path, script).await?);

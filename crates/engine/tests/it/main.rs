@@ -2,3 +2,9 @@
 
 #[cfg(feature = "mysql")]
 mod mysql;
+#[cfg(feature = "postgres")]
+mod postgres;
+#[cfg(feature = "postgres")]
+mod postgres_pooler;
+#[cfg(feature = "postgres")]
+mod postgres_tls;

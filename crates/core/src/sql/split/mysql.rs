@@ -188,8 +188,9 @@ impl<'a> Reader<'a, '_> {
         Ok(())
     }
 
-    /// `DELIMITER` where the client reads it: where a statement would begin, or on a line of its
-    /// own after one that has no delimiter. Elsewhere it is a name, as in a column list.
+    /// `DELIMITER` where a statement would begin, or at the start of a line, after a statement that
+    /// lacks its delimiter; the client knows only the first on a line. Elsewhere it is a name, as in
+    /// a list of columns.
     fn is_delimiter_command(&self, token: &Token) -> bool {
         let next = self.rest(token.span.end).bytes().next();
         token.is_word(self.pieces.sql, "DELIMITER")

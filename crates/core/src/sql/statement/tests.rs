@@ -288,7 +288,7 @@ proptest::proptest! {
     fn any_text_is_something(sql in "\\PC*", verb in "(CREATE|ALTER TABLE|SET|WITH|PRAGMA|CLUSTER|REINDEX|EXPLAIN|ROLLBACK|) ?") {
         for dialect in Dialect::ALL {
             let info = classify(&format!("{verb}{sql}"), dialect);
-            proptest::prop_assert_eq!(info.verb.trim(), info.verb.as_str());
+            proptest::prop_assert_eq!(info.verb.trim_matches(' '), info.verb.as_str());
         }
     }
 }

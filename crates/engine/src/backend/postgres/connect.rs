@@ -49,7 +49,7 @@ pub(super) async fn connect(url: &PgUrl, home: Option<&Path>) -> Result<Connecte
             match connect_host(url, &host, *wanted, home).await {
                 Ok(connected) => return Ok(connected),
                 Err(Refusal { error, last }) => {
-                    failures.push(error);
+                    failures.push(*error);
                     if last {
                         return Err(together(failures));
                     }
@@ -62,14 +62,14 @@ pub(super) async fn connect(url: &PgUrl, home: Option<&Path>) -> Result<Connecte
 
 /// Why a host was not taken.
 struct Refusal {
-    error: DbError,
+    error: Box<DbError>,
     /// The other hosts would say the same (as libpq: a refused password is not tried elsewhere).
     last: bool,
 }
 
 impl Refusal {
     fn go_on(error: DbError) -> Refusal {
-        Refusal { error, last: false }
+        Refusal { error: Box::new(error), last: false }
     }
 }
 
@@ -119,8 +119,10 @@ async fn connect_host(
 /// Connects as `sslmode` says; `allow` and `prefer` have a second try. Sockets are never encrypted.
 async fn by_sslmode(url: &PgUrl, host: &PgHost, home: Option<&Path>) -> Result<Connected, Refusal> {
     let encrypting = || {
-        let refused =
-            |words| Refusal { error: DbError::new(DbErrorKind::Connection, words), last: true };
+        let refused = |words| {
+            let error = DbError::new(DbErrorKind::Connection, words);
+            Refusal { error: Box::new(error), last: true }
+        };
         Tls::new(url, home).map_err(refused)
     };
     let local = matches!(host.address, HostAddress::Unix(_));
@@ -157,7 +159,7 @@ async fn by_sslmode(url: &PgUrl, host: &PgHost, home: Option<&Path>) -> Result<C
         let mut both = refusal(&second, &place);
         let first = refusal(&first, &place);
         both.last |= first.last;
-        both.error = together(vec![first.error, both.error]);
+        both.error = Box::new(together(vec![*first.error, *both.error]));
         both
     })
 }
@@ -165,7 +167,7 @@ async fn by_sslmode(url: &PgUrl, host: &PgHost, home: Option<&Path>) -> Result<C
 fn refusal(error: &Error, place: &str) -> Refusal {
     // A server that is starting may have a neighbour that is not.
     let last = error.as_db_error().is_some_and(|server| server.code().code() != "57P03");
-    Refusal { error: from_connect(error, place), last }
+    Refusal { error: Box::new(from_connect(error, place)), last }
 }
 
 async fn once(config: Config, tls: Tls, place: &str) -> Result<Connected, Error> {

@@ -1,7 +1,9 @@
 //! SQLite's catalog as a snapshot, by its PRAGMAs (which answer from the parsed schema in memory)
 //! and by the texts in `sqlite_schema`.
 
-use rusqlite::{Connection, Result};
+use std::collections::BTreeSet;
+
+use rusqlite::{Connection, OptionalExtension, Result, Row};
 use whimbrel_core::ddl::{
     self, Change, Check, Constraint, ForeignKey, ObjectKind, ObjectName, ReferentialAction,
 };
@@ -9,7 +11,6 @@ use whimbrel_core::snapshot::{
     Column, Index, IndexOrigin, Snapshot, Table, Trigger, Unique, View,
 };
 use whimbrel_core::sql::dialect::Dialect;
-use whimbrel_core::sql::quote::quote_text;
 
 use crate::backend::Scope;
 
@@ -52,40 +53,76 @@ struct Entry {
 }
 
 const COLUMNS: &str = "type, name, tbl_name, coalesce(sql, '')";
+/// From so many objects on, the whole of `sqlite_schema` is read once in place of a look-up each.
+const LOOK_UPS_MAX: usize = 32;
 
-/// Tables, views and triggers of the scope. An index counts as its table; a table comes with its
-/// triggers.
+/// Tables, views and triggers of the scope. An index counts as its table. Triggers are listed when
+/// they are asked for by name, or when everything is.
 fn entries(connection: &Connection, scope: Option<&Scope>) -> Result<Vec<Entry>> {
-    let what = "type IN ('table', 'view', 'trigger') \
-                AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' \
-                AND name NOT LIKE 'whimbrel\\_%' ESCAPE '\\' \
-                AND name NOT LIKE '\\_cf\\_%' ESCAPE '\\'";
-    let filter = match scope {
-        None => String::new(),
-        Some(scope) => {
-            let names: Vec<String> = scope
-                .iter()
-                .map(|(_, name)| quote_text(&name.name.to_ascii_lowercase(), Dialect::Sqlite))
-                .collect();
-            if names.is_empty() {
-                return Ok(Vec::new());
+    let Some(scope) = scope else { return all_entries(connection) };
+    let names: BTreeSet<String> =
+        scope.iter().map(|(_, name)| name.name.to_ascii_lowercase()).collect();
+    if names.len() > LOOK_UPS_MAX {
+        let mut wanted = names;
+        let all = all_entries(connection)?;
+        let own = index_tables(connection, &wanted)?;
+        wanted.extend(own);
+        return Ok(all
+            .into_iter()
+            .filter(|entry| wanted.contains(&entry.name.to_ascii_lowercase()))
+            .collect());
+    }
+    let mut out: Vec<Entry> = Vec::new();
+    for name in &names {
+        let Some(found) = entry(connection, name)? else { continue };
+        let table = match found.kind.as_str() {
+            "index" | "trigger" => entry(connection, &found.table)?,
+            _ => None,
+        };
+        for one in [Some(found), table].into_iter().flatten() {
+            let known = out.iter().any(|seen| seen.kind == one.kind && seen.name == one.name);
+            if one.kind != "index" && !known {
+                out.push(one);
             }
-            let names = names.join(", ");
-            // A table by its own name, or because one of its indexes or triggers is asked for; a
-            // trigger by its own name or with its table.
-            format!(
-                " AND (lower(tbl_name) IN ({names}) OR lower(name) IN ({names}) \
-                 OR (type <> 'trigger' AND lower(tbl_name) IN (SELECT lower(tbl_name) \
-                 FROM sqlite_schema WHERE lower(name) IN ({names}))))"
-            )
         }
-    };
-    let sql = format!("SELECT {COLUMNS} FROM sqlite_schema WHERE {what}{filter} ORDER BY type, name");
+    }
+    Ok(out)
+}
+
+fn all_entries(connection: &Connection) -> Result<Vec<Entry>> {
+    let sql = format!(
+        "SELECT {COLUMNS} FROM sqlite_schema WHERE type IN ('table', 'view', 'trigger') \
+         AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' \
+         AND name NOT LIKE 'whimbrel\\_%' ESCAPE '\\' \
+         AND name NOT LIKE '\\_cf\\_%' ESCAPE '\\' ORDER BY type, name"
+    );
     let mut statement = connection.prepare(&sql)?;
-    let rows = statement.query_map([], |row| {
-        Ok(Entry { kind: row.get(0)?, name: row.get(1)?, table: row.get(2)?, sql: row.get(3)? })
-    })?;
+    let rows = statement.query_map([], read_entry)?;
     rows.collect()
+}
+
+/// The newest object of that name. Objects that were just made stand at the end, so the look-up
+/// from there stays short however many there are.
+fn entry(connection: &Connection, name: &str) -> Result<Option<Entry>> {
+    let sql = format!(
+        "SELECT {COLUMNS} FROM sqlite_schema WHERE name = ?1 COLLATE NOCASE \
+         ORDER BY rowid DESC LIMIT 1"
+    );
+    connection.prepare_cached(&sql)?.query_row([name], read_entry).optional()
+}
+
+/// The tables of those names that are indexes or triggers.
+fn index_tables(connection: &Connection, names: &BTreeSet<String>) -> Result<Vec<String>> {
+    let mut statement = connection.prepare(
+        "SELECT lower(name), lower(tbl_name) FROM sqlite_schema WHERE type IN ('index', 'trigger')",
+    )?;
+    let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let pairs: Vec<(String, String)> = rows.collect::<Result<_>>()?;
+    Ok(pairs.into_iter().filter(|(name, _)| names.contains(name)).map(|(_, table)| table).collect())
+}
+
+fn read_entry(row: &Row<'_>) -> Result<Entry> {
+    Ok(Entry { kind: row.get(0)?, name: row.get(1)?, table: row.get(2)?, sql: row.get(3)? })
 }
 
 fn table(connection: &Connection, entry: &Entry) -> Result<Table> {

@@ -47,6 +47,10 @@ impl SqliteBackend {
     }
 
     fn open(&self) -> Result<Connection, DbError> {
+        let is_new = self.is_missing();
+        if self.d1 && is_new {
+            self.make_folder()?;
+        }
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
             | OpenFlags::SQLITE_OPEN_CREATE
             | OpenFlags::SQLITE_OPEN_NO_MUTEX;
@@ -61,7 +65,19 @@ impl SqliteBackend {
             .busy_timeout(Duration::from_millis(BUSY_TIMEOUT_MS))
             .and_then(|()| connection.pragma_update(None, "foreign_keys", self.foreign_keys))
             .map_err(from_rusqlite)?;
+        if self.d1 && is_new {
+            // As wrangler makes it.
+            connection.pragma_update(None, "journal_mode", "WAL").map_err(from_rusqlite)?;
+        }
         Ok(connection)
+    }
+
+    /// wrangler makes the folder of its local databases when it first needs one; so do we.
+    fn make_folder(&self) -> Result<(), DbError> {
+        let Some(folder) = self.path.parent() else { return Ok(()) };
+        std::fs::create_dir_all(folder).map_err(|error| {
+            DbError::new(DbErrorKind::Storage, format!("{}: {error}", folder.display()))
+        })
     }
 }
 
