@@ -12,6 +12,7 @@ pub mod failure;
 pub mod peers;
 mod process;
 pub mod project;
+pub mod proof;
 pub mod run;
 pub mod servers;
 pub mod variables;

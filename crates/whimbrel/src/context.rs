@@ -4,9 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde_json::json;
-use whimbrel_core::config::{
-    Config, DotEnvEntry, Flags, Layers, Settings, UrlSource, Variables,
-};
+use whimbrel_core::config::{Config, DotEnvEntry, Flags, Layers, Settings, UrlSource, Variables};
 use whimbrel_core::database_url::DatabaseUrl;
 use whimbrel_core::format::{self, Detected, DetectedDatabase, Format};
 use whimbrel_core::history::HistoryTable;
@@ -49,9 +47,11 @@ impl Context {
         Context { global, printer, stop, variables, user, settings: None }
     }
 
-    /// The project's folder.
+    /// The project's folder; empty for the present one, so that paths read `app.db` and not
+    /// `./app.db`.
     pub fn root(&self) -> PathBuf {
-        self.global.project.clone().unwrap_or_else(|| PathBuf::from("."))
+        let here = Path::new(".");
+        self.global.project.clone().filter(|folder| folder != here).unwrap_or_default()
     }
 
     /// The project with its database.
@@ -72,12 +72,18 @@ impl Context {
 
     fn open(&mut self, needs_database: bool) -> Result<Project, CommandError> {
         let root = self.root();
-        if !root.is_dir() {
-            return Err(CommandError::usage(format!("There is no folder {}", root.display())));
+        if !root.as_os_str().is_empty() && !root.is_dir() {
+            return Err(CommandError::usage(format!("There is no folder `{}`", root.display())));
         }
-        let config = read_config(&root)?;
+        let mut config = read_config(&root)?;
         let dotenv = read_dotenv(&root)?;
-        let flags = self.flags();
+        let mut flags = self.flags();
+        if !needs_database {
+            // A variable that is not set yet must not keep anybody from writing a migration.
+            flags.url = None;
+            config.project.url = None;
+            config.environments.values_mut().for_each(|environment| environment.url = None);
+        }
         let layers = Layers {
             flags: &flags,
             environment: &self.variables,
@@ -129,9 +135,10 @@ impl Context {
             root,
             layout,
             target,
-            environment: settings.environment.as_ref().map_or_else(String::new, |name| {
-                name.value.clone()
-            }),
+            environment: settings
+                .environment
+                .as_ref()
+                .map_or_else(String::new, |name| name.value.clone()),
             protected: settings.protected.value,
             foreign_keys: settings.foreign_keys.value,
             history,
@@ -201,7 +208,7 @@ fn no_database() -> CommandError {
 
 fn no_folder(options: &ProjectOptions) -> CommandError {
     let folder = options.root.join(&options.layout.migrations);
-    CommandError::usage(format!("There is no folder {}", folder.display()))
+    CommandError::usage(format!("There is no folder `{}`", folder.display()))
         .hinted("`whimbrel new NAME` makes it with a first migration")
         .hinted("If the project is elsewhere, name its folder with `--project`")
 }
@@ -216,10 +223,8 @@ fn read_config(root: &Path) -> Result<Config, CommandError> {
     Config::parse(&text).map_err(|errors| {
         let mut out = CommandError::usage(format!("{CONFIG_FILE} cannot be used"));
         for error in errors {
-            out.lines.push(format!(
-                "{CONFIG_FILE}:{}:{}: {}",
-                error.line, error.column, error.message
-            ));
+            out.lines
+                .push(format!("{CONFIG_FILE}:{}:{}: {}", error.line, error.column, error.message));
             out.hints.extend(error.hint);
         }
         out
@@ -282,7 +287,6 @@ fn read_secret_file(root: &Path, path: &str) -> Result<DatabaseUrl, CommandError
     let path = root.join(path);
     let text = std::fs::read_to_string(&path)
         .map_err(|error| CommandError::usage(format!("{}: {error}", path.display())))?;
-    DatabaseUrl::parse(text.trim()).map_err(|error| {
-        usage(format!("{error} (from the file {})", path.display()), error.hint())
-    })
+    DatabaseUrl::parse(text.trim())
+        .map_err(|error| usage(format!("{error} (from the file {})", path.display()), error.hint()))
 }

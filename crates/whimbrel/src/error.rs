@@ -109,13 +109,12 @@ type Explained = (Exit, Vec<String>, Vec<String>);
 
 fn explain(error: &EngineError) -> Explained {
     match error {
-        EngineError::Connect { error, .. } => {
-            let hints = vec![
-                error.hint.clone().unwrap_or_else(|| {
-                    "Run `whimbrel doctor` to see where the address comes from".to_owned()
-                }),
-            ];
-            (Exit::Failed, Vec::new(), hints)
+        EngineError::Connect { error, label } => {
+            let mut hints: Vec<String> = error.hint.iter().cloned().collect();
+            hints.extend(missing_folder(label));
+            hints.push("`whimbrel doctor --explain` says where the address comes from".to_owned());
+            let detail = error.detail.iter().cloned().collect();
+            (Exit::Failed, detail, hints)
         }
         EngineError::Database(error) => {
             let lines = [&error.detail, &error.hint].into_iter().flatten().cloned().collect();
@@ -149,6 +148,13 @@ fn explain(error: &EngineError) -> Explained {
         }
         other => explain_state(other),
     }
+}
+
+/// Says so when a SQLite file cannot be there because its folder is not.
+fn missing_folder(label: &str) -> Option<String> {
+    let folder = std::path::Path::new(label).parent()?;
+    let missing = !label.contains("://") && !folder.as_os_str().is_empty() && !folder.exists();
+    missing.then(|| format!("There is no folder `{}`", folder.display()))
 }
 
 fn explain_state(error: &EngineError) -> Explained {
@@ -199,11 +205,16 @@ fn explain_state(error: &EngineError) -> Explained {
         EngineError::Files(problems) | EngineError::Changed(problems) => {
             let mut lines = Vec::new();
             let mut hints = Vec::new();
+            // The message of a single problem stands in the first line already.
+            let single = problems.len() == 1;
             for problem in problems {
                 let place = problem
                     .place
                     .map_or_else(String::new, |(line, column)| format!(":{line}:{column}"));
-                lines.push(format!("{}{place}: {}", problem.path, problem.message));
+                lines.push(match single {
+                    true => format!("--> {}{place}", problem.path),
+                    false => format!("{}{place}: {}", problem.path, problem.message),
+                });
                 hints.extend(problem.hint.clone().filter(|hint| !hints.contains(hint)));
             }
             let changed = matches!(error, EngineError::Changed(_));
@@ -212,7 +223,8 @@ fn explain_state(error: &EngineError) -> Explained {
         EngineError::NeedsDecision(undecided) => {
             let place = format!("{} line {}", undecided.migration, undecided.line);
             let first = undecided.text.lines().next().unwrap_or_default();
-            let lines = vec![format!("{place}: {first}"), format!("Evidence: {}", undecided.evidence)];
+            let lines =
+                vec![format!("{place}: {first}"), format!("Evidence: {}", undecided.evidence)];
             let step = format!("{}:{}", undecided.migration, undecided.statement);
             let hints = vec![
                 "Look into the database. If the statement's effect is there, run".to_owned(),
@@ -310,7 +322,9 @@ fn kept(finished: &[String], steps_kept: usize) -> String {
     let before = match finished {
         [] => "Nothing was applied before it by this run".to_owned(),
         [one] => format!("Applied before it: `{one}`"),
-        [.., last] => format!("Applied before it: {} migrations, the last `{last}`", finished.len()),
+        [.., last] => {
+            format!("Applied before it: {} migrations, the last `{last}`", finished.len())
+        }
     };
     match steps_kept {
         0 => format!("{before}. Nothing of the failed migration stays"),

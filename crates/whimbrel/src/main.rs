@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use clap::Parser;
+use whimbrel::account;
 use whimbrel::cli::{self, Cli};
 use whimbrel::context::Context;
 use whimbrel::printer::{Format, Loudness, Printer};
@@ -10,13 +10,13 @@ use whimbrel_core::config::Variables;
 use whimbrel_engine::StopFlag;
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = Cli::read(std::env::args_os()).unwrap_or_else(|error| error.exit());
     let variables: Vec<(String, String)> = std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
         .collect();
     let get = |name: &str| variables.iter().find(|(known, _)| known == name).map(|(_, v)| v);
     let no_color = get("NO_COLOR").is_some_and(|value| !value.is_empty());
-    let user = get("USER").or_else(|| get("LOGNAME")).cloned().unwrap_or_else(|| "unknown".into());
+    let user = account::name(&get);
     let global = &cli.global;
     let format = if global.json { Format::Json } else { Format::Human };
     let loudness = match (global.quiet, global.verbose) {
@@ -25,7 +25,8 @@ fn main() -> ExitCode {
         (false, false) => Loudness::Normal,
     };
     let mut printer = Printer::new(format, loudness, global.color, no_color);
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
     let runtime = match runtime {
         Ok(runtime) => runtime,
         Err(error) => {

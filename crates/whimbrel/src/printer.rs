@@ -51,9 +51,21 @@ pub enum Style {
     Bold,
 }
 
+/// Where lines go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Streams {
+    /// Results to standard output, messages to standard error.
+    Two,
+    /// Both to standard output, so that their order is kept wherever it ends up.
+    One,
+    /// Nowhere.
+    None,
+}
+
 /// Writes results and messages.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Printer {
+    streams: Streams,
     format: Format,
     loudness: Loudness,
     color_out: bool,
@@ -73,6 +85,7 @@ impl Printer {
         };
         let err_terminal = io::stderr().is_terminal();
         Printer {
+            streams: Streams::Two,
             format,
             loudness,
             color_out: wanted(io::stdout().is_terminal()),
@@ -81,6 +94,18 @@ impl Printer {
             progress_shown: false,
             closed: false,
         }
+    }
+
+    /// The same printer with everything on standard output: a story keeps its order in any log.
+    pub fn into_one_stream(self) -> Printer {
+        let color_err = self.color_out;
+        Printer { streams: Streams::One, color_err, progress: false, ..self }
+    }
+
+    /// A printer that writes nothing.
+    pub fn silent() -> Printer {
+        let printer = Printer::new(Format::Human, Loudness::Quiet, ColorChoice::Never, true);
+        Printer { streams: Streams::None, progress: false, ..printer }
     }
 
     /// How results are written.
@@ -101,7 +126,7 @@ impl Printer {
     /// Writes a line of the result.
     pub fn out(&mut self, line: &str) {
         self.clear_progress();
-        if self.closed {
+        if self.closed || self.streams == Streams::None {
             return;
         }
         let mut stdout = io::stdout().lock();
@@ -113,11 +138,8 @@ impl Printer {
 
     /// Writes a JSON value as (a line of) the result.
     pub fn json(&mut self, value: &serde_json::Value, pretty: bool) {
-        let text = if pretty {
-            serde_json::to_string_pretty(value)
-        } else {
-            serde_json::to_string(value)
-        };
+        let text =
+            if pretty { serde_json::to_string_pretty(value) } else { serde_json::to_string(value) };
         if let Ok(text) = text {
             self.out(&text);
         }
@@ -139,6 +161,9 @@ impl Printer {
 
     /// Writes an error or a warning, always.
     pub fn err(&mut self, line: &str) {
+        if self.streams != Streams::Two {
+            return self.out(line);
+        }
         self.clear_progress();
         let mut stderr = io::stderr().lock();
         let _ = writeln!(stderr, "{}", clean(line));

@@ -60,6 +60,14 @@ impl SqliteUrl {
         if text.contains("://") || !has_sqlite_extension(text) {
             return Err(UrlError::NotAUrl);
         }
+        // `sqllite:app.db` is a slip, and not the name of a file.
+        if let Some((scheme, _)) = text.split_once(':')
+            && scheme.len() > 1
+            && let Some(near) = nearest(scheme, ["sqlite", "file"])
+        {
+            let scheme = super::shown(scheme);
+            return Err(UrlError::UnknownScheme { scheme, nearest: Some(near) });
+        }
         Ok(SqliteUrl::from_path(text))
     }
 

@@ -8,7 +8,8 @@
 //!   line break, as in the server.
 //! - MySQL's `"..."` is a string; under `ANSI_QUOTES` it would be a name. Strings have backslash
 //!   escapes, as without `NO_BACKSLASH_ESCAPES`.
-//! - `:name` is a parameter in every dialect, except right after an operand (`a[1:n]`, `label:LOOP`).
+//! - `:name` is a parameter in every dialect, except right after an operand (`a[1:n]`,
+//!   `label:LOOP`).
 //! - MySQL's `@name` and `@@name` are parameters: they are never keywords.
 //! - What only a client does at the start of a statement (`--comment` without a space in `mariadb`,
 //!   `#` lines in `sqlite3`) is a comment there.

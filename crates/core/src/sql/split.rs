@@ -5,7 +5,8 @@
 //! (`\i`, `.read`, `source`) is refused with its place, because nothing here can do it.
 //!
 //! Departures from the clients, all on the safe side:
-//! - a NUL byte, an unclosed quote, comment, block or parenthesis is an error, not a last statement;
+//! - a NUL byte, an unclosed quote, comment, block or parenthesis is an error, not a last
+//!   statement;
 //! - `COPY ... FROM STDIN` must have its `\.` line, where `psql` takes the end of the file for it;
 //! - `\restrict` and `\unrestrict` lines, which newer `pg_dump`s print, are skipped;
 //! - the shell's `go` and `/` lines do not end a SQLite statement.
@@ -85,7 +86,8 @@ pub enum SplitErrorKind {
         /// The word that opens it.
         opener: String,
     },
-    /// A parenthesis without its end, where `psql` would send the rest of the file as one statement.
+    /// A parenthesis without its end, where `psql` would send the rest of the file as one
+    /// statement.
     #[error("The parenthesis is never closed")]
     UnterminatedParenthesis,
     /// Rows of `COPY ... FROM STDIN` without the line that ends them.

@@ -1,8 +1,8 @@
 //! What a statement is, as far as running it depends on that: judged by its leading words.
 //!
-//! A statement that is not recognised is [`StatementClass::Unknown`] and is run like any other. What
-//! a statement calls cannot be seen: a [`StatementClass::Routine`] may do anything, on MySQL commit
-//! as well.
+//! A statement that is not recognised is [`StatementClass::Unknown`] and is run like any other.
+//! What a statement calls cannot be seen: a [`StatementClass::Routine`] may do anything, on MySQL
+//! commit as well.
 
 use super::dialect::Dialect;
 use words::Words;

@@ -149,7 +149,19 @@ pub(crate) fn open(options: &ProjectOptions) -> Result<Box<dyn Backend>, EngineE
         Target::LocalD1(path) => Ok(Box::new(sqlite::SqliteBackend::d1(path))),
         #[cfg(feature = "sqlite")]
         Target::Url(DatabaseUrl::Sqlite(url)) => open_sqlite(url, options),
-        other => Err(EngineError::Refused(format!("This program was built without {other:?}"))),
+        #[cfg(feature = "postgres")]
+        Target::Url(DatabaseUrl::Postgres(url)) => {
+            Ok(Box::new(postgres::PostgresBackend::new((**url).clone())))
+        }
+        #[cfg(feature = "mysql")]
+        Target::Url(DatabaseUrl::Mysql(url)) => {
+            Ok(Box::new(mysql::MysqlBackend::new((**url).clone())))
+        }
+        #[cfg(not(all(feature = "sqlite", feature = "postgres", feature = "mysql")))]
+        Target::Url(url) => {
+            let name = url.dialect().name();
+            Err(EngineError::Refused(format!("This program was built without `{name}`")))
+        }
     }
 }
 

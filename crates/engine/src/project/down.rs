@@ -197,6 +197,13 @@ impl Project {
         let script = self
             .script(&text, &shown, lines_before)
             .map_err(|problem| EngineError::Files(vec![problem]))?;
+        let nothing_up = up_text.as_deref().is_some_and(|up| {
+            self.script(up, name, 0).is_ok_and(|script| script.statements.is_empty())
+        });
+        if script.statements.is_empty() && !nothing_up {
+            // Recording a migration as taken back while all of it stays would be a lie.
+            return Err(EngineError::Files(vec![no_way_back(picture, recorded)]));
+        }
         Ok(PlannedMigration {
             name: name.clone(),
             version: recorded.row.version.clone(),
@@ -257,7 +264,7 @@ fn no_way_back(picture: &Picture, recorded: &Recorded) -> Problem {
         place: None,
         message: format!("`{name}` has no way back"),
         hint: Some(format!(
-            "Write {} and run `whimbrel down --from-file`",
+            "Write its statements into {} and run `whimbrel down --from-file`",
             layout.path(place, &format!("{stem}.down.sql"))
         )),
     }

@@ -105,7 +105,8 @@ impl Project {
             missing_database: session.is_none(),
             identity: picture.identity,
             mirrored: self.mirror.as_ref().map(Mirror::tool),
-            lease: lease.filter(|info| info.left_ms > 0),
+            // A process that is known to be dead is not at it, whatever its row says.
+            lease: lease.filter(|info| info.left_ms > 0 && !self.owner.knows_dead(&info.owner)),
             migrations,
             issues: picture.files.issues,
         })

@@ -1,5 +1,7 @@
 //! Tests against real databases.
 
+#![cfg(test)]
+
 #[cfg(feature = "mysql")]
 mod mysql;
 #[cfg(feature = "postgres")]

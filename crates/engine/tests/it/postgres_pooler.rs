@@ -1,6 +1,6 @@
 //! Poolers in between are found out.
 
-use whimbrel_engine::backend::{Backend, Session};
+use whimbrel_engine::backend::Backend;
 use whimbrel_testkit::database::fresh_postgres;
 
 use super::postgres::{backend, value};

@@ -7,7 +7,7 @@ use crate::failure::{Doing, Result};
 use crate::process::{Account, Daemon, capture, find_program, free_port};
 
 /// The role that tests connect with: no superuser, owner of its databases, like an application.
-pub const ROLE: &str = "whimbrel";
+pub const ROLE: &str = "app_owner";
 /// The password of every test role. A test may look for it in output, where it must never be.
 pub const PASSWORD: &str = "correct-horse-9";
 /// A role that the server accepts over TLS only (for `sslmode=allow`).

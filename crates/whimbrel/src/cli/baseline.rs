@@ -1,6 +1,6 @@
 use super::events::EventPrinter;
 use super::text::plural;
-use super::up::RunArgs;
+use super::up::one_by_one;
 use crate::context::Context;
 use crate::error::{CommandError, Exit};
 
@@ -13,13 +13,11 @@ pub struct Args {
     /// The last migration that is in the database already
     #[arg(long, value_name = "VERSION")]
     to: String,
-    #[command(flatten)]
-    run: RunArgs,
 }
 
 pub(super) async fn run(args: &Args, context: &mut Context) -> Result<Exit, CommandError> {
     let project = context.project()?;
-    let options = args.run.options(context);
+    let options = one_by_one(context);
     let mut events = EventPrinter { printer: &mut context.printer };
     let names = project.baseline(&args.to, &options, &mut events).await?;
     context.names("baseline", "declared", &names);

@@ -1,6 +1,3 @@
-use clap::CommandFactory;
-
-use super::Cli;
 use crate::context::Context;
 use crate::error::{CommandError, Exit};
 
@@ -14,7 +11,7 @@ pub struct Args {
 
 pub(super) fn run(args: &Args, context: &mut Context) -> Result<Exit, CommandError> {
     let mut text = Vec::new();
-    clap_complete::generate(args.shell, &mut Cli::command(), "whimbrel", &mut text);
+    clap_complete::generate(args.shell, &mut super::command_line(), "whimbrel", &mut text);
     context.printer.out(String::from_utf8_lossy(&text).trim_end());
     Ok(Exit::Done)
 }

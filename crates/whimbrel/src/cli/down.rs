@@ -5,7 +5,7 @@ use whimbrel_engine::{DownPlan, DownSelection};
 
 use super::events::EventPrinter;
 use super::text::plural;
-use super::up::{RunArgs, finish};
+use super::up::{finish, one_by_one};
 use crate::context::Context;
 use crate::error::{CommandError, Exit};
 use crate::printer::Format;
@@ -13,7 +13,8 @@ use crate::printer::Format;
 /// Take migrations back
 ///
 /// Uses the way back that the ledger kept when the migration was applied. What will be lost is
-/// shown first, and must be confirmed by typing a phrase.
+/// shown first, and must be confirmed by typing a phrase. Rows that go with a table or a column
+/// are not kept: make a copy first if you want them back.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Back to this migration, which stays; 0 takes all back
@@ -31,8 +32,6 @@ pub struct Args {
     /// Show what would be lost, and do nothing
     #[arg(long)]
     dry_run: bool,
-    #[command(flatten)]
-    run: RunArgs,
 }
 
 pub(super) async fn run(args: &Args, context: &mut Context) -> Result<Exit, CommandError> {
@@ -40,25 +39,27 @@ pub(super) async fn run(args: &Args, context: &mut Context) -> Result<Exit, Comm
     let selection =
         DownSelection { to: args.to.clone(), steps: args.steps, from_file: args.from_file };
     let plan = project.plan_down(&selection).await?;
-    show(&plan, context);
+    show(&plan, args.dry_run, context);
     if args.dry_run || plan.migrations.is_empty() {
         return Ok(Exit::Done);
     }
     let protected = project.options().protected;
     let confirmed = confirm(args, &plan, protected, context)?;
-    let options = args.run.options(context);
+    let options = one_by_one(context);
     let mut events = EventPrinter { printer: &mut context.printer };
     let report = project.down(plan, &selection, confirmed, &options, &mut events).await?;
     Ok(finish(&report, "took back", "down", context))
 }
 
-fn show(plan: &DownPlan, context: &mut Context) {
+fn show(plan: &DownPlan, dry_run: bool, context: &mut Context) {
     let printer = &mut context.printer;
     if printer.format() == Format::Json {
         let losses: Vec<_> = plan
             .losses
             .iter()
-            .map(|loss| json!({ "migration": loss.migration, "what": loss.what, "rows": loss.rows }))
+            .map(
+                |loss| json!({ "migration": loss.migration, "what": loss.what, "rows": loss.rows }),
+            )
             .collect();
         printer.json(
             &json!({
@@ -86,6 +87,9 @@ fn show(plan: &DownPlan, context: &mut Context) {
             None => String::new(),
         };
         printer.note(&format!("  {}{rows}", loss.what));
+    }
+    if let (true, Some(phrase)) = (dry_run, &plan.phrase) {
+        printer.note(&format!("It will ask for the phrase `{phrase}`"));
     }
 }
 

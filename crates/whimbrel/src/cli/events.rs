@@ -40,9 +40,10 @@ impl EventPrinter<'_> {
                     self.printer.progress(&line);
                 }
             }
-            Event::MigrationDone { name, duration_ms, facts, down, .. } => {
+            Event::MigrationDone { name, duration_ms, facts, down, statements } => {
                 let sign = self.printer.styled(Style::Good, if *down { "back" } else { "ok" });
                 let verified = match facts.len() {
+                    _ if *statements == 0 => ", no statement in it, only recorded".to_owned(),
                     0 => String::new(),
                     count => format!(", {} verified", plural(count, "fact")),
                 };

@@ -39,9 +39,8 @@ pub(super) async fn run(_args: &Args, context: &mut Context) -> Result<Exit, Com
     let project = context.project()?;
     let lines = project.history().await?;
     if context.printer.format() == Format::Json {
-        let value = envelope("history", &HistoryJson {
-            migrations: lines.iter().map(entry).collect(),
-        });
+        let value =
+            envelope("history", HistoryJson { migrations: lines.iter().map(entry).collect() });
         context.printer.json(&value, true);
         return Ok(Exit::Done);
     }

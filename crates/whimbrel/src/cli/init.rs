@@ -22,7 +22,7 @@ url = \"env:DATABASE_URL\"
 
 # [environments.production]
 # url = \"env:PRODUCTION_DATABASE_URL\"
-# protected = true             # destructive acts want the typed phrase
+# protected = true             # `--yes` does not replace the typed phrase of `down`
 ";
 
 pub(super) async fn run(_args: &Args, context: &mut Context) -> Result<Exit, CommandError> {
@@ -56,7 +56,9 @@ pub(super) async fn run(_args: &Args, context: &mut Context) -> Result<Exit, Com
     if made.is_empty() && !foreign {
         context.say("Everything is there already");
     }
-    context.printer.note("Next: set DATABASE_URL, then `whimbrel new create users`, then `whimbrel up`");
+    context
+        .printer
+        .note("Next: `whimbrel new create users`; set DATABASE_URL before `whimbrel up`");
     Ok(Exit::Done)
 }
 

@@ -19,14 +19,15 @@ mod verify;
 
 use std::path::PathBuf;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::context::Context;
 use crate::error::{CommandError, Exit};
+use crate::output::Envelope;
 use crate::printer::ColorChoice;
 
 /// Exit codes, as every command's help lists them.
-const EXIT_CODES: &str = "Exit codes:
+pub const EXIT_CODES: &str = "Exit codes:
   0  done, or nothing to do
   1  failed; what was done is said
   2  wrong usage or configuration
@@ -118,12 +119,42 @@ pub enum Command {
     Baseline(baseline::Args),
     /// Say whether an interrupted statement happened, where the database cannot tell
     Resolve(resolve::Args),
-    /// Check connection, server, permissions and settings
+    /// Check connection, server and settings
     Doctor(doctor::Args),
     /// See it all happen on a small SQLite database
     Demo(demo::Args),
     /// Print completions for a shell
     Completions(completions::Args),
+}
+
+/// The command line, with the exit codes in the help of each command.
+pub fn command_line() -> clap::Command {
+    Cli::command().mut_subcommands(|command| command.after_help(EXIT_CODES))
+}
+
+/// The JSON documents of the reading verbs, as JSON Schema.
+pub(crate) fn json_schemas() -> Vec<(&'static str, schemars::Schema)> {
+    vec![
+        ("status", schemars::schema_for!(Envelope<status::StatusJson>)),
+        ("plan", schemars::schema_for!(Envelope<plan::PlanJson>)),
+        ("verify", schemars::schema_for!(Envelope<verify::VerifyJson>)),
+        ("history", schemars::schema_for!(Envelope<history::HistoryJson>)),
+        ("doctor", schemars::schema_for!(Envelope<doctor::DoctorJson>)),
+    ]
+}
+
+impl Cli {
+    /// Reads the words of a command line; the first is the program's name.
+    ///
+    /// # Errors
+    /// When they are no command, or ask for help or the version.
+    pub fn read<I, W>(words: I) -> Result<Cli, clap::Error>
+    where
+        I: IntoIterator<Item = W>,
+        W: Into<std::ffi::OsString> + Clone,
+    {
+        Cli::from_arg_matches(&command_line().try_get_matches_from(words)?)
+    }
 }
 
 /// Runs one command.

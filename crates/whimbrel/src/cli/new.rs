@@ -28,13 +28,15 @@ pub(super) async fn run(args: &Args, context: &mut Context) -> Result<Exit, Comm
     let paths: Vec<String> = files.iter().map(|path| path.display().to_string()).collect();
     match context.printer.format() {
         Format::Json => {
-            let value = json!({ "schema_version": 1, "command": "new", "data": { "files": paths } });
+            let value =
+                json!({ "schema_version": 1, "command": "new", "data": { "files": paths } });
             context.printer.json(&value, true);
         }
         Format::Human => {
             for path in &paths {
                 context.printer.out(path);
             }
+            context.printer.note("Next: write the SQL into them, then `whimbrel plan`");
         }
     }
     Ok(Exit::Done)

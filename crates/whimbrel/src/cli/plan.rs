@@ -67,7 +67,7 @@ pub(super) async fn show_plan(
     let report = project.plan(&selection.selection()).await?;
     match context.printer.format() {
         Format::Json => {
-            let value = envelope("plan", &to_json(&report));
+            let value = envelope("plan", to_json(&report));
             context.printer.json(&value, true);
         }
         Format::Human => show(&report, context),

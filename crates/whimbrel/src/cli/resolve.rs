@@ -1,5 +1,5 @@
 use super::events::EventPrinter;
-use super::up::RunArgs;
+use super::up::one_by_one;
 use crate::context::Context;
 use crate::error::{CommandError, Exit};
 
@@ -17,8 +17,6 @@ pub struct Args {
     /// Its effect is not there; it is sent again
     #[arg(long, group = "answer")]
     retry: bool,
-    #[command(flatten)]
-    run: RunArgs,
 }
 
 pub(super) async fn run(args: &Args, context: &mut Context) -> Result<Exit, CommandError> {
@@ -29,10 +27,9 @@ pub(super) async fn run(args: &Args, context: &mut Context) -> Result<Exit, Comm
     let (migration, number) = args.step.rsplit_once(':').ok_or_else(wrong)?;
     let statement: usize = number.parse().map_err(|_| wrong())?;
     let project = context.project()?;
-    let options = args.run.options(context);
+    let options = one_by_one(context);
     let mut events = EventPrinter { printer: &mut context.printer };
-    let name =
-        project.resolve(migration, statement, args.happened, &options, &mut events).await?;
+    let name = project.resolve(migration, statement, args.happened, &options, &mut events).await?;
     let answer = if args.happened { "happened" } else { "did not happen" };
     context.names("resolve", answer, std::slice::from_ref(&name));
     context.say(&format!("Noted: statement {statement} of {name} {answer}. Run `whimbrel up`"));

@@ -94,7 +94,7 @@ pub(super) async fn run(args: &Args, context: &mut Context) -> Result<Exit, Comm
     let report = project.status().await?;
     match context.printer.format() {
         Format::Json => {
-            let value = envelope("status", &to_json(&report));
+            let value = envelope("status", to_json(&report));
             context.printer.json(&value, true);
         }
         Format::Human => show(&report, args.all, context),
@@ -105,7 +105,11 @@ pub(super) async fn run(args: &Args, context: &mut Context) -> Result<Exit, Comm
 
 fn show(report: &StatusReport, all: bool, context: &mut Context) {
     let printer = &mut context.printer;
-    let mut head = format!("{} ({}, {} format)", report.database, report.dialect, report.format);
+    let mut head = format!("{} ({}", report.database, report.dialect);
+    if report.format != whimbrel_core::format::Format::Own.name() {
+        head.push_str(&format!(", {} project", report.format));
+    }
+    head.push(')');
     if report.missing_database {
         head.push_str(", not made yet");
     } else if report.identity.is_none() {

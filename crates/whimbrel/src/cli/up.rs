@@ -16,13 +16,14 @@ pub struct Args {
     /// Show what would be done, and do nothing (the same as `plan`)
     #[arg(long)]
     dry_run: bool,
-    #[command(flatten)]
-    run: RunArgs,
+    /// Whether several migrations share one transaction: `auto` does so in an empty database
+    #[arg(long, value_enum, default_value_t, value_name = "WHEN")]
+    group: Group,
 }
 
 /// Which of the pending migrations.
 #[derive(Clone, Debug, clap::Args)]
-pub struct SelectionArgs {
+pub(super) struct SelectionArgs {
     /// Up to and with this migration: a version or a file name
     #[arg(long, value_name = "VERSION")]
     to: Option<String>,
@@ -32,14 +33,6 @@ pub struct SelectionArgs {
     /// Apply also what comes before an applied migration and touches the same objects
     #[arg(long)]
     out_of_order: bool,
-}
-
-/// How a run goes about it.
-#[derive(Clone, Debug, clap::Args)]
-pub struct RunArgs {
-    /// Whether several migrations share one transaction: `auto` does so in an empty database
-    #[arg(long, value_enum, default_value_t, value_name = "WHEN")]
-    group: Group,
 }
 
 #[derive(Clone, Copy, Debug, Default, clap::ValueEnum)]
@@ -56,16 +49,17 @@ impl SelectionArgs {
     }
 }
 
-impl RunArgs {
-    pub(super) fn options(&self, context: &Context) -> RunOptions {
-        RunOptions {
-            wait: context.wait(),
-            group: match self.group {
-                Group::Auto => GroupMode::Auto,
-                Group::Always => GroupMode::Always,
-                Group::Never => GroupMode::Never,
-            },
-            stop: context.stop.clone(),
+/// How a verb goes about it that runs one migration at a time, or none.
+pub(super) fn one_by_one(context: &Context) -> RunOptions {
+    RunOptions { wait: context.wait(), group: GroupMode::Never, stop: context.stop.clone() }
+}
+
+impl From<Group> for GroupMode {
+    fn from(group: Group) -> GroupMode {
+        match group {
+            Group::Auto => GroupMode::Auto,
+            Group::Always => GroupMode::Always,
+            Group::Never => GroupMode::Never,
         }
     }
 }
@@ -75,7 +69,7 @@ pub(super) async fn run(args: &Args, context: &mut Context) -> Result<Exit, Comm
         return super::plan::show_plan(&args.selection, context).await;
     }
     let project = context.project()?;
-    let options = args.run.options(context);
+    let options = RunOptions { group: args.group.into(), ..one_by_one(context) };
     let selection = args.selection.selection();
     let mut events = EventPrinter { printer: &mut context.printer };
     let report = project.up(&selection, &options, &mut events).await?;
@@ -83,12 +77,7 @@ pub(super) async fn run(args: &Args, context: &mut Context) -> Result<Exit, Comm
 }
 
 /// Says what a run did, and what follows from it.
-pub(super) fn finish(
-    report: &RunReport,
-    done: &str,
-    command: &str,
-    context: &mut Context,
-) -> Exit {
+pub(super) fn finish(report: &RunReport, done: &str, command: &str, context: &mut Context) -> Exit {
     let printer = &mut context.printer;
     let ms: u128 = report.finished.iter().map(|one| one.duration_ms).sum();
     match printer.format() {

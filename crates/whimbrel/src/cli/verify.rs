@@ -50,7 +50,7 @@ pub(super) async fn run(_args: &Args, context: &mut Context) -> Result<Exit, Com
     let report = project.verify().await?;
     match context.printer.format() {
         Format::Json => {
-            let value = envelope("verify", &to_json(&report));
+            let value = envelope("verify", to_json(&report));
             context.printer.json(&value, true);
         }
         Format::Human => show(&report, context),

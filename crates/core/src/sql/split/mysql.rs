@@ -189,8 +189,8 @@ impl<'a> Reader<'a, '_> {
     }
 
     /// `DELIMITER` where a statement would begin, or at the start of a line, after a statement that
-    /// lacks its delimiter; the client knows only the first on a line. Elsewhere it is a name, as in
-    /// a list of columns.
+    /// lacks its delimiter; the client knows only the first on a line. Elsewhere it is a name, as
+    /// in a list of columns.
     fn is_delimiter_command(&self, token: &Token) -> bool {
         let next = self.rest(token.span.end).bytes().next();
         token.is_word(self.pieces.sql, "DELIMITER")

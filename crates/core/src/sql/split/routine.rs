@@ -1,8 +1,8 @@
 //! Where the body of a MySQL or MariaDB routine ends, so that its semicolons do not.
 //!
-//! `BEGIN`, `IF`, `CASE`, `LOOP`, `REPEAT`, `WHILE` and `FOR` open a block only where a statement of
-//! a body begins; elsewhere they are functions (`IF(1,2,3)`), clauses (`IF EXISTS`) or names. `CASE`
-//! opens an expression anywhere. MariaDB's blocks outside of routines and its Oracle mode
+//! `BEGIN`, `IF`, `CASE`, `LOOP`, `REPEAT`, `WHILE` and `FOR` open a block only where a statement
+//! of a body begins; elsewhere they are functions (`IF(1,2,3)`), clauses (`IF EXISTS`) or names.
+//! `CASE` opens an expression anywhere. MariaDB's blocks outside of routines and its Oracle mode
 //! (`AS ... BEGIN`, packages, `<<label>>`) are understood as well.
 
 use super::{Token, TokenKind};

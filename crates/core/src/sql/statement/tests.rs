@@ -20,12 +20,18 @@ fn shown(sql: &str, dialect: Dialect) -> String {
     out
 }
 
-/// Lines of `statement -> what it is`.
+/// Lines of `statement -> what it is`; a line without the arrow goes on in the next.
 #[track_caller]
 fn check(dialect: Dialect, table: &str) {
     let mut wrong = Vec::new();
+    let mut begun = String::new();
     for line in table.lines().map(str::trim).filter(|line| !line.is_empty()) {
-        let (sql, want) = line.split_once(" -> ").unwrap();
+        let whole = format!("{begun}{line}");
+        let Some((sql, want)) = whole.split_once(" -> ") else {
+            begun = whole + " ";
+            continue;
+        };
+        begun.clear();
         let got = shown(sql.trim(), dialect);
         if got != want {
             wrong.push(format!("{sql}\n  want {want}\n  got  {got}"));
@@ -115,7 +121,8 @@ fn postgres_transactions() {
         REINDEX (VERBOSE, CONCURRENTLY) TABLE a -> REINDEX | Maintenance Never repeatable
         REINDEX (VERBOSE) SCHEMA s -> REINDEX | Maintenance Never repeatable
         REINDEX DATABASE d -> REINDEX | Maintenance Never repeatable
-        REFRESH MATERIALIZED VIEW CONCURRENTLY v -> REFRESH MATERIALIZED VIEW | Maintenance repeatable
+        REFRESH MATERIALIZED VIEW CONCURRENTLY v
+          -> REFRESH MATERIALIZED VIEW | Maintenance repeatable
         VACUUM (FULL, ANALYZE) a -> VACUUM | Maintenance Never repeatable
         ANALYZE a -> ANALYZE | Maintenance repeatable
         CLUSTER -> CLUSTER | Maintenance Never repeatable
@@ -128,14 +135,16 @@ fn postgres_transactions() {
         CREATE TABLESPACE t LOCATION '/x' -> CREATE TABLESPACE | Ddl Never
         ALTER SYSTEM SET work_mem = '1MB' -> ALTER SYSTEM | Setting Never repeatable settings
         CREATE SUBSCRIPTION s CONNECTION 'x' PUBLICATION p -> CREATE SUBSCRIPTION | Ddl Never
-        CREATE SUBSCRIPTION s CONNECTION '' PUBLICATION p WITH (create_slot = false) -> CREATE SUBSCRIPTION | Ddl
+        CREATE SUBSCRIPTION s CONNECTION '' PUBLICATION p WITH (create_slot = false)
+          -> CREATE SUBSCRIPTION | Ddl
         ALTER SUBSCRIPTION s REFRESH PUBLICATION -> ALTER SUBSCRIPTION | Ddl Never
         DISCARD ALL -> DISCARD ALL | Setting Never repeatable settings
         ALTER TABLE a DETACH PARTITION b CONCURRENTLY -> ALTER TABLE | Ddl Never
         ALTER TABLE a DETACH PARTITION b -> ALTER TABLE | Ddl
         ALTER TYPE e ADD VALUE 'x' -> ALTER TYPE | Ddl
         ALTER TYPE e ADD VALUE IF NOT EXISTS 'x' -> ALTER TYPE | Ddl repeatable
-        CREATE MATERIALIZED VIEW v WITH (timescaledb.continuous) AS SELECT 1 -> CREATE MATERIALIZED VIEW | Ddl Never
+        CREATE MATERIALIZED VIEW v WITH (timescaledb.continuous) AS SELECT 1
+          -> CREATE MATERIALIZED VIEW | Ddl Never
         ",
     );
 }
@@ -145,23 +154,30 @@ fn postgres_classes() {
     check(
         Postgres,
         "
-        CREATE OR REPLACE FUNCTION f() RETURNS int LANGUAGE sql AS 'x' -> CREATE OR REPLACE FUNCTION | Ddl repeatable
+        CREATE OR REPLACE FUNCTION f() RETURNS int LANGUAGE sql AS 'x'
+          -> CREATE OR REPLACE FUNCTION | Ddl repeatable
         CREATE OR REPLACE VIEW v AS SELECT 1 -> CREATE OR REPLACE VIEW | Ddl repeatable
         CREATE UNLOGGED TABLE a (x int) -> CREATE UNLOGGED TABLE | Ddl
-        CREATE EVENT TRIGGER t ON ddl_command_start EXECUTE FUNCTION f() -> CREATE EVENT TRIGGER | Ddl
-        CREATE TEXT SEARCH CONFIGURATION c (COPY = english) -> CREATE TEXT SEARCH CONFIGURATION | Ddl
+        CREATE EVENT TRIGGER t ON ddl_command_start EXECUTE FUNCTION f()
+          -> CREATE EVENT TRIGGER | Ddl
+        CREATE TEXT SEARCH CONFIGURATION c (COPY = english)
+          -> CREATE TEXT SEARCH CONFIGURATION | Ddl
         CREATE FOREIGN DATA WRAPPER w -> CREATE FOREIGN DATA WRAPPER | Ddl
-        CREATE OPERATOR CLASS o FOR TYPE int USING btree AS STORAGE int -> CREATE OPERATOR CLASS | Ddl
+        CREATE OPERATOR CLASS o FOR TYPE int USING btree AS STORAGE int
+          -> CREATE OPERATOR CLASS | Ddl
         CREATE USER MAPPING FOR u SERVER s -> CREATE USER MAPPING | Ddl
         CREATE EXTENSION IF NOT EXISTS citext -> CREATE EXTENSION | Ddl repeatable
         CREATE POLICY p ON a USING (true) -> CREATE POLICY | Ddl
         CREATE ROLE r -> CREATE ROLE | Privilege
         ALTER USER u PASSWORD 'x' -> ALTER USER | Privilege
-        ALTER DEFAULT PRIVILEGES GRANT SELECT ON TABLES TO r -> ALTER DEFAULT PRIVILEGES | Privilege repeatable
+        ALTER DEFAULT PRIVILEGES GRANT SELECT ON TABLES TO r
+          -> ALTER DEFAULT PRIVILEGES | Privilege repeatable
         DROP OWNED BY r -> DROP OWNED | Privilege
         GRANT SELECT ON a TO r -> GRANT | Privilege repeatable
-        ALTER TABLE a ADD COLUMN IF NOT EXISTS x int, DROP COLUMN IF EXISTS y -> ALTER TABLE | Ddl repeatable
-        ALTER TABLE IF EXISTS ONLY s.a ADD COLUMN IF NOT EXISTS x int, ADD y int -> ALTER TABLE | Ddl
+        ALTER TABLE a ADD COLUMN IF NOT EXISTS x int, DROP COLUMN IF EXISTS y
+          -> ALTER TABLE | Ddl repeatable
+        ALTER TABLE IF EXISTS ONLY s.a ADD COLUMN IF NOT EXISTS x int, ADD y int
+          -> ALTER TABLE | Ddl
         ALTER TABLE a ENABLE ROW LEVEL SECURITY -> ALTER TABLE | Ddl repeatable
         ALTER TABLE a VALIDATE CONSTRAINT c -> ALTER TABLE | Ddl repeatable
         ALTER TABLE a RENAME TO b -> ALTER TABLE | Ddl
@@ -242,9 +258,12 @@ fn mysql_classes() {
         "
         /*!40101 SET NAMES utf8mb4 */ -> SET | Setting repeatable settings
         /*!40000 ALTER TABLE `a` DISABLE KEYS */ -> ALTER TABLE | Ddl ImplicitCommit repeatable
-        /*!50003 CREATE*/ /*!50017 DEFINER=`a`@`b`*/ /*!50003 TRIGGER t BEFORE INSERT ON x FOR EACH ROW SET @a=1 */ -> CREATE TRIGGER | Ddl ImplicitCommit
-        CREATE OR REPLACE DEFINER=CURRENT_USER() FUNCTION f() RETURNS INT RETURN 1 -> CREATE OR REPLACE FUNCTION | Ddl ImplicitCommit repeatable
-        CREATE ALGORITHM = MERGE DEFINER = table@localhost SQL SECURITY INVOKER VIEW v AS SELECT 1 -> CREATE VIEW | Ddl ImplicitCommit
+        /*!50003 CREATE*/ /*!50017 DEFINER=`a`@`b`*/ /*!50003 TRIGGER t BEFORE INSERT ON
+          x FOR EACH ROW SET @a=1 */ -> CREATE TRIGGER | Ddl ImplicitCommit
+        CREATE OR REPLACE DEFINER=CURRENT_USER() FUNCTION f() RETURNS INT RETURN 1
+          -> CREATE OR REPLACE FUNCTION | Ddl ImplicitCommit repeatable
+        CREATE ALGORITHM = MERGE DEFINER = table@localhost SQL SECURITY INVOKER VIEW v AS
+          SELECT 1 -> CREATE VIEW | Ddl ImplicitCommit
         CREATE OR REPLACE TABLE a (x int) -> CREATE OR REPLACE TABLE | Ddl ImplicitCommit
         ALTER TABLE a ADD COLUMN IF NOT EXISTS x int -> ALTER TABLE | Ddl ImplicitCommit repeatable
         ALTER TABLE a ENGINE = InnoDB -> ALTER TABLE | Ddl ImplicitCommit repeatable
@@ -285,7 +304,10 @@ fn a_long_insert_is_read_only_at_its_start() {
 
 proptest::proptest! {
     #[test]
-    fn any_text_is_something(sql in "\\PC*", verb in "(CREATE|ALTER TABLE|SET|WITH|PRAGMA|CLUSTER|REINDEX|EXPLAIN|ROLLBACK|) ?") {
+    fn any_text_is_something(
+        sql in "\\PC*",
+        verb in "(CREATE|ALTER TABLE|SET|WITH|PRAGMA|CLUSTER|REINDEX|EXPLAIN|ROLLBACK|) ?",
+    ) {
         for dialect in Dialect::ALL {
             let info = classify(&format!("{verb}{sql}"), dialect);
             proptest::prop_assert_eq!(info.verb.trim_matches(' '), info.verb.as_str());

@@ -117,8 +117,8 @@ impl Client {
     }
 
     async fn send(&mut self, sql: &str, wanted: bool) -> Result<Answer, DbError> {
-        // One byte of the packet says what kind of message it is.
-        if sql.len() >= self.packet_bytes_max {
+        // One byte says what kind of message it is, and the limit itself is too long already.
+        if sql.len().saturating_add(2) > self.packet_bytes_max {
             return Err(self.too_long(sql));
         }
         match self.exchange(sql, wanted).await {

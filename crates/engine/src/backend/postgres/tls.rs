@@ -16,7 +16,8 @@ use rustls::client::Resumption;
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
-use rustls::{ClientConfig, ProtocolVersion};
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
+use rustls::{ClientConfig, InconsistentKeys, ProtocolVersion};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_postgres::tls::{ChannelBinding, MakeTlsConnect, TlsConnect, TlsStream};
 use tokio_rustls::TlsConnector;
@@ -69,9 +70,9 @@ impl Tls {
             .dangerous()
             .with_custom_certificate_verifier(verifier);
         let mut config = match client_certificate(url, home, &provider)? {
-            Some((chain, key)) => builder
-                .with_client_auth_cert(chain, key)
-                .map_err(|error| format!("The client certificate cannot be used: {error}"))?,
+            Some(own) => {
+                builder.with_client_cert_resolver(Arc::new(SingleCertAndKey::from(own)))
+            }
             None => builder.with_no_client_auth(),
         };
         config.resumption = Resumption::disabled();
@@ -155,14 +156,12 @@ fn certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
     Ok(found)
 }
 
-type ClientCertificate = (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>);
-
 /// The client's own certificate: what the URL names, else libpq's default files if both are there.
 fn client_certificate(
     url: &PgUrl,
     home: Option<&Path>,
     provider: &CryptoProvider,
-) -> Result<Option<ClientCertificate>, String> {
+) -> Result<Option<CertifiedKey>, String> {
     let named = url.sslcert.as_ref().map(PathBuf::from);
     let Some(certificate) = named.or_else(|| default_file(home, "postgresql.crt")) else {
         return Ok(None);
@@ -182,12 +181,18 @@ fn client_certificate(
     }
     let key = PrivateKeyDer::from_pem_slice(&pem)
         .map_err(|error| format!("`{shown}` is no private key in PEM: {error}"))?;
-    // An unusable key is told here, with its file's name.
-    provider
+    let key = provider
         .key_provider
-        .load_private_key(key.clone_key())
+        .load_private_key(key)
         .map_err(|error| format!("The key `{shown}` cannot be used: {error}"))?;
-    Ok(Some((certificates(&certificate)?, key)))
+    let own = CertifiedKey::new(certificates(&certificate)?, key);
+    match own.keys_match() {
+        Err(rustls::Error::InconsistentKeys(InconsistentKeys::KeyMismatch)) => {
+            Err(format!("The key `{shown}` does not belong to `{}`", certificate.display()))
+        }
+        // Version 1 cannot be compared here; the server does it.
+        Ok(()) | Err(_) => Ok(Some(own)),
+    }
 }
 
 /// As libpq: a key that others may read is no secret. Root's may be read by its group.

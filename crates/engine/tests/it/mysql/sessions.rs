@@ -4,6 +4,9 @@ use std::time::{Duration, Instant};
 
 use super::*;
 
+/// A query that runs for minutes.
+const ENDLESS: &str = "SELECT count(*) FROM seq_1_to_1000000 a, seq_1_to_10000 b";
+
 /// An account of its own with all rights, dropped at the end.
 struct Administrator<'a> {
     database: &'a TestDatabase,
@@ -42,7 +45,7 @@ async fn session_name(session: &mut dyn Session) -> String {
     session.facts().await.unwrap().session.unwrap()
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn a_connection_that_fails_says_why_without_the_password() {
     let Some(database) = fresh_mariadb("my_connect") else { return };
     let (_, place) = database.url.rsplit_once('@').unwrap();
@@ -66,7 +69,7 @@ async fn a_connection_that_fails_says_why_without_the_password() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn a_server_that_does_not_answer_is_given_up() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
@@ -78,7 +81,7 @@ async fn a_server_that_does_not_answer_is_given_up() {
     assert!(began.elapsed() < Duration::from_secs(5));
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn facts_name_server_session_and_settings() {
     let Some((database, mut session)) = fresh("my_facts").await else { return };
     let facts = session.facts().await.unwrap();
@@ -103,7 +106,7 @@ async fn facts_name_server_session_and_settings() {
     assert_eq!(own.split_once('/').unwrap().1, other.split_once('/').unwrap().1);
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn a_session_is_ended_and_the_callers_transaction_goes_on() {
     let Some((database, mut session)) = fresh("my_end").await else { return };
     let session = session.as_mut();
@@ -112,7 +115,7 @@ async fn a_session_is_ended_and_the_callers_transaction_goes_on() {
     let name = session_name(other.as_mut()).await;
     other.batch("START TRANSACTION; UPDATE t SET a = 2").await.unwrap();
     let running = tokio::spawn(async move {
-        let error = other.run("SELECT SLEEP(30)", None).await.unwrap_err();
+        let error = other.run(ENDLESS, None).await.unwrap_err();
         (error, other.in_transaction())
     });
     tokio::time::sleep(Duration::from_millis(300)).await;
@@ -129,7 +132,7 @@ async fn a_session_is_ended_and_the_callers_transaction_goes_on() {
     assert!(session.end_session(&name).await.unwrap(), "it is still gone");
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn a_session_of_another_start_or_account_is_left_alone() {
     let Some((database, mut session)) = fresh("my_end2").await else { return };
     let session = session.as_mut();
@@ -154,7 +157,7 @@ async fn a_session_of_another_start_or_account_is_left_alone() {
     assert_eq!((error.kind, session.in_transaction()), (DbErrorKind::Connection, None));
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn who_holds_a_row_is_named() {
     let Some((database, mut session)) = fresh("my_rowlock").await else { return };
     let administrator = Administrator::new(&database);
@@ -180,7 +183,7 @@ async fn who_holds_a_row_is_named() {
     assert_eq!(in_transaction, Some(true), "a wait that timed out ends the statement only");
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn who_holds_a_table_is_named_or_guessed() {
     let Some((database, mut session)) = fresh("my_metalock").await else { return };
     session.batch("CREATE TABLE t (a int PRIMARY KEY)").await.unwrap();
@@ -206,7 +209,7 @@ async fn who_holds_a_table_is_named_or_guessed() {
     assert_eq!((error.kind, error.code.as_deref()), (DbErrorKind::Locked, Some("1205 HY000")));
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn a_deadlock_is_locked_and_ends_the_transaction() {
     let Some((database, mut session)) = fresh("my_deadlock").await else { return };
     let sql = "CREATE TABLE t (a int PRIMARY KEY, b int); INSERT INTO t VALUES (1, 0), (2, 0)";
@@ -226,12 +229,12 @@ async fn a_deadlock_is_locked_and_ends_the_transaction() {
     assert_eq!(session.in_transaction(), Some(true));
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn statements_that_run_too_long_or_are_not_allowed_have_their_kinds() {
     let Some((_database, mut session)) = fresh("my_kinds").await else { return };
     let session = session.as_mut();
     session.batch("SET SESSION max_statement_time = 0.2").await.unwrap();
-    let error = fails(session, "SELECT count(*) FROM seq_1_to_1000000 a, seq_1_to_1000 b").await;
+    let error = fails(session, ENDLESS).await;
     assert_eq!((error.kind, error.code.as_deref()), (DbErrorKind::Timeout, Some("1969 70100")));
     session.batch("SET SESSION max_statement_time = 0").await.unwrap();
     for sql in ["CREATE USER nobody_x", "SELECT * FROM mysql.user", "CREATE DATABASE other_x"] {

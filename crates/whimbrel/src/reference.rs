@@ -1,0 +1,112 @@
+//! The pages in docs/reference that are made from the code.
+//!
+//! A test compares them with the files and, with `WHIMBREL_UPDATE=1`, writes the files anew.
+
+use std::fmt::Write;
+
+use whimbrel_core::config::{CONFIG_KEYS, VARIABLES};
+use whimbrel_core::directive;
+
+use crate::cli::{command_line, json_schemas};
+
+/// Width of the help texts in the page, in characters.
+const WIDTH: usize = 100;
+/// Where the part of every command's help begins that is the same for all.
+const SHARED: &str = "\nOptions for every command:";
+/// Settings that are read and checked, and that nothing heeds yet.
+const SETTINGS_WITHOUT_EFFECT: &[&str] = &["keep-max", "statement-timeout", "backup"];
+/// Keys of directives that are read and checked, and that nothing heeds yet.
+const KEYS_WITHOUT_EFFECT: &[&str] = &["keep", "statement-timeout", "requires"];
+
+/// Every generated page: its path below the project's folder, and its text.
+pub fn reference_pages() -> Vec<(String, String)> {
+    let mut pages = vec![
+        ("docs/reference/cli.md".to_owned(), commands()),
+        ("docs/reference/directives.md".to_owned(), directives()),
+        ("docs/reference/settings.md".to_owned(), settings()),
+    ];
+    for (verb, schema) in json_schemas() {
+        let mut value = schema.to_value();
+        if let Some(object) = value.as_object_mut() {
+            object.insert("title".to_owned(), format!("whimbrel {verb} --json").into());
+        }
+        let text = serde_json::to_string_pretty(&value).unwrap_or_default();
+        pages.push((format!("docs/reference/json/{verb}.schema.json"), text + "\n"));
+    }
+    pages
+}
+
+fn commands() -> String {
+    let mut all = command_line().term_width(WIDTH).mut_subcommands(|one| one.term_width(WIDTH));
+    all.build();
+    let mut page = String::from("# Commands\n\nThe help texts of `whimbrel` and of each verb.\n");
+    // Writing into a string cannot fail.
+    let _ = write!(page, "\n## whimbrel\n\n```text\n{}\n```\n", plain(&mut all));
+    page.push_str(
+        "\nEvery verb also takes the options for every command above, and ends with the codes above\n\
+         ([exit codes](exit-codes.md)).\n",
+    );
+    for command in all.get_subcommands_mut().filter(|command| command.get_name() != "help") {
+        let help = plain(command);
+        let own = help.split(SHARED).next().unwrap_or_default().trim_end();
+        let name = command.get_name();
+        let _ = write!(page, "\n## whimbrel {name}\n\n```text\n{own}\n```\n");
+    }
+    page
+}
+
+/// A command's help without colours and without white space at the ends of lines.
+fn plain(command: &mut clap::Command) -> String {
+    let help = command.render_long_help().to_string();
+    let lines: Vec<&str> = help.trim_end().lines().map(str::trim_end).collect();
+    lines.join("\n")
+}
+
+fn directives() -> String {
+    let mut page = directive::reference();
+    page.push_str("\n## Not in effect yet\n\n");
+    page.push_str("These keys are read and checked, and nothing heeds them yet: ");
+    page.push_str(&names(KEYS_WITHOUT_EFFECT));
+    page.push_str(".\n`lock-timeout` counts for the whole file only.\n");
+    page
+}
+
+fn settings() -> String {
+    let mut page = String::from(
+        "# Settings\n\n\
+         A setting comes from a flag, else from the environment, else from `.env`, else from\n\
+         `whimbrel.toml`, else from what the project's files show. `whimbrel doctor --explain` shows\n\
+         every value with its origin.\n\n\
+         ## Keys of whimbrel.toml\n\n\
+         A key stands in `[project]`, or in `[environments.NAME]`, where it wins. An unknown key is\n\
+         an error.\n\n\
+         | key | where | values | default | variable |\n\
+         | --- | --- | --- | --- | --- |\n",
+    );
+    for key in CONFIG_KEYS {
+        let place = match (key.project, key.environment) {
+            (true, true) => "both",
+            (true, false) => "project",
+            (false, _) => "environment",
+        };
+        let variable = key.variable.map_or_else(String::new, |name| format!("`{name}`"));
+        let (name, values, default) = (key.name, key.values, key.default);
+        let _ = writeln!(page, "| `{name}` | {place} | {values} | {default} | {variable} |");
+    }
+    for key in CONFIG_KEYS {
+        let _ = write!(page, "\n### `{}`\n\n{}\n", key.name, key.docs);
+        if SETTINGS_WITHOUT_EFFECT.contains(&key.name) {
+            page.push_str("It is read and checked, and nothing heeds it yet.\n");
+        }
+    }
+    page.push_str("\n## Further variables\n\n");
+    for (name, docs) in VARIABLES {
+        let _ = writeln!(page, "- `{name}`: {docs}");
+    }
+    page
+}
+
+fn names(names: &[&str]) -> String {
+    let quoted: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
+    quoted.join(", ")
+}

@@ -1,0 +1,4 @@
+//! The built program as its users run it.
+
+mod crash;
+mod histories;
