@@ -211,9 +211,12 @@ impl Script {
     }
 
     fn has_word(&self, word: &str) -> bool {
-        let bytes = self.text.as_bytes();
-        bytes.windows(word.len()).any(|window| window.eq_ignore_ascii_case(word.as_bytes()))
+        has_word(&self.text, word)
     }
+}
+
+fn has_word(text: &str, word: &str) -> bool {
+    text.as_bytes().windows(word.len()).any(|window| window.eq_ignore_ascii_case(word.as_bytes()))
 }
 
 fn slice<'a>(text: &'a str, span: &Range<usize>) -> &'a str {
@@ -342,6 +345,10 @@ impl Cutter<'_> {
                 };
                 self.push(index..index + 1, mode);
             }
+            TransactionNeed::Any if self.may_commit(index, info) => {
+                self.close(index);
+                self.push(index..index + 1, StepMode::Transaction);
+            }
             TransactionNeed::Any if self.sets_session_only(info) => {
                 self.close(index);
                 self.push(index..index + 1, StepMode::Session);
@@ -366,6 +373,16 @@ impl Cutter<'_> {
     /// it can, a SET stays inside, so that the file remains one transaction.
     fn sets_session_only(&self, info: &StatementInfo) -> bool {
         !self.can.transactional_ddl && info.class == StatementClass::Setting
+    }
+
+    /// PostgreSQL's procedures and blocks may commit by themselves, unless they are called inside of a
+    /// transaction. It cannot be seen from the call, so a call is a step of its own: it is tried in
+    /// a transaction, and run outside of one if the server refuses it there.
+    fn may_commit(&self, index: usize, info: &StatementInfo) -> bool {
+        let has_commit = || has_word(self.script.statement(index), "commit");
+        self.can.dialect == Dialect::Postgres
+            && info.class == StatementClass::Routine
+            && (info.verb.starts_with("CALL") || has_commit())
     }
 
     fn close(&mut self, end: usize) {

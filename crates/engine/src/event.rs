@@ -54,6 +54,26 @@ pub enum Event {
         /// Why.
         reason: String,
     },
+    /// What a statement removes was copied first.
+    Kept {
+        /// File name of the migration.
+        migration: String,
+        /// `table users`, `column users.nickname`, ...
+        what: String,
+        /// Rows in the copy.
+        rows: i64,
+        /// Name of the copy.
+        kept_as: String,
+    },
+    /// What an earlier run had kept is back.
+    Restored {
+        /// File name of the migration.
+        migration: String,
+        /// `table users`, `column users.nickname`, ...
+        what: String,
+        /// Rows that came back.
+        rows: i64,
+    },
     /// A step is being done.
     StepStarted {
         /// File name of the migration.

@@ -143,6 +143,7 @@ impl Context {
             foreign_keys: settings.foreign_keys.value,
             history,
             user: self.user.clone(),
+            keep_bytes_max: settings.keep_max.value,
             lock_timeout_ms: millis(settings.lock_timeout.value),
         }
     }

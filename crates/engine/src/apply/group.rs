@@ -114,6 +114,11 @@ impl Applier<'_> {
         if let Err(error) = self.close_group(before).await {
             return self.roll_back_group(error).await;
         }
+        if plan.iter().any(|one| one.script.changes_session())
+            && let Err(error) = self.session.reset().await
+        {
+            failed.get_or_insert(error.into());
+        }
         GroupEnd::Stopped(done.len(), failed)
     }
 
@@ -156,6 +161,7 @@ impl Applier<'_> {
                 if count > 0 {
                     failpoint::pass("statement.between");
                 }
+                self.keep(&work, index).await?;
                 rows += self.statement(&work, index).await?;
             }
             failpoint::pass("statement.after_last");
@@ -201,6 +207,7 @@ impl Applier<'_> {
             && let Some(reset) = self.session.reset_in_transaction()
         {
             rows.push(reset.to_owned());
+            rows.push(crate::ledger::path::FOR_TRANSACTION.to_owned());
             rows.push(format!("SET LOCAL lock_timeout = {}", self.options.lock_timeout_ms));
         }
         rows.push("RELEASE SAVEPOINT whimbrel_member".to_owned());
@@ -283,6 +290,7 @@ fn is_its_own(error: &EngineError) -> bool {
     match error {
         EngineError::Statement(failure) => {
             matches!(failure.error.kind, Statement | Permission)
+                && !super::step::wants_no_transaction(error)
         }
         EngineError::VerifyFailed { .. } => true,
         _ => false,

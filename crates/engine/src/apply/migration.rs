@@ -70,8 +70,34 @@ impl Applier<'_> {
             _ => Vec::new(),
         };
         let rows = self.finishing_sql(migration, direction, began);
+        self.restore_in_own_transaction(migration, direction, began).await?;
         self.write_rows(&rows).await?;
         Ok(Done { duration_ms: began.elapsed().as_millis(), facts })
+    }
+
+    /// Brings back what was kept, for a migration whose last step could not do it.
+    async fn restore_in_own_transaction(
+        &mut self,
+        migration: &PlannedMigration,
+        direction: Direction,
+        began: Instant,
+    ) -> Result<(), EngineError> {
+        let Some(step) = migration.script.steps.last() else { return Ok(()) };
+        if direction == Direction::Up {
+            return Ok(());
+        }
+        let work = step_work(migration, direction, step, true, began, 0);
+        self.session.batch(self.ledger.begin()).await?;
+        let restored = async {
+            self.lease.fence(self.session.as_mut()).await?;
+            self.restore(&work).await?;
+            Ok::<(), EngineError>(self.session.batch("COMMIT").await?)
+        }
+        .await;
+        if restored.is_err() {
+            crate::ledger::rollback(self.session.as_mut()).await;
+        }
+        restored
     }
 
     /// Writes rows of the ledger in a transaction of their own.

@@ -2,9 +2,11 @@
 
 mod failure;
 mod group;
+mod keep;
 mod migration;
 mod orphans;
 mod recover;
+mod restore;
 mod step;
 
 use std::sync::Arc;
@@ -50,6 +52,8 @@ pub struct ApplyOptions {
     pub group: GroupMode,
     /// How long a statement waits for a lock before its step is tried again, in milliseconds.
     pub lock_timeout_ms: u64,
+    /// Up to how many bytes a removed table or column is kept without being asked.
+    pub keep_bytes_max: u64,
     /// Asked to stop.
     pub stop: StopFlag,
 }

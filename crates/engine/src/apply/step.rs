@@ -35,6 +35,10 @@ impl Applier<'_> {
                 Err(error) => error,
             };
             rollback(self.session.as_mut()).await;
+            if work.step.statements.len() == 1 && wants_no_transaction(&error) {
+                self.bare(work).await?;
+                return Ok(None);
+            }
             if !self.wait_for_lock(work, &error, &mut tries).await {
                 return Err(self.record_failure(work, error).await);
             }
@@ -59,10 +63,14 @@ impl Applier<'_> {
             if count > 0 {
                 failpoint::pass("statement.between");
             }
+            self.keep(work, index).await?;
             rows += self.statement(work, index).await?;
         }
         failpoint::pass("statement.after_last");
         self.still_in_transaction(work)?;
+        if work.last {
+            self.restore(work).await?;
+        }
         let facts = self.verify_in_transaction(work).await?;
         if let Some(before) = violations {
             self.check_foreign_keys(work, &before).await?;
@@ -99,6 +107,7 @@ impl Applier<'_> {
         failpoint::pass("transaction.before_begin");
         let mut rows = 0;
         for (count, index) in body.enumerate() {
+            self.keep(work, index).await?;
             rows += self.statement(work, index).await?;
             if count == 0 {
                 failpoint::pass("transaction.after_begin");
@@ -108,6 +117,9 @@ impl Applier<'_> {
         }
         failpoint::pass("statement.after_last");
         self.still_in_transaction(work)?;
+        if work.last {
+            self.restore(work).await?;
+        }
         let facts = self.verify_in_transaction(work).await?;
         if let Some(before) = violations {
             self.check_foreign_keys(work, &before).await?;
@@ -143,8 +155,16 @@ impl Applier<'_> {
             self.write_rows(&[intent]).await?;
             failpoint::pass("history.after_intent");
             self.prepare_bare(work).await?;
+            let locked = match self.ledger.dialect {
+                Dialect::Mysql => self.keep_outside(work, index).await?,
+                Dialect::Sqlite | Dialect::Postgres => false,
+            };
             failpoint::pass("statement.before_first");
-            let error = match self.statement(work, index).await {
+            let result = self.statement(work, index).await;
+            if locked {
+                self.session.batch("UNLOCK TABLES").await?;
+            }
+            let error = match result {
                 Ok(rows) => {
                     failpoint::pass("statement.after_last");
                     let row = self.attempt_row(work, AttemptEvent::Done, Some(rows), None, None);
@@ -171,7 +191,9 @@ impl Applier<'_> {
     ) -> Result<u64, EngineError> {
         let script = &work.migration.script;
         self.lease.progress.busy(true);
-        let outcome = self.session.run(script.statement(index), script.copy_data(index)).await;
+        let text = self.text_back(work, index).await?;
+        let sent = text.as_deref().unwrap_or_else(|| script.statement(index));
+        let outcome = self.session.run(sent, script.copy_data(index)).await;
         self.lease.progress.busy(false);
         let outcome = match outcome {
             Ok(outcome) => outcome,
@@ -337,6 +359,18 @@ impl Applier<'_> {
             }
             Dialect::Sqlite => None,
         }
+    }
+}
+
+/// Whether PostgreSQL refused the statement only because of the transaction around it: a procedure
+/// that commits by itself (`invalid_transaction_termination`), or that calls what cannot be in a
+/// transaction (`active_sql_transaction`).
+pub(super) fn wants_no_transaction(error: &EngineError) -> bool {
+    match error {
+        EngineError::Statement(failure) => {
+            matches!(failure.error.code.as_deref(), Some("2D000" | "25001"))
+        }
+        _ => false,
     }
 }
 

@@ -3,6 +3,7 @@
 //! Writing functions return SQL text, so that the caller can send a step's rows together with the
 //! end of the step's transaction, in one message.
 
+pub(crate) mod path;
 mod schema;
 mod write;
 
@@ -13,7 +14,7 @@ use whimbrel_core::sql::dialect::Dialect;
 
 pub(crate) use self::schema::now_ms;
 pub use self::schema::{LEDGER_FORMAT, table};
-pub(crate) use self::write::{Attempt, MigrationEntry, RunEntry};
+pub(crate) use self::write::{Attempt, MigrationEntry, RunEntry, UndoEntry, names_of};
 use crate::backend::{DbError, DbErrorKind, Row, Session};
 use crate::error::EngineError;
 use crate::failpoint;
@@ -240,7 +241,7 @@ impl Ledger {
     pub(crate) fn begin(&self) -> &'static str {
         match self.dialect {
             Dialect::Sqlite => "BEGIN IMMEDIATE",
-            Dialect::Postgres => "BEGIN",
+            Dialect::Postgres => path::BEGIN,
             Dialect::Mysql => "START TRANSACTION",
         }
     }

@@ -44,6 +44,21 @@ pub(crate) struct MigrationEntry<'a> {
     pub(crate) token: i64,
 }
 
+/// A row of `undo` to be written.
+pub(crate) struct UndoEntry<'a> {
+    pub(crate) run_id: &'a str,
+    pub(crate) migration: &'a str,
+    pub(crate) statement_index: usize,
+    pub(crate) event: &'a str,
+    pub(crate) kind: &'a str,
+    pub(crate) object: &'a str,
+    pub(crate) kept_as: &'a str,
+    pub(crate) key_columns: &'a [String],
+    pub(crate) columns: &'a [String],
+    pub(crate) rows_kept: i64,
+    pub(crate) token: i64,
+}
+
 /// A row of `runs` to be written.
 pub(crate) struct RunEntry<'a> {
     pub(crate) run_id: &'a str,
@@ -146,6 +161,27 @@ impl Ledger {
         )
     }
 
+    pub(crate) fn undo_sql(&self, entry: &UndoEntry<'_>) -> String {
+        format!(
+            "INSERT INTO {} (run_id, migration, statement_index, event, kind, object, kept_as, \
+             key_columns, columns, rows_kept, at_ms, token) \
+             VALUES ({}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {})",
+            self.table("undo"),
+            self.quote(entry.run_id),
+            self.quote_name(entry.migration),
+            entry.statement_index,
+            self.quote(entry.event),
+            self.quote(entry.kind),
+            self.quote_name(entry.object),
+            self.quote(entry.kept_as),
+            self.quote(&names_text(entry.key_columns)),
+            self.quote(&names_text(entry.columns)),
+            entry.rows_kept,
+            now_ms(self.dialect),
+            entry.token
+        )
+    }
+
     pub(crate) fn audit_sql(
         &self,
         run_id: &str,
@@ -165,4 +201,14 @@ impl Ledger {
             now_ms(self.dialect)
         )
     }
+}
+
+/// Names as a JSON array.
+fn names_text(names: &[String]) -> String {
+    serde_json::to_string(names).unwrap_or_else(|_| "[]".to_owned())
+}
+
+/// The names of a JSON array; none if it is not one.
+pub(crate) fn names_of(text: &str) -> Vec<String> {
+    serde_json::from_str(text).unwrap_or_default()
 }

@@ -61,6 +61,8 @@ pub struct ProjectOptions {
     pub history: Option<HistoryTable>,
     /// Name of the account, for the ledger.
     pub user: String,
+    /// Up to how many bytes a removed table or column is kept without being asked.
+    pub keep_bytes_max: u64,
     /// How long a statement waits for a lock before its step is tried again, in milliseconds.
     pub lock_timeout_ms: u64,
 }

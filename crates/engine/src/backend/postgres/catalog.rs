@@ -115,15 +115,21 @@ fn found_relations(
         if names.is_empty() {
             continue;
         }
-        sources.push(format!(
-            "SELECT coalesce(i.indrelid, found.oid) FROM {} CROSS JOIN LATERAL \
+        let found = format!(
+            "SELECT first.oid FROM {} CROSS JOIN LATERAL \
              (SELECT c.oid FROM pg_catalog.pg_namespace n JOIN pg_catalog.pg_class c \
              ON c.relnamespace = n.oid AND c.relname = asked.name AND c.relkind IN ({kinds}) \
              WHERE {IN_ASKED_SCHEMAS} ORDER BY pg_catalog.array_position(\
-             pg_catalog.current_schemas(false), n.nspname) NULLS LAST LIMIT 1) found \
-             LEFT JOIN pg_catalog.pg_index i ON i.indexrelid = found.oid",
+             pg_catalog.current_schemas(false), n.nspname) NULLS LAST LIMIT 1) first",
             asked(names)
-        ));
+        );
+        sources.push(if kinds.contains("'i'") {
+            format!(
+                "SELECT i.indrelid FROM pg_catalog.pg_index i WHERE i.indexrelid = ANY (ARRAY({found}))"
+            )
+        } else {
+            found
+        });
     }
     if !triggers.is_empty() {
         sources.push(format!(

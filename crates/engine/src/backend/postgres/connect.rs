@@ -1,36 +1,42 @@
 //! Making a connection: hosts in turn, `sslmode`'s second tries, the role of the server.
 
-use std::future::Future;
-use std::path::{Path, PathBuf};
+use std::future::{Future, Ready, ready};
+use std::io;
+use std::path::Path;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::AtomicI32;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_postgres::config::{self, Config, SslMode, SslNegotiation};
-use tokio_postgres::{Client, Connection, Error, Socket};
+use tokio_postgres::tls::{ChannelBinding as Binding, TlsConnect, TlsStream};
+use tokio_postgres::{Client, Connection, Error};
 use whimbrel_core::database_url::{
     ChannelBinding, HostAddress, PgHost, PgSslMode, PgUrl, TargetSession,
 };
 
-use super::error::{from_connect, from_connection};
-use super::tls::{Encrypted, Handshake, Tls, TlsFacts};
+use super::error::{from_connection, from_login, from_socket, from_tls};
+use super::socket;
+use super::tls::{Tls, TlsFacts};
+use super::wire::{Duplex, Wire};
 use crate::backend::{DbError, DbErrorKind};
 
 /// How long a host may take to let us in, where the URL says nothing.
 const CONNECT_TIMEOUT_S: u32 = 10;
-/// Idle seconds before the system looks whether the server is still there. Firewalls forget
-/// connections that are silent for some minutes, and building an index is silent.
-const KEEPALIVE_IDLE_S: u32 = 60;
-/// Seconds between such looks.
-const KEEPALIVE_INTERVAL_S: u32 = 15;
 /// Where servers put their socket.
 const SOCKET_FOLDERS: [&str; 2] = ["/var/run/postgresql", "/tmp"];
 
 /// A connection that is made but not driven yet.
 pub(super) struct Connected {
     pub(super) client: Client,
-    pub(super) connection: Connection<Socket, Encrypted<Socket>>,
+    pub(super) connection: Connection<Wire, Bound>,
     pub(super) tls: Option<TlsFacts>,
+    /// The backend's pid as it was announced.
+    pub(super) announced_pid: Arc<AtomicI32>,
     /// The server's host and port, for messages.
-    pub(super) place: String,
+    place: String,
 }
 
 /// Connects to the first host that answers and has the wanted role.
@@ -116,67 +122,121 @@ async fn connect_host(
     })
 }
 
+/// How one try is encrypted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Encryption {
+    Never,
+    IfOffered,
+    Always,
+}
+
 /// Connects as `sslmode` says; `allow` and `prefer` have a second try. Sockets are never encrypted.
 async fn by_sslmode(url: &PgUrl, host: &PgHost, home: Option<&Path>) -> Result<Connected, Refusal> {
-    let encrypting = || {
-        let refused = |words| {
-            let error = DbError::new(DbErrorKind::Connection, words);
-            Refusal { error: Box::new(error), last: true }
-        };
-        Tls::new(url, home).map_err(refused)
-    };
     let local = matches!(host.address, HostAddress::Unix(_));
     let mode = if local { PgSslMode::Disable } else { url.sslmode };
-    let place = place(host);
-    let try_once = |tls, mode| once(config(url, host, mode), tls, &place);
-    let (first, second) = match mode {
-        PgSslMode::Disable => {
-            return try_once(Tls::none(), SslMode::Disable).await.map_err(|e| refusal(&e, &place));
-        }
-        PgSslMode::Allow => match try_once(Tls::none(), SslMode::Disable).await {
-            Ok(connected) => return Ok(connected),
-            Err(error) if error.as_db_error().is_some() => {
-                (error, try_once(encrypting()?, SslMode::Require).await)
-            }
-            Err(error) => return Err(refusal(&error, &place)),
-        },
-        PgSslMode::Prefer => {
-            let tls = encrypting()?;
-            match try_once(tls.clone(), SslMode::Prefer).await {
-                Ok(connected) => return Ok(connected),
-                Err(error) if tls.handshake() != Handshake::NotTried => {
-                    (error, try_once(Tls::none(), SslMode::Disable).await)
-                }
-                Err(error) => return Err(refusal(&error, &place)),
-            }
-        }
-        PgSslMode::Require | PgSslMode::VerifyCa | PgSslMode::VerifyFull => {
-            let connected = try_once(encrypting()?, SslMode::Require).await;
-            return connected.map_err(|error| refusal(&error, &place));
-        }
+    let tls = if mode == PgSslMode::Disable { None } else { Some(read_tls(url, home)?) };
+    let tls = tls.as_ref();
+    let first = match mode {
+        PgSslMode::Disable | PgSslMode::Allow => Encryption::Never,
+        PgSslMode::Prefer => Encryption::IfOffered,
+        PgSslMode::Require | PgSslMode::VerifyCa | PgSslMode::VerifyFull => Encryption::Always,
     };
-    second.map_err(|second| {
-        let mut both = refusal(&second, &place);
-        let first = refusal(&first, &place);
-        both.last |= first.last;
-        both.error = Box::new(together(vec![*first.error, *both.error]));
-        both
+    let refused = match once(url, host, tls, first).await {
+        Ok(connected) => return Ok(connected),
+        Err(failure) => failure,
+    };
+    let second = match mode {
+        PgSslMode::Allow if refused.by_server => Encryption::Always,
+        PgSslMode::Prefer if refused.encrypted => Encryption::Never,
+        _ => return Err(refused.refusal),
+    };
+    once(url, host, tls, second).await.map_err(|again| {
+        let last = refused.refusal.last || again.refusal.last;
+        let error = together(vec![*refused.refusal.error, *again.refusal.error]);
+        Refusal { error: Box::new(error), last }
     })
 }
 
-fn refusal(error: &Error, place: &str) -> Refusal {
-    // A server that is starting may have a neighbour that is not.
-    let last = error.as_db_error().is_some_and(|server| server.code().code() != "57P03");
-    Refusal { error: Box::new(from_connect(error, place)), last }
+fn read_tls(url: &PgUrl, home: Option<&Path>) -> Result<Tls, Refusal> {
+    Tls::new(url, home).map_err(|words| Refusal {
+        error: Box::new(DbError::new(DbErrorKind::Connection, words)),
+        last: true,
+    })
 }
 
-async fn once(config: Config, tls: Tls, place: &str) -> Result<Connected, Error> {
-    let (client, connection) = config.connect(tls.clone()).await?;
-    let tls = match tls.handshake() {
-        Handshake::Done(facts) => Some(facts),
-        Handshake::NotTried | Handshake::Begun => None,
+/// Why one try did not end in a connection.
+struct Failure {
+    refusal: Refusal,
+    /// The server itself said no.
+    by_server: bool,
+    /// TLS had begun.
+    encrypted: bool,
+}
+
+impl Failure {
+    fn new(error: DbError) -> Failure {
+        Failure { refusal: Refusal::go_on(error), by_server: false, encrypted: false }
+    }
+}
+
+async fn once(
+    url: &PgUrl,
+    host: &PgHost,
+    tls: Option<&Tls>,
+    encryption: Encryption,
+) -> Result<Connected, Failure> {
+    let place = place(host);
+    let lost = |error: io::Error| Failure::new(from_socket(&error, &place));
+    let mut socket = socket::open(url, host).await.map_err(lost)?;
+    let wanted = match (tls, encryption) {
+        (Some(tls), Encryption::IfOffered | Encryption::Always) => Some(tls),
+        (_, Encryption::Never) | (None, _) => None,
     };
-    Ok(Connected { client, connection, tls, place: place.to_owned() })
+    let direct = url.direct_tls && encryption == Encryption::Always;
+    let Some(tls) = wanted else { return log_in(url, socket, None, place).await };
+    if !direct && !socket::offers_tls(&mut socket).await.map_err(lost)? {
+        if encryption == Encryption::IfOffered {
+            return log_in(url, socket, None, place).await;
+        }
+        let mut error = from_connection_words(format!("The server at {place} does not offer TLS"));
+        error.hint = Some("`sslmode=prefer` or `disable` connects without encryption".to_owned());
+        return Err(Failure::new(error));
+    }
+    let encrypted = tls
+        .encrypt(socket, name(host))
+        .await
+        .map_err(|error| Failure { encrypted: true, ..Failure::new(from_tls(&error, &place)) })?;
+    let facts = Some((encrypted.facts, encrypted.end_point));
+    log_in(url, encrypted.stream, facts, place).await
+}
+
+fn from_connection_words(words: String) -> DbError {
+    DbError::new(DbErrorKind::Connection, words)
+}
+
+async fn log_in(
+    url: &PgUrl,
+    stream: Box<dyn Duplex>,
+    tls: Option<(TlsFacts, Option<Vec<u8>>)>,
+    place: String,
+) -> Result<Connected, Failure> {
+    let wire = Wire::new(stream);
+    let announced_pid = wire.announced_pid();
+    let (facts, end_point) = tls.unzip();
+    let encrypted = facts.is_some();
+    let config = config(url, encrypted);
+    match config.connect_raw(wire, AlreadyEncrypted(end_point.flatten())).await {
+        Ok((client, connection)) => {
+            Ok(Connected { client, connection, tls: facts, announced_pid, place })
+        }
+        Err(error) => {
+            let code = error.as_db_error().map(|server| server.code().code());
+            // A server that is starting may have a neighbour that is not.
+            let last = code.is_some_and(|code| code != "57P03");
+            let refusal = Refusal { error: Box::new(from_login(&error, &place)), last };
+            Err(Failure { refusal, by_server: code.is_some(), encrypted })
+        }
+    }
 }
 
 /// Checks that the server has the wanted role.
@@ -213,7 +273,7 @@ async fn in_role(mut connected: Connected, wanted: TargetSession) -> Result<Conn
 
 /// Waits for an answer while driving the connection by hand.
 async fn drive<T>(
-    connection: &mut Connection<Socket, Encrypted<Socket>>,
+    connection: &mut Connection<Wire, Bound>,
     answer: impl Future<Output = Result<T, Error>>,
 ) -> Result<T, Error> {
     tokio::pin!(answer);
@@ -251,21 +311,21 @@ fn place(host: &PgHost) -> String {
     }
 }
 
-fn config(url: &PgUrl, host: &PgHost, mode: SslMode) -> Config {
-    let mut config = Config::new();
+/// The name that the server's certificate must have.
+fn name(host: &PgHost) -> &str {
     match &host.address {
-        HostAddress::Unix(folder) => config.host_path(socket_folder(folder)),
-        HostAddress::Tcp(name) => config.host(name),
-        HostAddress::Default => config.host("localhost"),
-    };
-    if let Some(address) = host.hostaddr.as_ref().and_then(|text| text.parse().ok())
-        && !matches!(host.address, HostAddress::Unix(_))
-    {
-        config.hostaddr(address);
+        HostAddress::Tcp(name) => name,
+        HostAddress::Default | HostAddress::Unix(_) => "localhost",
     }
-    config.port(host.port).ssl_mode(mode);
-    if url.direct_tls && mode == SslMode::Require {
-        config.ssl_negotiation(SslNegotiation::Direct);
+}
+
+/// What is said at log-in. The library believes that it starts TLS itself.
+fn config(url: &PgUrl, encrypted: bool) -> Config {
+    let mut config = Config::new();
+    if encrypted {
+        config.ssl_mode(SslMode::Require).ssl_negotiation(SslNegotiation::Direct);
+    } else {
+        config.ssl_mode(SslMode::Disable);
     }
     config.channel_binding(match url.channel_binding {
         ChannelBinding::Disable => config::ChannelBinding::Disable,
@@ -285,29 +345,58 @@ fn config(url: &PgUrl, host: &PgHost, mode: SslMode) -> Config {
         config.options(options);
     }
     config.application_name(url.application_name.as_deref().unwrap_or("whimbrel"));
-    keep_alive(url, &mut config);
     config
 }
 
-fn keep_alive(url: &PgUrl, config: &mut Config) {
-    let seconds =
-        |given: Option<u32>, default| Duration::from_secs(u64::from(given.unwrap_or(default)));
-    config
-        .keepalives(url.keepalives)
-        .keepalives_idle(seconds(url.keepalives_idle_s, KEEPALIVE_IDLE_S))
-        .keepalives_interval(seconds(url.keepalives_interval_s, KEEPALIVE_INTERVAL_S));
-    if let Some(count) = url.keepalives_count {
-        config.keepalives_retries(count);
-    }
-    if let Some(ms) = url.tcp_user_timeout_ms {
-        config.tcp_user_timeout(Duration::from_millis(u64::from(ms)));
+/// Hands the library a stream that is encrypted already, with what binds the password to it.
+struct AlreadyEncrypted(Option<Vec<u8>>);
+
+/// An encrypted stream, and what the password exchange is bound to.
+pub(super) struct Bound {
+    wire: Wire,
+    end_point: Option<Vec<u8>>,
+}
+
+impl TlsConnect<Wire> for AlreadyEncrypted {
+    type Stream = Bound;
+    type Error = io::Error;
+    type Future = Ready<io::Result<Bound>>;
+
+    fn connect(self, wire: Wire) -> Self::Future {
+        ready(Ok(Bound { wire, end_point: self.0 }))
     }
 }
 
-/// libpq writes an abstract socket with `@` where the system wants a NUL.
-fn socket_folder(folder: &str) -> PathBuf {
-    match folder.strip_prefix('@') {
-        Some(name) => PathBuf::from(format!("\0{name}")),
-        None => PathBuf::from(folder),
+impl TlsStream for Bound {
+    fn channel_binding(&self) -> Binding {
+        self.end_point.clone().map_or_else(Binding::none, Binding::tls_server_end_point)
+    }
+}
+
+impl AsyncRead for Bound {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.wire).poll_read(context, buffer)
+    }
+}
+
+impl AsyncWrite for Bound {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.wire).poll_write(context, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.wire).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.wire).poll_shutdown(context)
     }
 }

@@ -1,6 +1,6 @@
 //! PostgreSQL's errors as the engine's kinds of trouble.
 
-use std::error::Error as _;
+use std::io;
 
 use tokio_postgres::Error;
 use tokio_postgres::error::{DbError as ServerError, ErrorPosition};
@@ -33,16 +33,63 @@ pub(super) fn from_connection(error: &Error) -> DbError {
     out
 }
 
-/// The error of making a connection to `place`, in words that lead on.
-pub(super) fn from_connect(error: &Error, place: &str) -> DbError {
+/// The error of logging in at `place`, in words that lead on.
+pub(super) fn from_login(error: &Error, place: &str) -> DbError {
     let mut out = from_connection(error);
-    match error.as_db_error() {
-        Some(server) => {
-            let hint = connect_hint(server.code().code());
-            out.hint = out.hint.or_else(|| hint.map(str::to_owned));
-        }
-        None => explain(error, place, &mut out),
+    if let Some(server) = error.as_db_error() {
+        let hint = connect_hint(server.code().code());
+        out.hint = out.hint.or_else(|| hint.map(str::to_owned));
+    } else if out.message.contains("password missing") {
+        out.message = "The server asks for a password, and none was given".to_owned();
+    } else if out.message.contains("server did not use channel binding") {
+        out.message = format!(
+            "The server at {place} did not bind the password exchange to TLS, and \
+             `channel_binding=require` asks for it"
+        );
+    } else {
+        out.message = format!("The server at {place} did not let us in: {}", out.message);
     }
+    out
+}
+
+/// The error of reaching the server at all.
+pub(super) fn from_socket(error: &io::Error, place: &str) -> DbError {
+    let text = chain(error);
+    let (message, hint) = match error.kind() {
+        io::ErrorKind::ConnectionRefused => (
+            format!("Nothing answers at {place}: the connection was refused"),
+            Some("Is the server running, and does it listen at this port?"),
+        ),
+        io::ErrorKind::NotFound => (
+            format!("Nothing answers at {place}: there is no such socket"),
+            Some("Is the server running, and is this its socket's folder?"),
+        ),
+        _ if text.contains("failed to lookup address") => (
+            format!("The host of {place} cannot be found: {text}"),
+            Some("Check the spelling of the host's name"),
+        ),
+        _ => (format!("The server at {place} cannot be reached: {text}"), None),
+    };
+    let mut out = DbError::new(DbErrorKind::Connection, message);
+    out.hint = hint.map(str::to_owned);
+    out
+}
+
+/// The error of agreeing on TLS; the cause tells what is wrong with the certificate.
+pub(super) fn from_tls(error: &io::Error, place: &str) -> DbError {
+    let text = chain(error);
+    let mut out = DbError::new(
+        DbErrorKind::Connection,
+        format!("The server at {place} could not be trusted or understood by TLS: {text}"),
+    );
+    let hint = if text.contains("UnknownIssuer") {
+        Some("Name the authority's certificate by `sslrootcert=PATH`")
+    } else if text.contains("not valid for name") {
+        Some("`sslmode=verify-ca` does not look at the name")
+    } else {
+        None
+    };
+    out.hint = hint.map(str::to_owned);
     out
 }
 
@@ -65,45 +112,13 @@ fn connect_hint(code: &str) -> Option<&'static str> {
     })
 }
 
-/// Words for what never reached the server.
-fn explain(error: &Error, place: &str, out: &mut DbError) {
-    let text = chain(error);
-    let io = io_kind(error);
-    if io == Some(std::io::ErrorKind::ConnectionRefused) {
-        out.message = format!("Nothing answers at {place}: the connection was refused");
-        out.hint = Some("Is the server running, and does it listen at this port?".to_owned());
-    } else if io == Some(std::io::ErrorKind::NotFound) {
-        out.message = format!("Nothing answers at {place}: there is no such socket");
-        out.hint = Some("Is the server running, and is this its socket's folder?".to_owned());
-    } else if text.contains("failed to lookup address") {
-        out.message = format!("The host of {place} cannot be found: {text}");
-        out.hint = Some("Check the spelling of the host's name".to_owned());
-    } else if text.contains("password missing") {
-        out.message = "The server asks for a password, and none was given".to_owned();
-    } else if text.contains("server does not support TLS") {
-        out.message = format!("The server at {place} does not offer TLS");
-        out.hint = Some("`sslmode=prefer` or `disable` connects without encryption".to_owned());
-    } else if text.contains("server did not use channel binding") {
-        out.message = format!(
-            "The server at {place} did not bind the password exchange to TLS, and \
-             `channel_binding=require` asks for it"
-        );
-    } else {
-        out.message = text;
-    }
-}
-
-fn io_kind(error: &Error) -> Option<std::io::ErrorKind> {
-    error.source()?.downcast_ref::<std::io::Error>().map(std::io::Error::kind)
-}
-
 /// An error of the client library: the connection cannot be used any more.
 fn from_client(error: &Error) -> DbError {
     DbError::new(DbErrorKind::Connection, chain(error))
 }
 
 /// The error and all of its causes; the first alone often says nothing.
-fn chain(error: &Error) -> String {
+fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {

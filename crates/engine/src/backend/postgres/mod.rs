@@ -14,8 +14,10 @@ mod others;
 mod pooler;
 mod session;
 mod shared;
+mod socket;
 mod tls;
 mod verifier;
+mod wire;
 
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
@@ -62,10 +64,12 @@ impl PostgresBackend {
 
     async fn open(&self) -> Result<PgSession, DbError> {
         let connected = connect::connect(&self.url, self.home.as_deref()).await?;
-        let session = PgSession::start(self.clone(), connected);
+        let mut session = PgSession::start(self.clone(), connected);
+        session.keep_out_of_the_ledger().await?;
         if let Some(major) = session.major() {
             self.known.major.get_or_init(|| major);
         }
+        session.leave_own_schema().await?;
         Ok(session)
     }
 }

@@ -14,8 +14,6 @@
 //!    first has just left to the second; then two open connections name one pid, or the first one's
 //!    pid changes. A few rounds make up for the traffic of others.
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
-use tokio_postgres::tls::{ChannelBinding, TlsConnect, TlsStream};
 use whimbrel_core::database_url::{DatabaseUrl, PgUrl, PoolerMode};
 
 use super::session::PgSession;
@@ -23,8 +21,6 @@ use crate::backend::{DbError, Session};
 
 /// How often the two connections are compared.
 const ROUNDS: usize = 5;
-/// The code in a request for TLS, and the answer that grants it.
-const TLS_REQUEST: u32 = 80_877_103;
 
 /// Why `session` is not kept, if it is not. `backend_pid` is what `pg_backend_pid()` says.
 pub(super) async fn find(
@@ -36,9 +32,7 @@ pub(super) async fn find(
     }
     let found = match by_url(&session.backend.url) {
         Some(reason) => Some(reason),
-        None if announced_pid(session).await.is_none_or(|pid| pid.to_string() == backend_pid) => {
-            None
-        }
+        None if session.announced_pid().to_string() == backend_pid => None,
         None => by_trial(session).await?,
     };
     Ok(session.backend.known.pooled.get_or_init(|| found).clone())
@@ -82,88 +76,4 @@ async fn by_trial(session: &mut PgSession) -> Result<Option<String>, DbError> {
 async fn backend_pid(session: &mut PgSession) -> Result<Option<String>, DbError> {
     let rows = session.query("SELECT pg_catalog.pg_backend_pid()").await?;
     Ok(rows.into_iter().next().and_then(|row| row.into_iter().next()).flatten())
-}
-
-/// The pid that was announced when the connection began.
-///
-/// The client library gives it out only in a request to cancel; that request is written into a
-/// pipe that leads nowhere, and read there.
-async fn announced_pid(session: &PgSession) -> Option<i32> {
-    let (client, mut server) = tokio::io::duplex(64);
-    let token = session.client.cancel_token();
-    let written = token.cancel_query_raw(client, Unencrypted);
-    let read = async {
-        loop {
-            let length = server.read_u32().await.ok()?;
-            let code = server.read_u32().await.ok()?;
-            if code != TLS_REQUEST || length != 8 {
-                return server.read_i32().await.ok();
-            }
-            server.write_all(b"S").await.ok()?;
-        }
-    };
-    let (written, pid) = tokio::join!(written, read);
-    written.ok().and(pid)
-}
-
-/// Stands in for TLS in a pipe.
-struct Unencrypted;
-
-struct Pipe(DuplexStream);
-
-impl TlsConnect<DuplexStream> for Unencrypted {
-    type Stream = Pipe;
-    type Error = std::io::Error;
-    type Future = std::future::Ready<Result<Pipe, std::io::Error>>;
-
-    fn connect(self, stream: DuplexStream) -> Self::Future {
-        std::future::ready(Ok(Pipe(stream)))
-    }
-}
-
-impl TlsStream for Pipe {
-    fn channel_binding(&self) -> ChannelBinding {
-        ChannelBinding::none()
-    }
-}
-
-mod pipe {
-    use std::io;
-    use std::pin::Pin;
-    use std::task::{Context, Poll};
-
-    use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-
-    use super::Pipe;
-
-    impl AsyncRead for Pipe {
-        fn poll_read(
-            mut self: Pin<&mut Self>,
-            context: &mut Context<'_>,
-            buffer: &mut ReadBuf<'_>,
-        ) -> Poll<io::Result<()>> {
-            Pin::new(&mut self.0).poll_read(context, buffer)
-        }
-    }
-
-    impl AsyncWrite for Pipe {
-        fn poll_write(
-            mut self: Pin<&mut Self>,
-            context: &mut Context<'_>,
-            bytes: &[u8],
-        ) -> Poll<io::Result<usize>> {
-            Pin::new(&mut self.0).poll_write(context, bytes)
-        }
-
-        fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-            Pin::new(&mut self.0).poll_flush(context)
-        }
-
-        fn poll_shutdown(
-            mut self: Pin<&mut Self>,
-            context: &mut Context<'_>,
-        ) -> Poll<io::Result<()>> {
-            Pin::new(&mut self.0).poll_shutdown(context)
-        }
-    }
 }

@@ -3,29 +3,39 @@
 use std::future::poll_fn;
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI32, Ordering};
 
 use async_trait::async_trait;
 use futures_util::TryStreamExt;
 use tokio::task::JoinHandle;
-use tokio_postgres::{
-    AsyncMessage, Client, Connection, Error, SimpleQueryMessage, SimpleQueryRow, Socket,
-};
+use tokio_postgres::{AsyncMessage, Client, Connection, Error, SimpleQueryMessage, SimpleQueryRow};
 use whimbrel_core::snapshot::Snapshot;
 
-use super::connect::Connected;
+use super::connect::{Bound, Connected};
 use super::copy::{self, Words};
 use super::error::{Places, from_connection, from_statement};
 use super::shared::Shared;
-use super::tls::{Encrypted, TlsFacts};
-use super::{PostgresBackend, catalog, facts, others};
+use super::tls::TlsFacts;
+use super::wire::Wire;
+use super::{PostgresBackend, catalog, facts, others, pooler};
 use crate::backend::{
     DbError, DbErrorKind, ForeignKeyViolation, Outcome, Row, Scope, ServerFacts, Session,
 };
 
-/// Everything that `DISCARD ALL` does, as statements that a transaction allows.
+/// Everything that `DISCARD ALL` does, as statements that a transaction allows. At the end what
+/// `PgSession::keep_out_of_the_ledger` does.
 const RESET_IN_TRANSACTION: &str = "CLOSE ALL; RESET SESSION AUTHORIZATION; RESET ROLE; RESET ALL; \
     DEALLOCATE ALL; UNLISTEN *; SELECT pg_catalog.pg_advisory_unlock_all(); DISCARD PLANS; \
-    DISCARD TEMP; DISCARD SEQUENCES";
+    DISCARD TEMP; DISCARD SEQUENCES; SELECT pg_catalog.set_config('search_path', \
+    pg_catalog.regexp_replace(pg_catalog.current_setting('search_path'), \
+    '^\\s*\"\\$user\"\\s*,\\s*', ''), false) WHERE session_user = 'whimbrel'";
+
+/// A role of this name has the ledger's schema as `"$user"`.
+const LEDGER_SCHEMA: &str = "whimbrel";
+/// Changes nothing for any other role, or where the path does not begin with `"$user"`.
+const WITHOUT_OWN_SCHEMA: &str = "SELECT pg_catalog.set_config('search_path', \
+    pg_catalog.regexp_replace(pg_catalog.current_setting('search_path'), \
+    '^\\s*\"\\$user\"\\s*,\\s*', ''), false) WHERE session_user = 'whimbrel'";
 
 pub(super) struct PgSession {
     pub(super) backend: PostgresBackend,
@@ -34,27 +44,67 @@ pub(super) struct PgSession {
     shared: Arc<Shared>,
     driver: JoinHandle<()>,
     server_version: String,
+    user: String,
+    announced_pid: Arc<AtomicI32>,
     places: Places,
+    /// The role has the name of the ledger's schema.
+    is_named_as_ledger: bool,
 }
 
 impl PgSession {
     /// Drives the connection from a task of its own, which ends with the session.
     pub(super) fn start(backend: PostgresBackend, connected: Connected) -> PgSession {
-        let Connected { client, connection, tls, .. } = connected;
+        let Connected { client, connection, tls, announced_pid, .. } = connected;
         let server_version = connection.parameter("server_version").unwrap_or_default().to_owned();
+        let user = connection.parameter("session_authorization").unwrap_or_default().to_owned();
         let places = match connection.parameter("server_encoding") {
             Some("SQL_ASCII") => Places::Bytes,
             _ => Places::Characters,
         };
+        let is_named_as_ledger = connection.parameter("session_authorization") == Some("whimbrel");
         let shared = Arc::new(Shared::default());
         let driver = tokio::spawn(drive(connection, Arc::clone(&shared)));
-        PgSession { backend, client, tls, shared, driver, server_version, places }
+        PgSession {
+            backend,
+            client,
+            tls,
+            shared,
+            driver,
+            server_version,
+            places,
+            is_named_as_ledger,
+        }
+    }
+
+    /// Takes the ledger's schema off the search path, if the server itself is at the other end; a
+    /// pooler would keep the setting for others.
+    pub(super) async fn leave_own_schema(&self) -> Result<(), DbError> {
+        let true = self.is_named_as_ledger else { return Ok(()) };
+        let Some(pid) = pooler::announced_pid(self).await else { return Ok(()) };
+        let path = crate::ledger::path::FOR_SESSION;
+        self.results(&format!("{path} AND pg_catalog.pg_backend_pid() = {pid}")).await?;
+        Ok(())
     }
 
     /// The server's major version.
     pub(super) fn major(&self) -> Option<u32> {
         let end = self.server_version.find(|c: char| !c.is_ascii_digit());
         self.server_version.get(..end.unwrap_or(self.server_version.len()))?.parse().ok()
+    }
+
+    /// The backend's pid as it was announced when the connection began; a pooler's own number
+    /// behind a pooler.
+    pub(super) fn announced_pid(&self) -> i32 {
+        self.announced_pid.load(Ordering::Relaxed)
+    }
+
+    /// Takes `"$user"` out of the search path where it would mean the ledger's schema: tables
+    /// without a schema would be made among the ledger's own.
+    pub(super) async fn keep_out_of_the_ledger(&mut self) -> Result<(), DbError> {
+        if self.user != LEDGER_SCHEMA || self.pooled().is_some() {
+            return Ok(());
+        }
+        self.batch(WITHOUT_OWN_SCHEMA).await
     }
 
     /// Runs several statements in one message and returns the rows of each that has rows.
@@ -139,7 +189,7 @@ fn is_unexpected(error: &Error) -> bool {
 
 /// Moves bytes both ways until the connection ends, and keeps the notices. A notice is kept before
 /// the end of its statement is passed on, as both come in order.
-async fn drive(mut connection: Connection<Socket, Encrypted<Socket>>, shared: Arc<Shared>) {
+async fn drive(mut connection: Connection<Wire, Bound>, shared: Arc<Shared>) {
     loop {
         match poll_fn(|context| connection.poll_message(context)).await {
             Some(Ok(AsyncMessage::Notice(notice))) => shared.notice(&notice),
@@ -194,7 +244,8 @@ impl Session for PgSession {
             // The next transaction has another session; this one is not ours to reset.
             return Ok(());
         }
-        self.batch("DISCARD ALL").await
+        self.batch("DISCARD ALL").await?;
+        self.leave_own_schema().await
     }
 
     fn reset_in_transaction(&self) -> Option<&'static str> {

@@ -4,13 +4,10 @@
 //! are refused; a certificate of version 1 is believed only if a root has signed it directly; a
 //! root's own expiry is not looked at.
 
-use std::future::Future;
 use std::io;
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
-use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll};
+use std::sync::Arc;
 
 use rustls::client::Resumption;
 use rustls::crypto::CryptoProvider;
@@ -18,13 +15,12 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::{ClientConfig, InconsistentKeys, ProtocolVersion};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio_postgres::tls::{ChannelBinding, MakeTlsConnect, TlsConnect, TlsStream};
 use tokio_rustls::TlsConnector;
 use whimbrel_core::database_url::{PgSslMode, PgUrl, RootCertificate};
 
 use super::certificate::end_point;
 use super::verifier::{Demand, Roots, Verifier};
+use super::wire::Duplex;
 
 /// What the two sides agreed on.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,30 +29,22 @@ pub(super) struct TlsFacts {
     pub(super) cipher: String,
 }
 
-/// How far the handshake has come.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) enum Handshake {
-    #[default]
-    NotTried,
-    Begun,
-    Done(TlsFacts),
+/// An encrypted connection.
+pub(super) struct Encrypted {
+    pub(super) stream: Box<dyn Duplex>,
+    pub(super) facts: TlsFacts,
+    /// What the password exchange is bound to.
+    pub(super) end_point: Option<Vec<u8>>,
 }
 
-/// Makes TLS connections for tokio-postgres, and remembers how far it came.
-#[derive(Clone)]
+/// Makes encrypted connections as a URL says.
 pub(super) struct Tls {
-    config: Option<Arc<ClientConfig>>,
+    config: Arc<ClientConfig>,
     name_counts: bool,
-    handshake: Arc<Mutex<Handshake>>,
 }
 
 impl Tls {
-    /// For connections that are never encrypted.
-    pub(super) fn none() -> Tls {
-        Tls { config: None, name_counts: false, handshake: Arc::default() }
-    }
-
-    /// For connections that are, as the URL says. `home` is where libpq's default files lie.
+    /// Reads the certificates. `home` is where libpq's default files lie.
     ///
     /// # Errors
     /// In words, if a file is missing or cannot be used.
@@ -70,29 +58,50 @@ impl Tls {
             .dangerous()
             .with_custom_certificate_verifier(verifier);
         let mut config = match client_certificate(url, home, &provider)? {
-            Some(own) => {
-                builder.with_client_cert_resolver(Arc::new(SingleCertAndKey::from(own)))
-            }
+            Some(own) => builder.with_client_cert_resolver(Arc::new(SingleCertAndKey::from(own))),
             None => builder.with_no_client_auth(),
         };
         config.resumption = Resumption::disabled();
         if url.direct_tls {
             config.alpn_protocols = vec![b"postgresql".to_vec()];
         }
-        Ok(Tls {
-            config: Some(Arc::new(config)),
-            name_counts: url.sslmode == PgSslMode::VerifyFull,
-            handshake: Arc::default(),
-        })
+        let name_counts = url.sslmode == PgSslMode::VerifyFull;
+        Ok(Tls { config: Arc::new(config), name_counts })
     }
 
-    /// How far the newest handshake came.
-    pub(super) fn handshake(&self) -> Handshake {
-        self.handshake.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    /// Shakes hands with the server called `host`, which has agreed to TLS.
+    pub(super) async fn encrypt(
+        &self,
+        socket: Box<dyn Duplex>,
+        host: &str,
+    ) -> io::Result<Encrypted> {
+        let name = self.server_name(host)?;
+        let connector = TlsConnector::from(Arc::clone(&self.config));
+        let stream = connector.connect(name, socket).await?;
+        let (_, connection) = stream.get_ref();
+        let facts = TlsFacts {
+            version: match connection.protocol_version() {
+                Some(ProtocolVersion::TLSv1_3) => "TLS 1.3".to_owned(),
+                Some(ProtocolVersion::TLSv1_2) => "TLS 1.2".to_owned(),
+                other => format!("{other:?}"),
+            },
+            cipher: connection
+                .negotiated_cipher_suite()
+                .map_or_else(String::new, |suite| format!("{:?}", suite.suite())),
+        };
+        let certificate = connection.peer_certificates().and_then(<[_]>::first);
+        let end_point = certificate.and_then(|der| end_point(der));
+        Ok(Encrypted { stream: Box::new(stream), facts, end_point })
     }
 
-    fn set_handshake(&self, now: Handshake) {
-        *self.handshake.lock().unwrap_or_else(PoisonError::into_inner) = now;
+    fn server_name(&self, host: &str) -> io::Result<ServerName<'static>> {
+        match ServerName::try_from(host.trim_end_matches('.').to_owned()) {
+            Ok(name) => Ok(name),
+            // A name that no certificate can hold is no obstacle where names are not compared;
+            // an address is never sent as SNI.
+            Err(_) if !self.name_counts => Ok(ServerName::from(Ipv4Addr::UNSPECIFIED)),
+            Err(error) => Err(io::Error::other(error)),
+        }
     }
 }
 
@@ -212,103 +221,4 @@ fn check_private(key: &Path) -> Result<(), String> {
 #[cfg(not(unix))]
 fn check_private(_: &Path) -> Result<(), String> {
     Ok(())
-}
-
-impl<S> MakeTlsConnect<S> for Tls
-where
-    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-{
-    type Stream = Encrypted<S>;
-    type TlsConnect = Connect;
-    type Error = io::Error;
-
-    fn make_tls_connect(&mut self, domain: &str) -> Result<Connect, io::Error> {
-        let name = match ServerName::try_from(domain.trim_end_matches('.').to_owned()) {
-            Ok(name) => name,
-            // A name that no certificate can hold is no obstacle where names are not compared;
-            // an address is never sent as SNI.
-            Err(_) if !self.name_counts => ServerName::from(Ipv4Addr::UNSPECIFIED),
-            Err(error) => return Err(io::Error::other(error)),
-        };
-        Ok(Connect { tls: self.clone(), name })
-    }
-}
-
-/// One TLS connection about to be made.
-pub(super) struct Connect {
-    tls: Tls,
-    name: ServerName<'static>,
-}
-
-impl<S> TlsConnect<S> for Connect
-where
-    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-{
-    type Stream = Encrypted<S>;
-    type Error = io::Error;
-    type Future = Pin<Box<dyn Future<Output = io::Result<Encrypted<S>>> + Send>>;
-
-    fn connect(self, stream: S) -> Self::Future {
-        Box::pin(async move {
-            let Some(config) = self.tls.config.clone() else {
-                return Err(io::Error::other("TLS is switched off"));
-            };
-            self.tls.set_handshake(Handshake::Begun);
-            let stream = TlsConnector::from(config).connect(self.name, stream).await?;
-            let (_, connection) = stream.get_ref();
-            self.tls.set_handshake(Handshake::Done(TlsFacts {
-                version: match connection.protocol_version() {
-                    Some(ProtocolVersion::TLSv1_3) => "TLS 1.3".to_owned(),
-                    Some(ProtocolVersion::TLSv1_2) => "TLS 1.2".to_owned(),
-                    other => format!("{other:?}"),
-                },
-                cipher: connection
-                    .negotiated_cipher_suite()
-                    .map_or_else(String::new, |suite| format!("{:?}", suite.suite())),
-            }));
-            Ok(Encrypted(stream))
-        })
-    }
-}
-
-/// An encrypted connection.
-pub(super) struct Encrypted<S>(tokio_rustls::client::TlsStream<S>);
-
-impl<S: AsyncRead + AsyncWrite + Unpin> TlsStream for Encrypted<S> {
-    fn channel_binding(&self) -> ChannelBinding {
-        let (_, connection) = self.0.get_ref();
-        let certificate = connection.peer_certificates().and_then(<[_]>::first);
-        match certificate.and_then(|der| end_point(der)) {
-            Some(hash) => ChannelBinding::tls_server_end_point(hash),
-            None => ChannelBinding::none(),
-        }
-    }
-}
-
-impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Encrypted<S> {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_read(context, buffer)
-    }
-}
-
-impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Encrypted<S> {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.0).poll_write(context, bytes)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_flush(context)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_shutdown(context)
-    }
 }

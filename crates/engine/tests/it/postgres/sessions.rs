@@ -85,7 +85,7 @@ async fn a_reused_pid_and_our_own_session_are_left_alone() {
 async fn a_session_that_may_not_be_ended_stays_and_the_transaction_too() {
     let Some((database, mut session)) = fresh("pg_forbidden").await else { return };
     let text = name(&mut session).await;
-    let url = database.url.replacen("//whimbrel:", &format!("//{PLAIN_ONLY_ROLE}:"), 1);
+    let url = database.url.replacen("//app_owner:", &format!("//{PLAIN_ONLY_ROLE}:"), 1);
     assert!(url.contains(PASSWORD));
     let mut stranger = backend(&url).connect().await.unwrap();
     stranger.batch("BEGIN").await.unwrap();

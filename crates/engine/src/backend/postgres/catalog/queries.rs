@@ -14,8 +14,8 @@ pub(super) const ON_RELATIONS: &[ObjectKind] = &[ObjectKind::Index, ObjectKind::
 pub(super) const RESTORE_PATH: &str = "SELECT pg_catalog.set_config('search_path', \
     pg_catalog.current_setting('whimbrel.path'), true)";
 
-/// The schemas that are the server's own, or ours.
-const FOREIGN_SCHEMAS: &str = "n.nspname !~ '^pg_' AND n.nspname <> 'information_schema' AND \
+/// The schemas that are neither the server's own nor ours.
+const OWN_SCHEMAS: &str = "n.nspname !~ '^pg_' AND n.nspname <> 'information_schema' AND \
     n.nspname <> 'whimbrel'";
 
 /// The first version with generated columns.
@@ -70,19 +70,19 @@ impl Part {
     /// Its query; `scoped` if the prelude has found oids, `major` is the server's version.
     pub(super) fn sql(self, scoped: bool, major: u32) -> String {
         match self {
-            Part::Relations => format!("{RELATION_COLUMNS} AND {}", relations(scoped)),
-            Part::Columns => columns(scoped, major),
-            Part::Constraints => constraints(scoped),
-            Part::Indexes => format!("{INDEX_COLUMNS} WHERE {}", relations(scoped)),
-            Part::Triggers => format!("{TRIGGER_COLUMNS} AND {}", relations(scoped)),
-            Part::Routines => routines(scoped),
-            Part::Types => types(scoped),
+            Part::Relations => relation_query(scoped),
+            Part::Columns => column_query(scoped, major),
+            Part::Constraints => constraint_query(scoped),
+            Part::Indexes => index_query(scoped),
+            Part::Triggers => trigger_query(scoped),
+            Part::Routines => routine_query(scoped),
+            Part::Types => type_query(scoped),
             Part::Schemas => {
                 let wanted =
                     if scoped { found("n.nspname", "schemas", "name") } else { "true".into() };
                 format!(
                     "SELECT n.nspname FROM pg_catalog.pg_namespace n \
-                     WHERE {FOREIGN_SCHEMAS} AND {wanted} ORDER BY 1"
+                     WHERE {OWN_SCHEMAS} AND {wanted} ORDER BY 1"
                 )
             }
             Part::Extensions => {
@@ -100,104 +100,114 @@ fn found(column: &str, setting: &str, element: &str) -> String {
     )
 }
 
-/// Which rows of `pg_class c` are meant.
-fn relations(scoped: bool) -> String {
+/// Which relations are meant; `column` holds their oid.
+fn relations(column: &str, scoped: bool) -> String {
     if scoped {
-        found("c.oid", "relations", "oid")
-    } else {
-        all_of("c", "pg_class", "c.relnamespace")
+        return found(column, "relations", "oid");
     }
+    let all = all_of("c", "pg_class", "c.relnamespace");
+    format!("{column} IN (SELECT c.oid FROM pg_catalog.pg_class c WHERE {all})")
 }
 
 /// Everything of the user's that no extension owns.
 fn all_of(alias: &str, catalog: &str, namespace: &str) -> String {
     format!(
-        "{namespace} IN (SELECT n.oid FROM pg_catalog.pg_namespace n WHERE {FOREIGN_SCHEMAS}) \
+        "{namespace} IN (SELECT n.oid FROM pg_catalog.pg_namespace n WHERE {OWN_SCHEMAS}) \
          AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend x WHERE x.classid = \
          'pg_catalog.{catalog}'::regclass AND x.objid = {alias}.oid AND x.deptype = 'e')"
     )
 }
 
-const RELATION_COLUMNS: &str = "\
-SELECT c.oid, n.nspname, c.relname, c.relkind, pg_catalog.concat_ws('; ', \
-CASE c.relpersistence WHEN 'u' THEN 'unlogged' WHEN 't' THEN 'temporary' END, \
-CASE WHEN c.relkind = 'p' THEN 'partition by ' || pg_catalog.pg_get_partkeydef(c.oid) END, \
-(SELECT 'parents ' || pg_catalog.string_agg(h.inhparent::regclass::text, ', ' ORDER BY h.inhseqno) \
-FROM pg_catalog.pg_inherits h WHERE h.inhrelid = c.oid), \
-CASE WHEN c.relispartition THEN pg_catalog.pg_get_expr(c.relpartbound, c.oid) END, \
-CASE WHEN c.relkind = 'f' THEN (SELECT 'server ' || s.srvname FROM pg_catalog.pg_foreign_table f \
-JOIN pg_catalog.pg_foreign_server s ON s.oid = f.ftserver WHERE f.ftrelid = c.oid) END, \
-CASE WHEN c.relrowsecurity THEN 'row security' END, \
-CASE WHEN c.relforcerowsecurity THEN 'forced on its owner' END, \
-'with ' || pg_catalog.array_to_string(c.reloptions, ', ')), \
-CASE WHEN c.relkind IN ('v', 'm') THEN pg_catalog.pg_get_viewdef(c.oid) END \
-FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
-WHERE n.nspname <> 'whimbrel' AND c.relkind IN ('r', 'p', 'f', 'v', 'm', 'S')";
+// The queries below are planned anew each time, and planning them takes longer than running them.
+// So each reads one catalog and looks up the rest row by row, where there is something to look up.
 
-fn columns(scoped: bool, major: u32) -> String {
-    let generated = if major < GENERATED_SINCE { "''" } else { "a.attgenerated" };
+fn relation_query(scoped: bool) -> String {
     format!(
-        "SELECT a.attrelid, a.attname, pg_catalog.format_type(a.atttypid, a.atttypmod), \
-         a.attnotnull, pg_catalog.pg_get_expr(d.adbin, d.adrelid), {generated}, a.attidentity, \
-         pg_catalog.concat_ws('; ', CASE a.attidentity WHEN 'a' THEN 'identity always' WHEN 'd' \
-         THEN 'identity by default' END, CASE WHEN a.attcollation <> t.typcollation THEN \
-         (SELECT 'collate ' || o.collname FROM pg_catalog.pg_collation o WHERE o.oid = \
-         a.attcollation) END, 'comment ' || pg_catalog.quote_literal(m.description)) \
-         FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_class c ON c.oid = a.attrelid \
-         JOIN pg_catalog.pg_type t ON t.oid = a.atttypid \
-         LEFT JOIN pg_catalog.pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum \
-         LEFT JOIN pg_catalog.pg_description m ON m.objoid = a.attrelid AND m.classoid = \
-         'pg_catalog.pg_class'::regclass AND m.objsubid = a.attnum \
-         WHERE a.attnum > 0 AND NOT a.attisdropped AND c.relkind IN ('r', 'p', 'f') AND {} \
-         ORDER BY a.attrelid, a.attnum",
-        relations(scoped)
+        "SELECT c.oid, n.nspname, c.relname, c.relkind, pg_catalog.concat_ws('; ', \
+         CASE c.relpersistence WHEN 'u' THEN 'unlogged' WHEN 't' THEN 'temporary' END, \
+         CASE WHEN c.relkind = 'p' THEN 'partition by ' || pg_catalog.pg_get_partkeydef(c.oid) END, \
+         (SELECT 'parents ' || pg_catalog.string_agg(h.inhparent::regclass::text, ', ' ORDER BY \
+         h.inhseqno) FROM pg_catalog.pg_inherits h WHERE h.inhrelid = c.oid), \
+         CASE WHEN c.relispartition THEN pg_catalog.pg_get_expr(c.relpartbound, c.oid) END, \
+         CASE WHEN c.relkind = 'f' THEN (SELECT 'foreign, server ' || s.srvname FROM \
+         pg_catalog.pg_foreign_table f JOIN pg_catalog.pg_foreign_server s ON s.oid = f.ftserver \
+         WHERE f.ftrelid = c.oid) END, \
+         CASE WHEN c.relrowsecurity THEN 'row security' END, \
+         CASE WHEN c.relforcerowsecurity THEN 'forced on its owner' END, \
+         'with ' || pg_catalog.array_to_string(c.reloptions, ', ')), \
+         CASE WHEN c.relkind IN ('v', 'm') THEN pg_catalog.pg_get_viewdef(c.oid) END \
+         FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
+         WHERE n.nspname <> 'whimbrel' AND c.relkind IN ('r', 'p', 'f', 'v', 'm', 'S') AND {} \
+         ORDER BY n.nspname, c.relname",
+        relations("c.oid", scoped)
     )
 }
 
-/// One row for each column of each constraint.
-///
-/// A foreign key to a partitioned table has copies for each partition, which nobody declared.
-fn constraints(scoped: bool) -> String {
+fn column_query(scoped: bool, major: u32) -> String {
+    let generated = if major < GENERATED_SINCE { "''" } else { "a.attgenerated" };
     format!(
-        "SELECT k.conrelid, k.conname, k.contype, a.attname, fn.nspname, f.relname, fa.attname, \
+        "SELECT a.attrelid, a.attnum, a.attname, pg_catalog.format_type(a.atttypid, a.atttypmod), \
+         a.attnotnull, CASE WHEN a.atthasdef THEN (SELECT pg_catalog.pg_get_expr(d.adbin, d.adrelid) \
+         FROM pg_catalog.pg_attrdef d WHERE d.adrelid = a.attrelid AND d.adnum = a.attnum) END, \
+         {generated}, a.attidentity, pg_catalog.concat_ws('; ', CASE a.attidentity WHEN 'a' THEN \
+         'identity always' WHEN 'd' THEN 'identity by default' END, CASE WHEN a.attcollation <> 0 \
+         THEN (SELECT 'collate ' || o.collname FROM pg_catalog.pg_collation o WHERE o.oid = \
+         a.attcollation AND o.oid <> (SELECT t.typcollation FROM pg_catalog.pg_type t WHERE t.oid = \
+         a.atttypid)) END, (SELECT 'comment ' || pg_catalog.quote_literal(m.description) FROM \
+         pg_catalog.pg_description m WHERE m.objoid = a.attrelid AND m.classoid = \
+         'pg_catalog.pg_class'::regclass AND m.objsubid = a.attnum)) \
+         FROM pg_catalog.pg_attribute a \
+         WHERE a.attnum > 0 AND NOT a.attisdropped AND {} ORDER BY a.attrelid, a.attnum",
+        relations("a.attrelid", scoped)
+    )
+}
+
+/// A foreign key to a partitioned table has copies for each partition, which nobody declared.
+fn constraint_query(scoped: bool) -> String {
+    format!(
+        "SELECT k.conrelid, k.conname, k.contype, k.conkey, CASE WHEN k.contype = 'f' THEN \
+         (SELECT ARRAY[n.nspname, f.relname] FROM pg_catalog.pg_class f JOIN \
+         pg_catalog.pg_namespace n ON n.oid = f.relnamespace WHERE f.oid = k.confrelid) END, \
+         CASE WHEN k.contype = 'f' THEN ARRAY(SELECT a.attname FROM pg_catalog.pg_attribute a \
+         WHERE a.attrelid = k.confrelid AND a.attnum = ANY (k.confkey) \
+         ORDER BY pg_catalog.array_position(k.confkey, a.attnum)) END, \
          k.confdeltype, k.confupdtype, \
          CASE WHEN k.contype = 'c' THEN pg_catalog.pg_get_expr(k.conbin, k.conrelid) END, \
          CASE WHEN k.contype = 'x' OR k.condeferrable OR NOT k.convalidated \
-         THEN pg_catalog.pg_get_constraintdef(k.oid) END, k.oid \
-         FROM pg_catalog.pg_constraint k JOIN pg_catalog.pg_class c ON c.oid = k.conrelid \
-         LEFT JOIN LATERAL pg_catalog.generate_subscripts(k.conkey, 1) AS p(n) ON true \
-         LEFT JOIN pg_catalog.pg_attribute a ON a.attrelid = k.conrelid AND a.attnum = k.conkey[p.n] \
-         LEFT JOIN pg_catalog.pg_class f ON f.oid = k.confrelid \
-         LEFT JOIN pg_catalog.pg_namespace fn ON fn.oid = f.relnamespace \
-         LEFT JOIN pg_catalog.pg_attribute fa ON fa.attrelid = k.confrelid AND fa.attnum = k.confkey[p.n] \
+         THEN pg_catalog.pg_get_constraintdef(k.oid) END \
+         FROM pg_catalog.pg_constraint k \
          WHERE k.contype IN ('p', 'u', 'f', 'c', 'x') AND {} AND (k.conparentid = 0 OR NOT EXISTS \
          (SELECT FROM pg_catalog.pg_constraint o WHERE o.oid = k.conparentid AND o.conrelid = \
-         k.conrelid)) ORDER BY k.conrelid, k.conname, k.oid, p.n",
-        relations(scoped)
+         k.conrelid)) ORDER BY k.conrelid, k.conname",
+        relations("k.conrelid", scoped)
     )
 }
 
-/// One row for each key of each index. An index of a partitioned table is called invalid until all
-/// partitions have theirs; no failed build left it.
-const INDEX_COLUMNS: &str = "\
-SELECT i.indrelid, x.relname, i.indisunique, i.indisvalid OR x.relkind = 'I', \
-pg_catalog.pg_get_expr(i.indpred, i.indrelid), k.contype, \
-coalesce(a.attname::text, pg_catalog.pg_get_indexdef(i.indexrelid, p.n, false)), i.indexrelid \
-FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class c ON c.oid = i.indrelid \
-JOIN pg_catalog.pg_class x ON x.oid = i.indexrelid \
-CROSS JOIN LATERAL pg_catalog.generate_series(1, i.indnkeyatts::int) AS p(n) \
-LEFT JOIN pg_catalog.pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[p.n - 1] \
-AND a.attnum <> 0 \
-LEFT JOIN pg_catalog.pg_constraint k ON k.conrelid = i.indrelid AND k.conindid = i.indexrelid \
-AND k.contype IN ('p', 'u', 'x')";
+/// An index of a partitioned table is called invalid until all partitions have theirs; no failed
+/// build left it.
+fn index_query(scoped: bool) -> String {
+    format!(
+        "SELECT i.indrelid, x.relname, i.indisunique, i.indisvalid OR x.relkind = 'I', \
+         pg_catalog.pg_get_expr(i.indpred, i.indrelid), (SELECT k.contype FROM \
+         pg_catalog.pg_constraint k WHERE k.conrelid = i.indrelid AND k.conindid = i.indexrelid AND \
+         k.contype IN ('p', 'u', 'x')), i.indkey, i.indnkeyatts, CASE WHEN i.indexprs IS NOT NULL \
+         THEN ARRAY(SELECT pg_catalog.pg_get_indexdef(i.indexrelid, p.n, false) \
+         FROM pg_catalog.generate_series(1, i.indnkeyatts::int) AS p(n)) END \
+         FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class x ON x.oid = i.indexrelid \
+         WHERE {} ORDER BY i.indrelid, x.relname",
+        relations("i.indrelid", scoped)
+    )
+}
 
-const TRIGGER_COLUMNS: &str = "\
-SELECT t.tgname, n.nspname, c.relname, pg_catalog.pg_get_triggerdef(t.oid), t.tgenabled \
-FROM pg_catalog.pg_trigger t JOIN pg_catalog.pg_class c ON c.oid = t.tgrelid \
-JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
-WHERE NOT t.tgisinternal AND n.nspname <> 'whimbrel'";
+fn trigger_query(scoped: bool) -> String {
+    format!(
+        "SELECT t.tgrelid, t.tgname, pg_catalog.pg_get_triggerdef(t.oid), t.tgenabled \
+         FROM pg_catalog.pg_trigger t WHERE NOT t.tgisinternal AND {} ORDER BY t.tgrelid, t.tgname",
+        relations("t.tgrelid", scoped)
+    )
+}
 
-fn routines(scoped: bool) -> String {
+fn routine_query(scoped: bool) -> String {
     let wanted = if scoped {
         found("o.oid", "routines", "oid")
     } else {
@@ -215,7 +225,7 @@ fn routines(scoped: bool) -> String {
 
 /// One row for each value of an enum, one for any other type. Types that a table, an array or a
 /// range brings along are left out.
-fn types(scoped: bool) -> String {
+fn type_query(scoped: bool) -> String {
     let wanted = if scoped {
         found("o.oid", "types", "oid")
     } else {

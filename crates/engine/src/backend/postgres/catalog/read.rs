@@ -40,6 +40,8 @@ struct Builder {
     /// Places of tables and views in their lists, by oid.
     tables: HashMap<String, usize>,
     views: HashMap<String, usize>,
+    /// Names of columns, by the relation's oid and the column's number.
+    numbers: HashMap<(String, String), String>,
 }
 
 impl Builder {
@@ -57,13 +59,10 @@ impl Builder {
                         indexes: Vec::new(),
                     });
                 }
-                kind => {
+                _ => {
                     self.tables.insert(text(row, 0), self.snapshot.tables.len());
-                    let mut options = text(row, 4);
-                    if kind == "f" {
-                        push_option(&mut options, "foreign");
-                    }
-                    self.snapshot.tables.push(Table { name, options, ..Table::default() });
+                    let table = Table { name, options: text(row, 4), ..Table::default() };
+                    self.snapshot.tables.push(table);
                 }
             }
         }
@@ -75,90 +74,104 @@ impl Builder {
 
     fn columns(&mut self, rows: &[Row]) {
         for row in rows {
-            let Some(table) = self.table(&text(row, 0)) else { continue };
-            let expression = optional(row, 4);
-            let generated = !text(row, 5).is_empty();
+            let (oid, name) = (text(row, 0), text(row, 2));
+            self.numbers.insert((oid.clone(), text(row, 1)), name.clone());
+            let Some(table) = self.table(&oid) else { continue };
+            let expression = optional(row, 5);
+            let generated = !text(row, 6).is_empty();
             let numbered = |default: &String| default.starts_with("nextval(");
             table.columns.push(Column {
-                name: text(row, 1),
-                type_name: text(row, 2),
-                nullable: !flag(row, 3),
-                identity: !text(row, 6).is_empty() || expression.as_ref().is_some_and(numbered),
+                name,
+                type_name: text(row, 3),
+                nullable: !flag(row, 4),
+                identity: !text(row, 7).is_empty() || expression.as_ref().is_some_and(numbered),
                 default: expression.clone().filter(|_| !generated),
                 generated: expression.filter(|_| generated),
-                extra: text(row, 7),
+                extra: text(row, 8),
             });
         }
     }
 
-    /// Rows of one constraint follow each other, one for each of its columns.
+    /// The name of a relation's column, by its number.
+    fn column(&self, oid: &str, number: &str) -> Option<String> {
+        self.numbers.get(&(oid.to_owned(), number.to_owned())).cloned()
+    }
+
     fn constraints(&mut self, rows: &[Row]) {
-        for group in rows.chunk_by(|a, b| a.get(11) == b.get(11)) {
-            let Some(row) = group.first() else { continue };
-            let Some(table) = self.table(&text(row, 0)) else { continue };
+        for row in rows {
+            let oid = text(row, 0);
+            let numbers = array(&text(row, 3));
+            let columns: Vec<String> =
+                numbers.iter().filter_map(|number| self.column(&oid, number)).collect();
+            let Some(table) = self.table(&oid) else { continue };
             let name = text(row, 1);
-            let columns = || group.iter().filter_map(|row| optional(row, 3)).collect::<Vec<_>>();
             match text(row, 2).as_str() {
-                "p" => table.primary_key = columns(),
-                "u" => table.uniques.push(Unique { name: Some(name.clone()), columns: columns() }),
-                "f" => table.foreign_keys.push(ForeignKey {
-                    name: Some(name.clone()),
-                    columns: columns(),
-                    to_table: ObjectName::in_schema(text(row, 4), text(row, 5)),
-                    to_columns: group.iter().filter_map(|row| optional(row, 6)).collect(),
-                    on_delete: action(&text(row, 7)),
-                    on_update: action(&text(row, 8)),
-                }),
+                "p" => table.primary_key = columns,
+                "u" => table.uniques.push(Unique { name: Some(name.clone()), columns }),
+                "f" => table.foreign_keys.push(foreign_key(row, columns)),
                 "c" => {
-                    let expr = without_parentheses(&text(row, 9)).to_owned();
+                    let expr = without_parentheses(&text(row, 8)).to_owned();
                     table.checks.push(Check { name: Some(name.clone()), expr });
                 }
                 _ => {}
             }
             // Exclusions, and what is deferrable or not yet validated, have no other place.
-            if let Some(definition) = optional(row, 10) {
+            if let Some(definition) = optional(row, 9) {
                 push_option(&mut table.options, &format!("constraint {name} {definition}"));
             }
         }
     }
 
-    /// Rows of one index follow each other, one for each of its keys.
     fn indexes(&mut self, rows: &[Row]) {
-        for group in rows.chunk_by(|a, b| a.get(7) == b.get(7)) {
-            let Some(row) = group.first() else { continue };
-            let index = Index {
-                name: text(row, 1),
-                columns: group.iter().map(|row| text(row, 6)).collect(),
-                unique: flag(row, 2),
-                valid: flag(row, 3),
-                predicate: optional(row, 4).map(|text| without_parentheses(&text).to_owned()),
-                origin: match text(row, 5).as_str() {
-                    "p" => IndexOrigin::PrimaryKey,
-                    "u" | "x" => IndexOrigin::Constraint,
-                    _ => IndexOrigin::Created,
-                },
-            };
+        for row in rows {
             let oid = text(row, 0);
+            let index = self.index(&oid, row);
             let view = self.views.get(&oid).and_then(|at| self.snapshot.views.get_mut(*at));
-            match view {
-                Some(view) => view.indexes.push(index),
-                None => self.table(&oid).into_iter().for_each(|t| t.indexes.push(index.clone())),
+            if let Some(view) = view {
+                view.indexes.push(index);
+            } else if let Some(table) = self.table(&oid) {
+                table.indexes.push(index);
             }
         }
     }
 
+    fn index(&self, oid: &str, row: &Row) -> Index {
+        let keys = text(row, 7).parse().unwrap_or(usize::MAX);
+        let expressions = array(&text(row, 8));
+        let numbers = text(row, 6);
+        let key = |(at, number): (usize, &str)| {
+            self.column(oid, number).or_else(|| expressions.get(at).cloned())
+        };
+        Index {
+            name: text(row, 1),
+            columns: numbers.split(' ').take(keys).enumerate().filter_map(key).collect(),
+            unique: flag(row, 2),
+            valid: flag(row, 3),
+            predicate: optional(row, 4).map(|text| without_parentheses(&text).to_owned()),
+            origin: match text(row, 5).as_str() {
+                "p" => IndexOrigin::PrimaryKey,
+                "u" | "x" => IndexOrigin::Constraint,
+                _ => IndexOrigin::Created,
+            },
+        }
+    }
+
     fn triggers(&mut self, rows: &[Row]) {
-        self.snapshot.triggers.extend(rows.iter().map(|row| {
-            let mut definition = text(row, 3);
-            match text(row, 4).as_str() {
+        for row in rows {
+            let oid = text(row, 0);
+            let table = self.tables.get(&oid).and_then(|at| self.snapshot.tables.get(*at));
+            let view = self.views.get(&oid).and_then(|at| self.snapshot.views.get(*at));
+            let name = table.map(|table| &table.name).or(view.map(|view| &view.name));
+            let Some(table) = name.cloned() else { continue };
+            let mut definition = text(row, 2);
+            match text(row, 3).as_str() {
                 "D" => definition.push_str(" DISABLED"),
                 "R" => definition.push_str(" ENABLED FOR REPLICA"),
                 "A" => definition.push_str(" ENABLED ALWAYS"),
                 _ => {}
             }
-            let table = ObjectName::in_schema(text(row, 1), text(row, 2));
-            Trigger { name: text(row, 0), table, definition }
-        }));
+            self.snapshot.triggers.push(Trigger { name: text(row, 1), table, definition });
+        }
     }
 
     fn routines(&mut self, rows: &[Row]) {
@@ -179,6 +192,38 @@ impl Builder {
             });
         }
     }
+}
+
+fn foreign_key(row: &Row, columns: Vec<String>) -> ForeignKey {
+    let mut parent = array(&text(row, 4)).into_iter();
+    ForeignKey {
+        name: optional(row, 1),
+        columns,
+        to_table: ObjectName { schema: parent.next(), name: parent.next().unwrap_or_default() },
+        to_columns: array(&text(row, 5)),
+        on_delete: action(&text(row, 6)),
+        on_update: action(&text(row, 7)),
+    }
+}
+
+/// The elements of an array as the server prints it; none of ours is NULL.
+fn array(text: &str) -> Vec<String> {
+    let inner = text.strip_prefix('{').and_then(|text| text.strip_suffix('}')).unwrap_or("");
+    let mut elements = Vec::new();
+    let (mut element, mut quoted) = (String::new(), false);
+    let mut characters = inner.chars();
+    while let Some(c) = characters.next() {
+        match c {
+            '\\' => element.extend(characters.next()),
+            '"' => quoted = !quoted,
+            ',' if !quoted => elements.push(std::mem::take(&mut element)),
+            c => element.push(c),
+        }
+    }
+    if !inner.is_empty() {
+        elements.push(element);
+    }
+    elements
 }
 
 fn push_option(options: &mut String, option: &str) {
@@ -235,6 +280,13 @@ fn flag(row: &Row, index: usize) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn arrays_are_read() {
+        assert_eq!(array("{}"), [""; 0]);
+        assert_eq!(array("{1,22}"), ["1", "22"]);
+        assert_eq!(array(r#"{"a,b","say \"x\" \\",c}"#), ["a,b", "say \"x\" \\", "c"]);
+    }
 
     #[test]
     fn only_one_pair_around_the_whole_is_taken_off() {
