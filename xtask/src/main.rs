@@ -1,6 +1,7 @@
 //! Whimbrel's own tooling: `cargo xtask COMMAND`. One command, one file, one row in [`COMMANDS`].
 
 mod output;
+mod prove;
 mod servers;
 mod tidy;
 mod workspace;
@@ -21,6 +22,12 @@ struct Command {
 }
 
 const COMMANDS: &[Command] = &[
+    Command {
+        name: "prove",
+        arguments: "crash|races|faults",
+        about: "Run the long proofs and write what they found into docs/proofs.md",
+        run: prove::main,
+    },
     Command {
         name: "servers",
         arguments: "run -- COMMAND...",

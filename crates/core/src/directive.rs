@@ -107,7 +107,7 @@ pub const KEYS: &[KeyRow] = &[
         values: "text in double quotes",
         default: "none",
         scopes: FILE,
-        docs: "What the migration is for, shown by `history` and in documents.",
+        docs: "What the migration is for, shown by `history`.",
     },
     KeyRow {
         key: Key::Requires,

@@ -186,6 +186,17 @@ impl Script {
         }
     }
 
+    /// Whether it happens as a whole or not at all: one transaction, be it the author's own, with
+    /// nothing beside it but settings.
+    pub fn is_whole(&self) -> bool {
+        let mut lasting = self.steps.iter().filter(|step| step.mode != StepMode::Session);
+        let first = lasting.next();
+        let transaction = |step: &Step| {
+            matches!(step.mode, StepMode::Transaction | StepMode::OwnTransaction)
+        };
+        lasting.next().is_none() && first.is_none_or(transaction)
+    }
+
     /// Whether a statement changes the session's settings or leaves temporary objects, so that
     /// the session must be reset before the next file.
     pub fn changes_session(&self) -> bool {

@@ -14,9 +14,9 @@ const WIDTH: usize = 100;
 /// Where the part of every command's help begins that is the same for all.
 const SHARED: &str = "\nOptions for every command:";
 /// Settings that are read and checked, and that nothing heeds yet.
-const SETTINGS_WITHOUT_EFFECT: &[&str] = &["keep-max", "statement-timeout", "backup"];
+const SETTINGS_WITHOUT_EFFECT: &[&str] = &["statement-timeout", "backup"];
 /// Keys of directives that are read and checked, and that nothing heeds yet.
-const KEYS_WITHOUT_EFFECT: &[&str] = &["keep", "statement-timeout", "requires"];
+const KEYS_WITHOUT_EFFECT: &[&str] = &["statement-timeout", "requires"];
 
 /// Every generated page: its path below the project's folder, and its text.
 pub fn reference_pages() -> Vec<(String, String)> {
@@ -43,8 +43,8 @@ fn commands() -> String {
     // Writing into a string cannot fail.
     let _ = write!(page, "\n## whimbrel\n\n```text\n{}\n```\n", plain(&mut all));
     page.push_str(
-        "\nEvery verb also takes the options for every command above, and ends with the codes above\n\
-         ([exit codes](exit-codes.md)).\n",
+        "\nEvery verb also takes the options for every command above, and ends with the codes\n\
+         above ([exit codes](exit-codes.md)).\n",
     );
     for command in all.get_subcommands_mut().filter(|command| command.get_name() != "help") {
         let help = plain(command);
@@ -75,11 +75,11 @@ fn settings() -> String {
     let mut page = String::from(
         "# Settings\n\n\
          A setting comes from a flag, else from the environment, else from `.env`, else from\n\
-         `whimbrel.toml`, else from what the project's files show. `whimbrel doctor --explain` shows\n\
-         every value with its origin.\n\n\
+         `whimbrel.toml`, else from what the project's files show. `whimbrel doctor --explain`\n\
+         shows every value with its origin.\n\n\
          ## Keys of whimbrel.toml\n\n\
-         A key stands in `[project]`, or in `[environments.NAME]`, where it wins. An unknown key is\n\
-         an error.\n\n\
+         A key stands in `[project]`, or in `[environments.NAME]`, where it wins. An unknown key\n\
+         is an error.\n\n\
          | key | where | values | default | variable |\n\
          | --- | --- | --- | --- | --- |\n",
     );

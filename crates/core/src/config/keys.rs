@@ -118,7 +118,7 @@ pub const CONFIG_KEYS: &[ConfigKey] = &[
         variable: None,
         values: "`true` or `false`",
         default: "false",
-        docs: "Whether destructive acts want the typed name of the environment.",
+        docs: "Whether destructive acts want their phrase typed, so that `--yes` is not enough.",
     },
     ConfigKey {
         name: "backup",

@@ -18,28 +18,67 @@ use crate::event::Event;
 use crate::ledger::{UndoEntry, number};
 
 /// One copy to be made.
-pub(super) struct Copy {
-    pub(super) kind: &'static str,
-    pub(super) object: String,
-    pub(super) table: ObjectName,
-    pub(super) columns: Vec<String>,
-    pub(super) keys: Vec<String>,
-    pub(super) kept_as: String,
+pub(crate) struct Copy {
+    kind: &'static str,
+    object: String,
+    table: ObjectName,
+    columns: Vec<String>,
+    keys: Vec<String>,
+    kept_as: String,
 }
 
 impl Applier<'_> {
+    /// Makes the empty tables for what a step's statements remove, where making a table inside the
+    /// transaction would commit it.
+    pub(super) async fn prepare_copies(&mut self, work: &StepWork<'_>) -> Result<(), EngineError> {
+        self.prepared.clear();
+        if self.ledger.dialect != Dialect::Mysql {
+            return Ok(());
+        }
+        for index in work.step.statements.clone() {
+            for copy in self.copies(work, index).await? {
+                self.session.batch(&self.copy_sql(&copy, true)).await?;
+                self.prepared.push((index, copy));
+            }
+        }
+        Ok(())
+    }
+
     /// Copies what statement `index` removes, inside the open transaction.
     pub(super) async fn keep(
         &mut self,
         work: &StepWork<'_>,
         index: usize,
     ) -> Result<(), EngineError> {
+        if self.ledger.dialect == Dialect::Mysql {
+            return self.fill_copies(work, index).await;
+        }
         for copy in self.copies(work, index).await? {
             if self.ledger.dialect == Dialect::Postgres {
                 let table = sql_name(&copy.table, self.ledger.dialect);
                 self.session.batch(&format!("LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE")).await?;
             }
             self.session.batch(&self.copy_sql(&copy, false)).await?;
+            let rows = self.kept_rows(&copy).await?;
+            let row = self.kept_sql(work, index, &copy, rows);
+            self.session.batch(&row).await?;
+            self.say_kept(work, &copy, rows);
+        }
+        Ok(())
+    }
+
+    async fn fill_copies(
+        &mut self,
+        work: &StepWork<'_>,
+        index: usize,
+    ) -> Result<(), EngineError> {
+        let prepared = std::mem::take(&mut self.prepared);
+        let (now, later): (Vec<_>, Vec<_>) =
+            prepared.into_iter().partition(|(statement, _)| *statement == index);
+        self.prepared = later;
+        for (_, copy) in now {
+            let undo = self.undo_table(&copy.kept_as);
+            self.session.batch(&format!("INSERT INTO {undo} {}", self.select_sql(&copy))).await?;
             let rows = self.kept_rows(&copy).await?;
             let row = self.kept_sql(work, index, &copy, rows);
             self.session.batch(&row).await?;
@@ -110,7 +149,8 @@ impl Applier<'_> {
             let scope = [(ObjectKind::Table, name.clone())];
             let snapshot = self.session.inspect(Some(&scope)).await?;
             let Some(table) = snapshot.table(name, self.ledger.dialect) else { continue };
-            let suffix = format!("{index}_{}", out.len());
+            self.copies_made += 1;
+            let suffix = format!("{index}_{}", self.copies_made);
             let Some(copy) = copy_of(&removal.what, table, &self.undo_name(&suffix)) else {
                 continue;
             };

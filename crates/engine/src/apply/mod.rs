@@ -2,7 +2,7 @@
 
 mod failure;
 mod group;
-mod keep;
+pub(crate) mod keep;
 mod migration;
 mod orphans;
 mod recover;
@@ -71,6 +71,10 @@ pub(crate) struct Applier<'a> {
     pub(crate) report: RunReport,
     pub(crate) position: (usize, usize),
     pub(crate) reconnects: u32,
+    /// Copies whose empty tables are made, by statement.
+    pub(crate) prepared: Vec<(usize, keep::Copy)>,
+    /// How many copies this run has begun, so that each has a name of its own.
+    pub(crate) copies_made: u32,
 }
 
 /// A migration that is finished, whose row is committed or about to be.

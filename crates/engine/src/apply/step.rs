@@ -51,6 +51,7 @@ impl Applier<'_> {
     ) -> Result<Option<Done>, EngineError> {
         failpoint::pass("transaction.before_begin");
         let violations = self.violations_before(work).await?;
+        self.prepare_copies(work).await?;
         self.session.batch(self.ledger.begin()).await?;
         failpoint::pass("transaction.after_begin");
         if let Some(limit) = self.lock_timeout_sql(work, true) {
@@ -104,6 +105,7 @@ impl Applier<'_> {
         let body = if ends_itself { work.step.statements.start..last } else { work.step.statements.clone() };
         let violations = self.violations_before(work).await?;
         self.lease.renew(self.session.as_mut()).await?;
+        self.prepare_copies(work).await?;
         failpoint::pass("transaction.before_begin");
         let mut rows = 0;
         for (count, index) in body.enumerate() {
@@ -297,8 +299,11 @@ impl Applier<'_> {
             other => other.to_string(),
         };
         let row = self.attempt_row(work, AttemptEvent::Failed, None, Some(&message), None);
-        let _ = self.write_rows(&[row]).await;
-        error
+        match self.write_rows(&[row]).await {
+            // Then the step failed because another run has done it already.
+            Err(EngineError::LeaseLost) => EngineError::LeaseLost,
+            _ => error,
+        }
     }
 
     pub(super) fn attempt_row(
@@ -334,7 +339,9 @@ impl Applier<'_> {
         }
         let facts =
             verify::after(self.session.as_mut(), self.ledger.dialect, work.migration).await?;
-        if facts.iter().any(|fact| fact.fails()) {
+        // Of a migration in several steps the earlier ones stay in any case: it is told afterwards.
+        let atomic = work.migration.script.is_whole();
+        if atomic && facts.iter().any(|fact| fact.fails()) {
             return Err(EngineError::VerifyFailed {
                 migration: work.migration.name.clone(),
                 facts: facts.into_iter().filter(|fact| fact.fails()).collect(),

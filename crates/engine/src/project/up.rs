@@ -104,6 +104,8 @@ impl Project {
             report: RunReport { run_id, ..RunReport::default() },
             position: (0, 0),
             reconnects: 0,
+            prepared: Vec::new(),
+            copies_made: 0,
         }
     }
 

@@ -183,9 +183,9 @@ impl Homemade {
     }
 
     /// A certificate that signed itself, and so calls itself an authority.
-    fn self_signed(&self, name: &str, hash: &str) {
+    fn self_signed(&self, name: &str, host: &str, hash: &str) {
         self.openssl(&format!(
-            "req -new -x509 -days 30 -nodes -{hash} -newkey rsa:2048 -subj /CN=localhost \
+            "req -new -x509 -days 30 -nodes -{hash} -newkey rsa:2048 -subj /CN={host} \
              -keyout {name}.key -out {name}.crt"
         ));
     }
@@ -223,8 +223,8 @@ async fn a_certificate_that_signed_itself_is_its_own_root() {
         return;
     }
     let made = Homemade::new();
-    made.self_signed("own", "sha384");
-    made.self_signed("other", "sha256");
+    made.self_signed("own", "localhost", "sha384");
+    made.self_signed("other", "other", "sha256");
     let server = made.server("own", &[]);
     for (host, parameters, want) in [
         ("localhost", "sslmode=require&channel_binding=require", "tls"),
@@ -245,8 +245,8 @@ async fn old_certificates_and_those_of_clients_are_understood() {
         return;
     }
     let made = Homemade::new();
-    made.self_signed("ca", "sha256");
-    made.self_signed("other", "sha256");
+    made.self_signed("ca", "authority", "sha256");
+    made.self_signed("other", "other", "sha256");
     made.version_1("server", "ca", "sha512");
     made.version_1("client", "ca", "sha256");
     let ca = made.path("ca.crt");

@@ -79,8 +79,8 @@ pub struct Course {
 
 /// What an undisturbed run of a plan does.
 #[derive(Debug)]
-struct Undisturbed {
-    sight: Sight,
+pub(super) struct Undisturbed {
+    pub(super) sight: Sight,
     passed: Vec<String>,
 }
 
@@ -129,7 +129,7 @@ impl Bench {
         Ok(Some(course))
     }
 
-    fn undisturbed(&self, plan: &Plan) -> Verdict<Option<Arc<Undisturbed>>> {
+    pub(super) fn undisturbed(&self, plan: &Plan) -> Verdict<Option<Arc<Undisturbed>>> {
         let key = (plan.engine, plan.name.to_owned());
         let mut known = self.undisturbed.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(found) = known.get(&key) {

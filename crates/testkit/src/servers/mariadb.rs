@@ -38,6 +38,7 @@ impl MariaDb {
             "CREATE USER {ROLE}@'%' IDENTIFIED BY '{PASSWORD}';\n\
              GRANT ALL PRIVILEGES ON `whimbrel%`.* TO {ROLE}@'%';\n\
              GRANT SET USER ON *.* TO {ROLE}@'%';\n\
+             GRANT SELECT ON mysql.proc TO {ROLE}@'%';\n\
              CREATE DATABASE {ROLE};"
         ))?;
         Ok(server)

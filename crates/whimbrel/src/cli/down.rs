@@ -13,8 +13,8 @@ use crate::printer::Format;
 /// Take migrations back
 ///
 /// Uses the way back that the ledger kept when the migration was applied. What will be lost is
-/// shown first, and must be confirmed by typing a phrase. Rows that go with a table or a column
-/// are not kept: make a copy first if you want them back.
+/// shown first, and must be confirmed by typing a phrase. What the migration removed comes back
+/// with its rows, if it was kept; what the way back itself removes is not kept.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Back to this migration, which stays; 0 takes all back

@@ -100,7 +100,8 @@ impl EventPrinter<'_> {
                 }
             }
             Event::Kept { migration, what, rows, .. } => {
-                self.printer.note(&format!("{migration}: kept {what} ({rows} rows) for the way back"));
+                self.printer
+                    .note(&format!("{migration}: kept {what} ({rows} rows) for the way back"));
             }
             Event::Restored { migration, what, rows } => {
                 self.printer.note(&format!("{migration}: {what} is back ({rows} rows)"));

@@ -46,6 +46,9 @@ fn the_demo_shows_what_happens() {
     has(back, &["table visits (400200 rows)", "'DELETE VISITS TABLE'"]);
     has(back, &["table visits is gone (400200 rows)"]);
     has(scene(&output, "7. And forward"), &["5 applied, 0 pending"]);
+    let kept = scene(&output, "8. A table that a migration drops");
+    has(kept, &["table points is gone (200 rows)", "table points is back (200 rows)"]);
+    has(kept, &["Counted: 5 tables with as many rows as before"]);
 }
 
 #[test]
@@ -54,10 +57,10 @@ fn what_the_demo_suggests_works_in_its_folder() {
     demo(&project, &["demo"]).success();
     after(&project, &["doctor", "--explain"]).success();
     after(&project, &["new", "loyalty", "levels"]).success();
-    assert!(project.files().contains(&"whimbrel-demo/migrations/0006_loyalty_levels.sql".into()));
+    assert!(project.files().contains(&"whimbrel-demo/migrations/0007_loyalty_levels.sql".into()));
     after(&project, &["down", "--to", "0001"]).expect_code(6);
     after(&project, &["down", "--to", "0001", "--yes"]).success();
-    has(&after(&project, &["status"]).success().stdout, &["1 applied, 5 pending"]);
+    has(&after(&project, &["status"]).success().stdout, &["1 applied, 6 pending"]);
     after(&project, &["verify"]).success();
 }
 
@@ -95,6 +98,6 @@ fn in_json_each_line_is_an_object_and_a_foreign_environment_does_not_matter() {
         assert_eq!(event["schema_version"], 1);
         codes.extend(event["exit_code"].as_u64());
     }
-    assert_eq!(codes, [0, 4, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
-    has(&output.stdout, &["whimbrel --url sqlite:shop.db doctor"]);
+    assert_eq!(codes, [0, 4, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
+    has(&output.stdout, &["whimbrel --url sqlite:shop.db status"]);
 }

@@ -81,9 +81,13 @@ fn a_file_in_a_folder_that_is_not_there() {
 #[test]
 fn a_slip_in_sql_is_shown_with_its_place_and_leaves_nothing() {
     let project = begun();
-    project.file(USERS, "CREATE TABLE a (id INTEGER);\nCREATE TABLE users (\n  name TEXT NOT NUL\n);");
+    project
+        .file(USERS, "CREATE TABLE a (id INTEGER);\nCREATE TABLE users (\n  name TEXT NOT NUL\n);");
     let output = whimbrel(&project, &["up"]).expect_code(1);
-    says(&output, &["migrations/0001_create_users.sql:3:", "near \"NUL\"", "Nothing of the failed"]);
+    says(
+        &output,
+        &["migrations/0001_create_users.sql:3:", "near \"NUL\"", "Nothing of the failed"],
+    );
     let status = whimbrel(&project, &["status"]).success();
     assert!(status.stdout.contains("0 applied, 1 pending"), "{status}");
 }

@@ -148,7 +148,11 @@ fn cut_offset(sql: &str, near: &str, line: usize) -> Option<usize> {
 
 /// The place of the first quoted name of the message, if the statement has it exactly once.
 fn only_mention(message: &str, sql: &str) -> Option<usize> {
-    let (_, rest) = message.split_once(['\'', '`'])?;
+    // The quote of `Can't` opens no name.
+    let opening = message.match_indices(['\'', '`']).map(|(at, _)| at).find(|at| {
+        *at == 0 || message.get(..*at).is_some_and(|before| before.ends_with([' ', '(']))
+    })?;
+    let rest = message.get(opening + 1..)?;
     let (name, _) = rest.split_once(['\'', '`'])?;
     let name = name.rsplit('.').next().filter(|name| !name.is_empty())?;
     let is_word = |c: char| c.is_alphanumeric() || c == '_' || c == '$';

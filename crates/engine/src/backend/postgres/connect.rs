@@ -79,6 +79,10 @@ impl Refusal {
     }
 }
 
+fn limit(url: &PgUrl) -> Duration {
+    Duration::from_secs(u64::from(url.connect_timeout_s.unwrap_or(CONNECT_TIMEOUT_S)))
+}
+
 /// The hosts as they are tried, with the local server's address filled in.
 fn hosts_in_order(url: &PgUrl) -> Vec<PgHost> {
     let mut hosts: Vec<PgHost> = url.hosts.iter().map(filled_in).collect();
@@ -108,8 +112,8 @@ async fn connect_host(
     wanted: TargetSession,
     home: Option<&Path>,
 ) -> Result<Connected, Refusal> {
-    let seconds = url.connect_timeout_s.unwrap_or(CONNECT_TIMEOUT_S);
-    let limit = Duration::from_secs(u64::from(seconds));
+    let limit = limit(url);
+    let seconds = limit.as_secs();
     let attempt = async {
         let connected = by_sslmode(url, host, home).await?;
         in_role(connected, wanted).await
@@ -187,7 +191,7 @@ async fn once(
 ) -> Result<Connected, Failure> {
     let place = place(host);
     let lost = |error: io::Error| Failure::new(from_socket(&error, &place));
-    let mut socket = socket::open(url, host).await.map_err(lost)?;
+    let mut socket = socket::open(url, host, limit(url)).await.map_err(lost)?;
     let wanted = match (tls, encryption) {
         (Some(tls), Encryption::IfOffered | Encryption::Always) => Some(tls),
         (_, Encryption::Never) | (None, _) => None,
@@ -198,7 +202,8 @@ async fn once(
         if encryption == Encryption::IfOffered {
             return log_in(url, socket, None, place).await;
         }
-        let mut error = from_connection_words(format!("The server at {place} does not offer TLS"));
+        let words = format!("The server at {place} does not offer TLS");
+        let mut error = DbError::new(DbErrorKind::Connection, words);
         error.hint = Some("`sslmode=prefer` or `disable` connects without encryption".to_owned());
         return Err(Failure::new(error));
     }
@@ -208,10 +213,6 @@ async fn once(
         .map_err(|error| Failure { encrypted: true, ..Failure::new(from_tls(&error, &place)) })?;
     let facts = Some((encrypted.facts, encrypted.end_point));
     log_in(url, encrypted.stream, facts, place).await
-}
-
-fn from_connection_words(words: String) -> DbError {
-    DbError::new(DbErrorKind::Connection, words)
 }
 
 async fn log_in(

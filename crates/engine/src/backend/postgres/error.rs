@@ -21,7 +21,7 @@ pub(super) enum Places {
 pub(super) fn from_statement(error: &Error, sql: &str, places: Places) -> DbError {
     match error.as_db_error() {
         Some(server) => from_server(server, sql, places),
-        None => from_client(error),
+        None => from_client(error, sql),
     }
 }
 
@@ -80,7 +80,7 @@ pub(super) fn from_tls(error: &io::Error, place: &str) -> DbError {
     let text = chain(error);
     let mut out = DbError::new(
         DbErrorKind::Connection,
-        format!("The server at {place} could not be trusted or understood by TLS: {text}"),
+        format!("TLS with the server at {place} failed: {text}"),
     );
     let hint = if text.contains("UnknownIssuer") {
         Some("Name the authority's certificate by `sslrootcert=PATH`")
@@ -112,9 +112,19 @@ fn connect_hint(code: &str) -> Option<&'static str> {
     })
 }
 
-/// An error of the client library: the connection cannot be used any more.
-fn from_client(error: &Error) -> DbError {
-    DbError::new(DbErrorKind::Connection, chain(error))
+/// An error of the client library: in nearly all cases the connection is gone.
+fn from_client(error: &Error, sql: &str) -> DbError {
+    if let Some(offset) = sql.find('\0') {
+        // It was not even sent.
+        let message = "The statement holds a NUL character, which PostgreSQL does not take";
+        let mut out = DbError::new(DbErrorKind::Statement, message);
+        out.offset = Some(offset);
+        return out;
+    }
+    let text = chain(error);
+    let unreadable = text.starts_with("error deserializing");
+    let kind = if unreadable { DbErrorKind::Statement } else { DbErrorKind::Connection };
+    DbError::new(kind, text)
 }
 
 /// The error and all of its causes; the first alone often says nothing.

@@ -64,8 +64,7 @@ impl PostgresBackend {
 
     async fn open(&self) -> Result<PgSession, DbError> {
         let connected = connect::connect(&self.url, self.home.as_deref()).await?;
-        let mut session = PgSession::start(self.clone(), connected);
-        session.keep_out_of_the_ledger().await?;
+        let session = PgSession::start(self.clone(), connected);
         if let Some(major) = session.major() {
             self.known.major.get_or_init(|| major);
         }

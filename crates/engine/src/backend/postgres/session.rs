@@ -17,25 +17,15 @@ use super::error::{Places, from_connection, from_statement};
 use super::shared::Shared;
 use super::tls::TlsFacts;
 use super::wire::Wire;
-use super::{PostgresBackend, catalog, facts, others, pooler};
+use super::{PostgresBackend, catalog, facts, others};
 use crate::backend::{
     DbError, DbErrorKind, ForeignKeyViolation, Outcome, Row, Scope, ServerFacts, Session,
 };
 
-/// Everything that `DISCARD ALL` does, as statements that a transaction allows. At the end what
-/// `PgSession::keep_out_of_the_ledger` does.
+/// Everything that `DISCARD ALL` does, as statements that a transaction allows.
 const RESET_IN_TRANSACTION: &str = "CLOSE ALL; RESET SESSION AUTHORIZATION; RESET ROLE; RESET ALL; \
     DEALLOCATE ALL; UNLISTEN *; SELECT pg_catalog.pg_advisory_unlock_all(); DISCARD PLANS; \
-    DISCARD TEMP; DISCARD SEQUENCES; SELECT pg_catalog.set_config('search_path', \
-    pg_catalog.regexp_replace(pg_catalog.current_setting('search_path'), \
-    '^\\s*\"\\$user\"\\s*,\\s*', ''), false) WHERE session_user = 'whimbrel'";
-
-/// A role of this name has the ledger's schema as `"$user"`.
-const LEDGER_SCHEMA: &str = "whimbrel";
-/// Changes nothing for any other role, or where the path does not begin with `"$user"`.
-const WITHOUT_OWN_SCHEMA: &str = "SELECT pg_catalog.set_config('search_path', \
-    pg_catalog.regexp_replace(pg_catalog.current_setting('search_path'), \
-    '^\\s*\"\\$user\"\\s*,\\s*', ''), false) WHERE session_user = 'whimbrel'";
+    DISCARD TEMP; DISCARD SEQUENCES";
 
 pub(super) struct PgSession {
     pub(super) backend: PostgresBackend,
@@ -44,7 +34,6 @@ pub(super) struct PgSession {
     shared: Arc<Shared>,
     driver: JoinHandle<()>,
     server_version: String,
-    user: String,
     announced_pid: Arc<AtomicI32>,
     places: Places,
     /// The role has the name of the ledger's schema.
@@ -56,7 +45,6 @@ impl PgSession {
     pub(super) fn start(backend: PostgresBackend, connected: Connected) -> PgSession {
         let Connected { client, connection, tls, announced_pid, .. } = connected;
         let server_version = connection.parameter("server_version").unwrap_or_default().to_owned();
-        let user = connection.parameter("session_authorization").unwrap_or_default().to_owned();
         let places = match connection.parameter("server_encoding") {
             Some("SQL_ASCII") => Places::Bytes,
             _ => Places::Characters,
@@ -71,6 +59,7 @@ impl PgSession {
             shared,
             driver,
             server_version,
+            announced_pid,
             places,
             is_named_as_ledger,
         }
@@ -79,8 +68,10 @@ impl PgSession {
     /// Takes the ledger's schema off the search path, if the server itself is at the other end; a
     /// pooler would keep the setting for others.
     pub(super) async fn leave_own_schema(&self) -> Result<(), DbError> {
-        let true = self.is_named_as_ledger else { return Ok(()) };
-        let Some(pid) = pooler::announced_pid(self).await else { return Ok(()) };
+        if !self.is_named_as_ledger {
+            return Ok(());
+        }
+        let pid = self.announced_pid();
         let path = crate::ledger::path::FOR_SESSION;
         self.results(&format!("{path} AND pg_catalog.pg_backend_pid() = {pid}")).await?;
         Ok(())
@@ -96,15 +87,6 @@ impl PgSession {
     /// behind a pooler.
     pub(super) fn announced_pid(&self) -> i32 {
         self.announced_pid.load(Ordering::Relaxed)
-    }
-
-    /// Takes `"$user"` out of the search path where it would mean the ledger's schema: tables
-    /// without a schema would be made among the ledger's own.
-    pub(super) async fn keep_out_of_the_ledger(&mut self) -> Result<(), DbError> {
-        if self.user != LEDGER_SCHEMA || self.pooled().is_some() {
-            return Ok(());
-        }
-        self.batch(WITHOUT_OWN_SCHEMA).await
     }
 
     /// Runs several statements in one message and returns the rows of each that has rows.

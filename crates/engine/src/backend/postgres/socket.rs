@@ -1,8 +1,9 @@
 //! Reaching a server: sockets, and the agreement on TLS that comes before anything else.
 
 use std::io;
+use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use socket2::{SockRef, TcpKeepalive};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -19,21 +20,28 @@ const KEEPALIVE_INTERVAL_S: u32 = 15;
 /// Length and code of the request for TLS.
 const TLS_REQUEST: [u8; 8] = [0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x2f];
 
-/// Opens a socket to the host.
-pub(super) async fn open(url: &PgUrl, host: &PgHost) -> io::Result<Box<dyn Duplex>> {
+/// Opens a socket to the host, within `limit`.
+pub(super) async fn open(
+    url: &PgUrl,
+    host: &PgHost,
+    limit: Duration,
+) -> io::Result<Box<dyn Duplex>> {
     match (&host.address, &host.hostaddr) {
         (HostAddress::Unix(folder), _) => unix(folder, host.port).await,
         (HostAddress::Tcp(_) | HostAddress::Default, Some(address)) => {
-            tcp(url, address, host.port).await
+            tcp(url, (address, host.port), limit).await
         }
-        (HostAddress::Tcp(name), None) => tcp(url, name, host.port).await,
-        (HostAddress::Default, None) => tcp(url, "localhost", host.port).await,
+        (HostAddress::Tcp(name), None) => tcp(url, (name, host.port), limit).await,
+        (HostAddress::Default, None) => tcp(url, ("localhost", host.port), limit).await,
     }
 }
 
-async fn tcp(url: &PgUrl, name: &str, port: u16) -> io::Result<Box<dyn Duplex>> {
-    // All addresses of the name are tried in turn.
-    let stream = TcpStream::connect((name, port)).await?;
+async fn tcp(
+    url: &PgUrl,
+    (name, port): (&str, u16),
+    limit: Duration,
+) -> io::Result<Box<dyn Duplex>> {
+    let stream = first_that_answers(name, port, limit).await?;
     stream.set_nodelay(true)?;
     let socket = SockRef::from(&stream);
     if url.keepalives {
@@ -53,6 +61,24 @@ async fn tcp(url: &PgUrl, name: &str, port: u16) -> io::Result<Box<dyn Duplex>> 
         socket.set_tcp_user_timeout(Some(Duration::from_millis(u64::from(ms))))?;
     }
     Ok(Box::new(stream))
+}
+
+/// Tries the addresses of the name in turn. Each has its share of the time, so that one behind a
+/// broken route does not use up that of the others.
+async fn first_that_answers(name: &str, port: u16, limit: Duration) -> io::Result<TcpStream> {
+    let began = Instant::now();
+    let addresses: Vec<SocketAddr> = tokio::net::lookup_host((name, port)).await?.collect();
+    let mut failure = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
+    for (index, address) in addresses.iter().enumerate() {
+        let others = u32::try_from(addresses.len() - index).unwrap_or(u32::MAX);
+        let share = limit.saturating_sub(began.elapsed()) / others;
+        match tokio::time::timeout(share, TcpStream::connect(address)).await {
+            Ok(Ok(stream)) => return Ok(stream),
+            Ok(Err(error)) => failure = error,
+            Err(_) => failure = io::Error::new(io::ErrorKind::TimedOut, "no answer in time"),
+        }
+    }
+    Err(failure)
 }
 
 #[cfg(unix)]

@@ -73,8 +73,7 @@ fn tables(snapshot: &Snapshot) -> Vec<String> {
 
 #[tokio::test]
 async fn everything_is_seen() {
-    let Some((database, mut session)) = fresh("pg_catalog").await else { return };
-    database.admin("GRANT CREATE ON DATABASE postgres TO whimbrel;");
+    let Some((_database, mut session)) = fresh("pg_catalog").await else { return };
     session.batch(RICH).await.unwrap();
     let all = session.inspect(None).await.unwrap();
     assert_eq!(all.default_schema.as_deref(), Some("public"));
@@ -243,7 +242,7 @@ async fn bare_names_follow_the_search_path_and_pictures_do_not_depend_on_it() {
     // Inside a transaction, with a path that lasts only as long as it.
     session.batch("BEGIN; SET LOCAL search_path = ''").await.unwrap();
     assert_eq!(texts(&mut session).await, before);
-    assert_eq!(value(&mut session, "SHOW search_path").await, "");
+    assert_eq!(value(&mut session, "SHOW search_path").await, "\"\"");
     session.batch("SET search_path = 'public'").await.unwrap();
     assert_eq!(texts(&mut session).await, before);
     session.batch("COMMIT").await.unwrap();

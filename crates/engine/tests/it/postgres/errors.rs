@@ -55,6 +55,8 @@ async fn errors_have_their_kinds() {
     assert_eq!(error.kind, DbErrorKind::Locked);
     assert!(error.is_transient());
     other.batch("ROLLBACK").await.unwrap();
+    let error = fails(&mut session, "SELECT 1, '\0'").await;
+    assert_eq!((error.kind, error.offset), (DbErrorKind::Statement, Some(11)));
     // A full table of locks is trouble of the server's, not of the statement.
     let sql = "DO $$ BEGIN RAISE SQLSTATE '53200'; END $$";
     assert_eq!(fails(&mut session, sql).await.kind, DbErrorKind::Storage);

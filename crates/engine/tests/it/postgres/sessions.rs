@@ -1,7 +1,7 @@
 //! Facts about a session, ending others, and who blocks whom.
 
 use whimbrel_engine::backend::{Backend, Session};
-use whimbrel_testkit::servers::{PASSWORD, PLAIN_ONLY_ROLE};
+use whimbrel_testkit::servers::{PASSWORD, PLAIN_ONLY_ROLE, ROLE};
 
 use super::{backend, fresh, open, run, value};
 
@@ -18,7 +18,7 @@ async fn facts_are_the_servers() {
     let version = value(&mut session, "SHOW server_version").await;
     assert_eq!(facts.version, format!("PostgreSQL {version}"));
     assert_eq!(facts.database, database.name);
-    assert_eq!(facts.user.as_deref(), Some("whimbrel"));
+    assert_eq!(facts.user.as_deref(), Some(ROLE));
     assert_eq!(facts.pooled, None);
     let setting = |name: &str| {
         let found = facts.settings.iter().find(|(known, _)| known == name);
@@ -85,7 +85,7 @@ async fn a_reused_pid_and_our_own_session_are_left_alone() {
 async fn a_session_that_may_not_be_ended_stays_and_the_transaction_too() {
     let Some((database, mut session)) = fresh("pg_forbidden").await else { return };
     let text = name(&mut session).await;
-    let url = database.url.replacen("//app_owner:", &format!("//{PLAIN_ONLY_ROLE}:"), 1);
+    let url = database.url.replacen(&format!("//{ROLE}:"), &format!("//{PLAIN_ONLY_ROLE}:"), 1);
     assert!(url.contains(PASSWORD));
     let mut stranger = backend(&url).connect().await.unwrap();
     stranger.batch("BEGIN").await.unwrap();
@@ -115,9 +115,26 @@ async fn blockers_are_named() {
     }
     let pid = holder_name.split('/').next().unwrap();
     assert_eq!(found.len(), 1, "{found:?}");
-    let start = format!("pid {pid} (user whimbrel, whimbrel, idle in transaction since ");
+    let start = format!("pid {pid} (user {ROLE}, whimbrel, idle in transaction since ");
     assert!(found[0].starts_with(&start), "{found:?}");
     holder.batch("COMMIT").await.unwrap();
     waiting.await.unwrap().unwrap();
     assert!(session.blockers("nonsense").await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_role_named_like_the_ledgers_schema_does_not_work_in_it() {
+    let Some((database, _)) = fresh("pg_named").await else { return };
+    database.admin(&format!(
+        "DO $$ BEGIN CREATE ROLE whimbrel LOGIN PASSWORD '{PASSWORD}'; \
+         EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $$; \
+         CREATE SCHEMA whimbrel AUTHORIZATION whimbrel; GRANT CREATE ON SCHEMA public TO whimbrel;"
+    ));
+    let url = database.url.replacen(&format!("//{ROLE}:"), "//whimbrel:", 1);
+    let mut session = backend(&url).connect().await.unwrap();
+    assert_eq!(value(&mut session, "SELECT current_schema()").await, "public");
+    session.reset().await.unwrap();
+    assert_eq!(value(&mut session, "SELECT current_schema()").await, "public");
+    let all = session.inspect(None).await.unwrap();
+    assert_eq!(all.default_schema.as_deref(), Some("public"));
 }

@@ -44,6 +44,11 @@ pub(super) const VISITS: [DemoFile; 2] = [
     ("0005_visits.sql", include_str!("files/0005_visits.sql")),
     ("0005_visits.down.sql", include_str!("files/0005_visits.down.sql")),
 ];
+/// The migration that removes rows.
+pub(super) const NO_POINTS: [DemoFile; 2] = [
+    ("0006_no_points.sql", include_str!("files/0006_no_points.sql")),
+    ("0006_no_points.down.sql", include_str!("files/0006_no_points.down.sql")),
+];
 
 /// Makes the folder with the project's first files.
 ///

@@ -2,7 +2,7 @@
 
 use whimbrel_engine::DownSelection;
 
-use super::folder::{self, POINTS, VISITS, WRONG};
+use super::folder::{self, NO_POINTS, POINTS, VISITS, WRONG};
 use super::killed::run_and_kill;
 use super::shop::{self, Shop, Tables};
 use super::stage::Stage;
@@ -17,6 +17,7 @@ pub(super) async fn tell(stage: &mut Stage<'_>) -> Result<(), CommandError> {
     mistake(stage, &shop).await?;
     kill(stage, &shop).await?;
     back_and_forth(stage, &shop).await?;
+    remove(stage, &shop).await?;
     end(stage).await
 }
 
@@ -98,6 +99,17 @@ async fn back_and_forth(stage: &mut Stage<'_>, shop: &Shop) -> Result<(), Comman
     stage.whimbrel(&["status", "--check"], Exit::Done).await
 }
 
+async fn remove(stage: &mut Stage<'_>, shop: &Shop) -> Result<(), CommandError> {
+    stage.scene("A table that a migration drops is kept, and comes back with its rows");
+    folder::write(stage.folder(), &NO_POINTS)?;
+    let before = shop.tables().await?;
+    stage.whimbrel(&["up"], Exit::Done).await?;
+    stage.tell(&compared(&before, &shop.tables().await?));
+    stage.whimbrel(&["down"], Exit::Done).await?;
+    stage.tell(&compared(&before, &shop.tables().await?));
+    stage.whimbrel(&["verify"], Exit::Done).await
+}
+
 async fn end(stage: &mut Stage<'_>) -> Result<(), CommandError> {
     let report = stage.project()?.status().await?;
     stage.scene("What to try next");
@@ -107,7 +119,7 @@ async fn end(stage: &mut Stage<'_>) -> Result<(), CommandError> {
     let folder = stage.folder().display().to_string();
     stage.tell(&format!("    cd {folder}"));
     let outside = if stage.is_found_from_outside() { "" } else { " --url sqlite:shop.db" };
-    for arguments in ["doctor --explain", "new loyalty levels", "down --to 0001", "up --help"] {
+    for arguments in ["status", "up", "new loyalty levels", "down --to 0001", "doctor --explain"] {
         stage.tell(&format!("    whimbrel{outside} {arguments}"));
     }
     if !outside.is_empty() {

@@ -1,0 +1,3 @@
+-- whimbrel: purpose="Points were not a good idea"
+
+DROP TABLE points;
