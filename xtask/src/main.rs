@@ -1,5 +1,6 @@
 //! Whimbrel's own tooling: `cargo xtask COMMAND`. One command, one file, one row in [`COMMANDS`].
 
+mod bench;
 mod output;
 mod prove;
 mod servers;
@@ -22,6 +23,12 @@ struct Command {
 }
 
 const COMMANDS: &[Command] = &[
+    Command {
+        name: "bench",
+        arguments: "schema",
+        about: "Measure beside the floor and the peers, in one interleaved run",
+        run: bench::main,
+    },
     Command {
         name: "prove",
         arguments: "crash|races|faults",

@@ -360,6 +360,10 @@ impl Cutter<'_> {
                 self.close(index);
                 self.push(index..index + 1, StepMode::Transaction);
             }
+            TransactionNeed::Any if self.may_hide_schema_change(info) => {
+                self.close(index);
+                self.push(index..index + 1, StepMode::Bare);
+            }
             TransactionNeed::Any if self.sets_session_only(info) => {
                 self.close(index);
                 self.push(index..index + 1, StepMode::Session);
@@ -394,6 +398,12 @@ impl Cutter<'_> {
         self.can.dialect == Dialect::Postgres
             && info.class == StatementClass::Routine
             && (info.verb.starts_with("CALL") || has_commit())
+    }
+
+    /// What `CALL` and `EXECUTE` run cannot be seen. On MariaDB and MySQL it may change the schema and
+    /// so commit the transaction around it, without the ledger's rows.
+    fn may_hide_schema_change(&self, info: &StatementInfo) -> bool {
+        !self.can.transactional_ddl && info.class == StatementClass::Routine
     }
 
     fn close(&mut self, end: usize) {

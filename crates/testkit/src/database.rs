@@ -14,7 +14,7 @@ use tempfile::TempDir;
 
 use self::client::Client;
 use crate::failure::{Result, must};
-use crate::servers::TlsKind;
+use crate::servers::{MariaDb, Postgres, TlsKind};
 use crate::variables::{self, Backend, required};
 
 /// A database of its own for one test. Dropping it drops the database.
@@ -32,6 +32,8 @@ pub struct TestDatabase {
 #[derive(Debug)]
 enum Owner {
     Folder { _folder: TempDir },
+    /// Whoever made the folder or the server.
+    Other,
     Postgres(Client),
     Mariadb(Client),
 }
@@ -39,14 +41,35 @@ enum Owner {
 /// A new SQLite file (not yet made) in a temporary folder.
 pub fn fresh_sqlite() -> TestDatabase {
     let folder = must(tempfile::Builder::new().prefix("whimbrel-sqlite-").tempdir());
-    let path = folder.path().join("test.db");
+    let mut database = sqlite_in(folder.path());
+    database.owner = Owner::Folder { _folder: folder };
+    database
+}
+
+/// A new SQLite file (not yet made) in a folder of the test's own.
+pub fn sqlite_in(folder: &Path) -> TestDatabase {
+    let path = folder.join("test.db");
     let name = path.display().to_string();
-    TestDatabase {
-        url: format!("sqlite:{name}"),
-        name,
-        client: Client::Sqlite(path),
-        owner: Owner::Folder { _folder: folder },
-    }
+    let url = format!("sqlite:{name}");
+    TestDatabase { url, name, client: Client::Sqlite(path), owner: Owner::Other }
+}
+
+/// A new database on a PostgreSQL of the test's own.
+#[track_caller]
+pub fn on_postgres(server: &Postgres, hint: &str) -> TestDatabase {
+    let name = unique_name(hint);
+    must(server.admin(&format!("CREATE DATABASE {name} OWNER {};", user_of(&server.url()))));
+    let url = with_database(&server.url(), &name);
+    TestDatabase { client: Client::Postgres(url.clone()), url, name, owner: Owner::Other }
+}
+
+/// A new database on a MariaDB of the test's own.
+#[track_caller]
+pub fn on_mariadb(server: &MariaDb, hint: &str) -> TestDatabase {
+    let name = unique_name(hint);
+    must(server.admin(&format!("CREATE DATABASE {name} CHARACTER SET utf8mb4;")));
+    let url = with_database(&server.url(), &name);
+    TestDatabase { client: Client::Mariadb(url.clone()), url, name, owner: Owner::Other }
 }
 
 /// A new PostgreSQL database, owned by a role that is no superuser. `None` if the run leaves
@@ -140,7 +163,7 @@ impl TestDatabase {
     #[track_caller]
     pub fn admin(&self, sql: &str) -> String {
         must(match &self.owner {
-            Owner::Folder { .. } => self.client.run(sql),
+            Owner::Folder { .. } | Owner::Other => self.client.run(sql),
             Owner::Postgres(admin) => admin.in_database(&self.name).run(sql),
             Owner::Mariadb(admin) => admin.run(&format!("USE {};\n{sql}", self.name)),
         })
@@ -199,7 +222,7 @@ impl Drop for TestDatabase {
     fn drop(&mut self) {
         // A database that cannot be dropped ends with its server; the test has its result.
         let _ = match &self.owner {
-            Owner::Folder { .. } => Ok(String::new()),
+            Owner::Folder { .. } | Owner::Other => Ok(String::new()),
             Owner::Postgres(admin) => {
                 admin.run(&format!("DROP DATABASE IF EXISTS {} WITH (FORCE);", self.name))
             }

@@ -44,6 +44,10 @@ pub fn read(statement_sql: &str, dialect: Dialect) -> Vec<Change> {
     if statement.at_end() {
         return Vec::new();
     }
+    if source.runs_only_on_some_servers() {
+        let verb = statement.peek(0).to_ascii_uppercase();
+        return vec![Change::Dynamic { verb, text: all.text() }];
+    }
     let mut cursor = statement;
     understood(&mut cursor).unwrap_or_else(|| vec![not_understood(statement, all)])
 }

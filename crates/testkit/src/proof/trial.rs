@@ -41,12 +41,17 @@ impl<'a> Trial<'a> {
     /// `None` if the run leaves this engine out by name.
     pub(super) fn new(program: &'a Path, plan: &'a Plan) -> Option<Trial<'a>> {
         let database = plan.engine.fresh(plan.name)?;
+        Some(Trial::on(program, plan, database))
+    }
+
+    /// The plan's project with this database.
+    pub(super) fn on(program: &'a Path, plan: &'a Plan, database: TestDatabase) -> Trial<'a> {
         let project = Project::new();
         for (path, text) in &plan.files {
             project.file(path, text);
         }
         let url = database.url.clone();
-        Some(Trial { plan, database, project, program, url })
+        Trial { plan, database, project, program, url }
     }
 
     /// The program in this project, on this database.

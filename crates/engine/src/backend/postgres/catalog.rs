@@ -125,7 +125,8 @@ fn found_relations(
         );
         sources.push(if kinds.contains("'i'") {
             format!(
-                "SELECT i.indrelid FROM pg_catalog.pg_index i WHERE i.indexrelid = ANY (ARRAY({found}))"
+                "SELECT i.indrelid FROM pg_catalog.pg_index i \
+                 WHERE i.indexrelid = ANY (ARRAY({found}))"
             )
         } else {
             found

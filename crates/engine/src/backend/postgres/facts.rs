@@ -40,7 +40,8 @@ pub(super) async fn facts(session: &mut PgSession) -> Result<ServerFacts, DbErro
     let expressions: Vec<&str> = SETTINGS.iter().map(|(_, expression)| *expression).collect();
     let sql = format!(
         "SELECT version(), current_database(), current_user, pg_backend_pid(), \
-         (SELECT {BACKEND_START} FROM pg_catalog.pg_stat_activity a WHERE a.pid = pg_backend_pid()), \
+         (SELECT {BACKEND_START} FROM pg_catalog.pg_stat_activity a \
+         WHERE a.pid = pg_backend_pid()), \
          (extract(epoch FROM clock_timestamp()) * 1000)::bigint, {}",
         expressions.join(", ")
     );

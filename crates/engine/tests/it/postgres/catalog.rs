@@ -301,7 +301,8 @@ async fn a_small_picture_is_fast_in_a_large_database() {
     times.sort_unstable();
     let began = Instant::now();
     assert_eq!(session.inspect(None).await.unwrap().tables.len(), 1501);
-    println!("one table: median {} us; all: {} ms", times[15], began.elapsed().as_millis());
-    // Generous: other work may share the machine.
-    assert!(times[15] < 50_000, "{times:?}");
+    let all = began.elapsed().as_micros();
+    println!("one table: median {} us; all: {all} us", times[15]);
+    // The clock's time depends on the machine's other work; the two together do not.
+    assert!(times[15] < all / 20, "{times:?}");
 }

@@ -125,7 +125,8 @@ fn relation_query(scoped: bool) -> String {
     format!(
         "SELECT c.oid, n.nspname, c.relname, c.relkind, pg_catalog.concat_ws('; ', \
          CASE c.relpersistence WHEN 'u' THEN 'unlogged' WHEN 't' THEN 'temporary' END, \
-         CASE WHEN c.relkind = 'p' THEN 'partition by ' || pg_catalog.pg_get_partkeydef(c.oid) END, \
+         CASE WHEN c.relkind = 'p' THEN 'partition by ' || \
+         pg_catalog.pg_get_partkeydef(c.oid) END, \
          (SELECT 'parents ' || pg_catalog.string_agg(h.inhparent::regclass::text, ', ' ORDER BY \
          h.inhseqno) FROM pg_catalog.pg_inherits h WHERE h.inhrelid = c.oid), \
          CASE WHEN c.relispartition THEN pg_catalog.pg_get_expr(c.relpartbound, c.oid) END, \
@@ -147,14 +148,15 @@ fn column_query(scoped: bool, major: u32) -> String {
     let generated = if major < GENERATED_SINCE { "''" } else { "a.attgenerated" };
     format!(
         "SELECT a.attrelid, a.attnum, a.attname, pg_catalog.format_type(a.atttypid, a.atttypmod), \
-         a.attnotnull, CASE WHEN a.atthasdef THEN (SELECT pg_catalog.pg_get_expr(d.adbin, d.adrelid) \
-         FROM pg_catalog.pg_attrdef d WHERE d.adrelid = a.attrelid AND d.adnum = a.attnum) END, \
+         a.attnotnull, CASE WHEN a.atthasdef THEN (SELECT \
+         pg_catalog.pg_get_expr(d.adbin, d.adrelid) FROM pg_catalog.pg_attrdef d WHERE \
+         d.adrelid = a.attrelid AND d.adnum = a.attnum) END, \
          {generated}, a.attidentity, pg_catalog.concat_ws('; ', CASE a.attidentity WHEN 'a' THEN \
          'identity always' WHEN 'd' THEN 'identity by default' END, CASE WHEN a.attcollation <> 0 \
          THEN (SELECT 'collate ' || o.collname FROM pg_catalog.pg_collation o WHERE o.oid = \
-         a.attcollation AND o.oid <> (SELECT t.typcollation FROM pg_catalog.pg_type t WHERE t.oid = \
-         a.atttypid)) END, (SELECT 'comment ' || pg_catalog.quote_literal(m.description) FROM \
-         pg_catalog.pg_description m WHERE m.objoid = a.attrelid AND m.classoid = \
+         a.attcollation AND o.oid <> (SELECT t.typcollation FROM pg_catalog.pg_type t WHERE \
+         t.oid = a.atttypid)) END, (SELECT 'comment ' || pg_catalog.quote_literal(m.description) \
+         FROM pg_catalog.pg_description m WHERE m.objoid = a.attrelid AND m.classoid = \
          'pg_catalog.pg_class'::regclass AND m.objsubid = a.attnum)) \
          FROM pg_catalog.pg_attribute a \
          WHERE a.attnum > 0 AND NOT a.attisdropped AND {} ORDER BY a.attrelid, a.attnum",
@@ -189,8 +191,9 @@ fn index_query(scoped: bool) -> String {
     format!(
         "SELECT i.indrelid, x.relname, i.indisunique, i.indisvalid OR x.relkind = 'I', \
          pg_catalog.pg_get_expr(i.indpred, i.indrelid), (SELECT k.contype FROM \
-         pg_catalog.pg_constraint k WHERE k.conrelid = i.indrelid AND k.conindid = i.indexrelid AND \
-         k.contype IN ('p', 'u', 'x')), i.indkey, i.indnkeyatts, CASE WHEN i.indexprs IS NOT NULL \
+         pg_catalog.pg_constraint k WHERE k.conrelid = i.indrelid AND k.conindid = i.indexrelid \
+         AND k.contype IN ('p', 'u', 'x')), i.indkey, i.indnkeyatts, CASE WHEN i.indexprs IS NOT \
+         NULL \
          THEN ARRAY(SELECT pg_catalog.pg_get_indexdef(i.indexrelid, p.n, false) \
          FROM pg_catalog.generate_series(1, i.indnkeyatts::int) AS p(n)) END \
          FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class x ON x.oid = i.indexrelid \
@@ -234,13 +237,15 @@ fn type_query(scoped: bool) -> String {
     format!(
         "SELECT o.oid, s.nspname, o.typname, e.enumlabel, CASE o.typtype WHEN 'e' THEN 'enum' \
          WHEN 'd' THEN pg_catalog.concat_ws(' ', 'domain', \
-         pg_catalog.format_type(o.typbasetype, o.typtypmod), CASE WHEN o.typnotnull THEN 'not null' END, \
-         'default ' || o.typdefault, (SELECT pg_catalog.string_agg(pg_catalog.pg_get_constraintdef(k.oid), \
-         ' ' ORDER BY k.conname) FROM pg_catalog.pg_constraint k WHERE k.contypid = o.oid AND \
+         pg_catalog.format_type(o.typbasetype, o.typtypmod), \
+         CASE WHEN o.typnotnull THEN 'not null' END, 'default ' || o.typdefault, \
+         (SELECT pg_catalog.string_agg(pg_catalog.pg_get_constraintdef(k.oid), ' ' ORDER BY \
+         k.conname) FROM pg_catalog.pg_constraint k WHERE k.contypid = o.oid AND \
          k.contype = 'c')) \
          WHEN 'c' THEN 'composite ' || coalesce((SELECT pg_catalog.string_agg(\
-         pg_catalog.quote_ident(a.attname) || ' ' || pg_catalog.format_type(a.atttypid, a.atttypmod), \
-         ', ' ORDER BY a.attnum) FROM pg_catalog.pg_attribute a WHERE a.attrelid = o.typrelid AND \
+         pg_catalog.quote_ident(a.attname) || ' ' || \
+         pg_catalog.format_type(a.atttypid, a.atttypmod), ', ' ORDER BY a.attnum) FROM \
+         pg_catalog.pg_attribute a WHERE a.attrelid = o.typrelid AND \
          a.attnum > 0 AND NOT a.attisdropped), '') \
          WHEN 'r' THEN 'range of ' || (SELECT pg_catalog.format_type(r.rngsubtype, NULL) FROM \
          pg_catalog.pg_range r WHERE r.rngtypid = o.oid) ELSE 'base' END \
