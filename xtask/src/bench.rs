@@ -61,11 +61,13 @@ fn program() -> Result<PathBuf, String> {
     Ok(target.join("release/whimbrel"))
 }
 
+type Prepare<'a> = Box<dyn Fn(&Path) -> Result<(), String> + 'a>;
+
 /// One side of a comparison.
 struct Side<'a> {
     name: &'static str,
     /// Makes everything fresh; not measured.
-    prepare: Box<dyn Fn(&Path) -> Result<(), String> + 'a>,
+    prepare: Prepare<'a>,
     /// What is measured.
     command: Box<dyn Fn(&Path) -> Command + 'a>,
 }

@@ -123,11 +123,12 @@ fn build() -> Result<PathBuf, String> {
         return Err("the program cannot be built".to_owned());
     }
     let text = String::from_utf8_lossy(&output.stdout);
-    let programs = text.lines().filter_map(|line| {
+    let mut programs = text.lines().filter_map(|line| {
         let message: Value = serde_json::from_str(line).ok()?;
-        (message["target"]["name"] == "whimbrel").then(|| message["executable"].as_str().map(PathBuf::from))?
+        (message["target"]["name"] == "whimbrel")
+            .then(|| message["executable"].as_str().map(PathBuf::from))?
     });
-    programs.last().ok_or_else(|| "cargo does not say where the program is".to_owned())
+    programs.next_back().ok_or_else(|| "cargo does not say where the program is".to_owned())
 }
 
 /// Runs `work` for each item on two threads, telling how far it is, and collects what it returns.
@@ -141,8 +142,7 @@ fn each<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> 
                     let index = next.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
                     let Some(item) = items.get(index) else { return };
                     let result = work(item);
-                    let mut all =
-                        results.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+                    let mut all = results.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
                     all.push(result);
                     if all.len() % 50 == 0 {
                         complain(&format!("{} of {}", all.len(), items.len()));

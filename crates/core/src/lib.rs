@@ -4,23 +4,23 @@
 //! no database driver. The engine carries out what this crate decides.
 
 pub mod capabilities;
+pub mod checksum;
 pub mod compare;
-pub mod history;
-pub mod ledger;
-pub mod plan;
-pub mod probe;
+pub mod config;
+pub mod database_url;
 pub mod ddl;
 pub mod destructive;
-pub mod sql;
-pub mod secret;
-pub mod database_url;
-pub mod config;
-pub mod migration;
 pub mod directive;
-pub mod format;
 pub mod directory;
-pub mod checksum;
-pub mod step;
+pub mod format;
+pub mod history;
+pub mod ledger;
+pub mod migration;
+pub mod plan;
+pub mod probe;
+pub mod secret;
 pub mod snapshot;
+pub mod sql;
 pub mod sqltype;
+pub mod step;
 pub mod verify;

@@ -34,7 +34,9 @@ pub enum Answer {
 /// Answers the question from the evidence.
 pub fn answer(evidence: &Evidence<'_>) -> Answer {
     if let Some(index) = evidence.invalid_index {
-        return Answer::Repeat(format!("index `{index}` is there but not valid; it is dropped first"));
+        return Answer::Repeat(format!(
+            "index `{index}` is there but not valid; it is dropped first"
+        ));
     }
     if evidence.repeatable {
         return Answer::Repeat("it does no harm twice".to_owned());
@@ -54,7 +56,8 @@ pub fn answer(evidence: &Evidence<'_>) -> Answer {
         });
     }
     Answer::Unknown(
-        "the objects that it touches have changed, but not in a way that shows its effect".to_owned(),
+        "the objects that it touches have changed, but not in a way that shows its effect"
+            .to_owned(),
     )
 }
 

@@ -191,9 +191,8 @@ impl Script {
     pub fn is_whole(&self) -> bool {
         let mut lasting = self.steps.iter().filter(|step| step.mode != StepMode::Session);
         let first = lasting.next();
-        let transaction = |step: &Step| {
-            matches!(step.mode, StepMode::Transaction | StepMode::OwnTransaction)
-        };
+        let transaction =
+            |step: &Step| matches!(step.mode, StepMode::Transaction | StepMode::OwnTransaction);
         lasting.next().is_none() && first.is_none_or(transaction)
     }
 
@@ -213,6 +212,11 @@ impl Script {
     pub fn adds_enum_value(&self) -> bool {
         (0..self.statements.len())
             .any(|index| adds_enum_value(self.statement(index), Dialect::Postgres))
+    }
+
+    /// Whether it speaks of deferrable constraints, which are checked at a commit.
+    pub fn defers(&self) -> bool {
+        self.has_word("deferr")
     }
 
     /// Whether a conflict may roll back the whole transaction (`OR ROLLBACK`,
@@ -274,10 +278,8 @@ impl Cutter<'_> {
     /// On MariaDB and MySQL a schema change commits the author's transaction by itself; then its
     /// BEGIN and COMMIT mean nothing, and each statement is a step as if they were not there.
     fn own_transactions_hold_implicit_commits(&self) -> bool {
-        let commits =
-            |info: &StatementInfo| info.transaction == TransactionNeed::ImplicitCommit;
-        let begins =
-            |info: &StatementInfo| matches!(info.control, Some(TransactionControl::Begin));
+        let commits = |info: &StatementInfo| info.transaction == TransactionNeed::ImplicitCommit;
+        let begins = |info: &StatementInfo| matches!(info.control, Some(TransactionControl::Begin));
         self.script.infos.iter().any(commits) && self.script.infos.iter().any(begins)
     }
 
@@ -300,8 +302,8 @@ impl Cutter<'_> {
             }
             TransactionControl::Commit | TransactionControl::Rollback => {
                 self.close(index);
-                self.ended_first |= self.script.steps.is_empty()
-                    || matches!(control, TransactionControl::Commit);
+                self.ended_first |=
+                    self.script.steps.is_empty() || matches!(control, TransactionControl::Commit);
                 self.skip(index, "no transaction of the file's own is open here");
             }
             TransactionControl::Savepoint
@@ -318,7 +320,10 @@ impl Cutter<'_> {
         self.close(index);
         let verb = self.script.infos.get(index).map_or("", |info| info.verb.as_str());
         if verb.starts_with("LOCK") || verb.starts_with("UNLOCK") {
-            self.skip(index, "the lease keeps other runs out, and each step is its own transaction");
+            self.skip(
+                index,
+                "the lease keeps other runs out, and each step is its own transaction",
+            );
         } else {
             self.push(index..index + 1, StepMode::Session);
         }
@@ -390,7 +395,8 @@ impl Cutter<'_> {
         !self.can.transactional_ddl && info.class == StatementClass::Setting
     }
 
-    /// PostgreSQL's procedures and blocks may commit by themselves, unless they are called inside of a
+    /// PostgreSQL's procedures and blocks may commit by themselves, unless they are called inside
+    /// of a
     /// transaction. It cannot be seen from the call, so a call is a step of its own: it is tried in
     /// a transaction, and run outside of one if the server refuses it there.
     fn may_commit(&self, index: usize, info: &StatementInfo) -> bool {
@@ -400,7 +406,8 @@ impl Cutter<'_> {
             && (info.verb.starts_with("CALL") || has_commit())
     }
 
-    /// What `CALL` and `EXECUTE` run cannot be seen. On MariaDB and MySQL it may change the schema and
+    /// What `CALL` and `EXECUTE` run cannot be seen. On MariaDB and MySQL it may change the schema
+    /// and
     /// so commit the transaction around it, without the ledger's rows.
     fn may_hide_schema_change(&self, info: &StatementInfo) -> bool {
         !self.can.transactional_ddl && info.class == StatementClass::Routine

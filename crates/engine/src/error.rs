@@ -77,11 +77,11 @@ pub enum EngineError {
         /// The address without secrets.
         label: String,
         /// What happened.
-        error: DbError,
+        error: Box<DbError>,
     },
     /// A statement of our own failed.
     #[error("The database refused an operation of Whimbrel's own: {0}")]
-    Database(#[from] DbError),
+    Database(Box<DbError>),
     /// A statement of the author's failed.
     #[error("Statement {} of `{}` failed", .0.statement, .0.migration)]
     Statement(Box<StatementFailure>),
@@ -174,6 +174,12 @@ pub enum EngineError {
         /// Why.
         error: std::io::Error,
     },
+}
+
+impl From<DbError> for EngineError {
+    fn from(error: DbError) -> EngineError {
+        EngineError::Database(Box::new(error))
+    }
 }
 
 fn tables_text(tables: &[String]) -> String {

@@ -38,10 +38,7 @@ impl Mirror {
                     "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND lower(name) = lower({})",
                     quote_text(table, Dialect::Sqlite)
                 ),
-                format!(
-                    "SELECT name FROM {} ORDER BY id",
-                    quote_ident(table, Dialect::Sqlite)
-                ),
+                format!("SELECT name FROM {} ORDER BY id", quote_ident(table, Dialect::Sqlite)),
             ),
             HistoryTable::Supabase => (
                 "SELECT 1 WHERE to_regclass('supabase_migrations.schema_migrations') IS NOT NULL"

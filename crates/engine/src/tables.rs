@@ -10,9 +10,25 @@ const NAMES_MAX: usize = 100;
 
 /// Schemas of PostgreSQL platforms, which exist before the first migration.
 const PLATFORM_SCHEMAS: &[&str] = &[
-    "auth", "storage", "realtime", "_realtime", "vault", "extensions", "graphql",
-    "graphql_public", "pgsodium", "pgsodium_masks", "pgbouncer", "net", "cron", "_analytics",
-    "_supavisor", "supabase_functions", "supabase_migrations", "neon_auth", "whimbrel",
+    "auth",
+    "storage",
+    "realtime",
+    "_realtime",
+    "vault",
+    "extensions",
+    "graphql",
+    "graphql_public",
+    "pgsodium",
+    "pgsodium_masks",
+    "pgbouncer",
+    "net",
+    "cron",
+    "_analytics",
+    "_supavisor",
+    "supabase_functions",
+    "supabase_migrations",
+    "neon_auth",
+    "whimbrel",
 ];
 
 /// Names of the user's tables, at most [`NAMES_MAX`]. `other_tool` is the table in which another

@@ -1,5 +1,7 @@
 //! Proving in the catalog that what a migration promises is there.
 
+mod cascade;
+
 use whimbrel_core::ddl::Change;
 use whimbrel_core::plan::PlannedMigration;
 use whimbrel_core::sql::dialect::Dialect;
@@ -18,7 +20,7 @@ pub(crate) async fn after(
     migration: &PlannedMigration,
 ) -> Result<Vec<FactLine>, EngineError> {
     let changes: Vec<Change> = migration.changes.iter().flatten().cloned().collect();
-    let mut facts = facts(session, &Expected::fold(&changes, dialect)).await?;
+    let mut facts = facts(session, dialect, &Expected::fold(&changes, dialect)).await?;
     if let Some((path, script)) = &migration.verify_script {
         facts.extend(run_script(session, path, script).await?);
     }
@@ -28,6 +30,7 @@ pub(crate) async fn after(
 /// Judges what must have been left in the catalog.
 pub(crate) async fn facts(
     session: &mut dyn Session,
+    dialect: Dialect,
     expected: &Expected,
 ) -> Result<Vec<FactLine>, EngineError> {
     let scope = expected.touched();
@@ -35,7 +38,7 @@ pub(crate) async fn facts(
         return Ok(Vec::new());
     }
     let snapshot = session.inspect(Some(&scope)).await?;
-    Ok(expected
+    let mut lines: Vec<FactLine> = expected
         .check(&snapshot)
         .into_iter()
         .map(|fact| FactLine {
@@ -44,7 +47,12 @@ pub(crate) async fn facts(
             detail: fact.detail,
             verdict: fact.verdict,
         })
-        .collect())
+        .collect();
+    if dialect == Dialect::Postgres {
+        let cascades = cascade::facts(session, &snapshot, &lines).await;
+        lines.extend(cascades);
+    }
+    Ok(lines)
 }
 
 /// Runs queries that must return no row.

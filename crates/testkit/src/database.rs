@@ -31,7 +31,9 @@ pub struct TestDatabase {
 /// What has to be done to remove a database.
 #[derive(Debug)]
 enum Owner {
-    Folder { _folder: TempDir },
+    Folder {
+        _folder: TempDir,
+    },
     /// Whoever made the folder or the server.
     Other,
     Postgres(Client),

@@ -7,6 +7,7 @@ use whimbrel_testkit::proof::random::Random;
 use whimbrel_testkit::proof::sweep::Sweep;
 
 use super::{Findings, Request, each};
+use crate::output::complain;
 
 /// Cases with two kills, for each engine.
 const TWICE: usize = 40;
@@ -36,7 +37,14 @@ pub(super) fn prove(program: &Path, request: &Request) -> Findings {
     }
     findings.cases = cases.len();
     let (mut kills, mut second, mut grouped, mut decisions, mut reruns) = (0, 0, 0, 0, 0);
-    for (case, result) in each(&cases, |case| (case.clone(), bench.run(case))) {
+    let run = |case: &Case| {
+        let result = bench.run(case);
+        if let Err(failure) = &result {
+            complain(failure);
+        }
+        (case.clone(), result)
+    };
+    for (case, result) in each(&cases, run) {
         match result {
             Ok(Some(course)) => {
                 kills += course.killed.iter().filter(|killed| **killed).count();

@@ -4,6 +4,8 @@ use super::{Finding, Project};
 use crate::workspace::SourceFile;
 
 const LINE_MAX: usize = 100;
+/// A text in quotes is not torn apart for a few characters.
+const LINE_WITH_TEXT_MAX: usize = 120;
 const UNFINISHED: [&str; 2] = [concat!("todo", "!("), concat!("unimplemented", "!(")];
 
 /// Files of these kinds are written by hand here; SQL may contain what it likes.
@@ -39,8 +41,11 @@ fn check_file(file: &SourceFile) -> Vec<Finding> {
         }
         let length = line.chars().count();
         // A table of inputs and expected texts reads better with one case on a line.
-        if length > LINE_MAX && !(in_tests && line.contains('"')) {
-            report(format!("{length} characters; {LINE_MAX} are allowed"));
+        let has_text =
+            !line.trim_start().starts_with("//") && (line.contains('"') || line.ends_with('\\'));
+        let max = if has_text { LINE_WITH_TEXT_MAX } else { LINE_MAX };
+        if length > max && !(in_tests && has_text) {
+            report(format!("{length} characters; {max} are allowed"));
         }
         let code = line.trim_start();
         if code.starts_with("#[ignore") {
@@ -79,8 +84,9 @@ mod tests {
 
     #[test]
     fn texts_in_tests_may_be_long() {
-        let line = format!("    check(\"{}\");\n", "a".repeat(100));
-        finds("crates/a/src/lib.rs", &line, &["114 characters"]);
+        let line = format!("    check(\"{}\");\n", "a".repeat(110));
+        finds("crates/a/src/lib.rs", &line, &["124 characters"]);
+        finds("crates/a/src/lib.rs", &line.replace("aaaa", "a"), &[]);
         finds("crates/a/src/lib.rs", &format!("#[cfg(test)]\n{line}"), &[]);
         finds("crates/a/tests/it/a.rs", &line, &[]);
     }

@@ -21,15 +21,20 @@ impl<'a> Source<'a> {
         Source { sql, dialect, tokens }
     }
 
-    /// Whether the statement begins in a comment like `/*!80000` or `/*M!110400`, which only servers
+    /// Whether the statement begins in a comment like `/*!80000` or `/*M!110400`, which only
+    /// servers
     /// of that version and later run. MariaDB passes over what MySQL 5.7 and 8 brought.
     pub(super) fn runs_only_on_some_servers(&self) -> bool {
         const RUN_BY_ALL_MAX: u32 = 50_699;
+        if self.dialect != Dialect::Mysql {
+            return false;
+        }
         let first_code = self.tokens.first().map_or(0, |token| token.span.start);
         let before = self.sql.get(..first_code).unwrap_or_default();
         before.match_indices('!').any(|(at, _)| {
             let version = before.get(at + 1..).unwrap_or_default();
-            let digits = version.len() - version.trim_start_matches(|c: char| c.is_ascii_digit()).len();
+            let digits =
+                version.len() - version.trim_start_matches(|c: char| c.is_ascii_digit()).len();
             let is_mark = before.get(..at).is_some_and(|head| head.ends_with(['*', 'M']));
             let number = version.get(..digits).and_then(|digits| digits.parse::<u32>().ok());
             is_mark && number.is_some_and(|number| number > RUN_BY_ALL_MAX)

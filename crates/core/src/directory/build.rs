@@ -228,14 +228,18 @@ fn duplicate(directory: &Directory, first: &MigrationId, second: &MigrationId) -
     let b = layout.path(place(second), &second.file_name);
     let number = second.version();
     let message = format!("`{}` and `{}` both have the number {number}", shown(&a), shown(&b));
+    let next = directory.next_in_sequence();
     if layout.format.is_foreign() {
         let note = DirectoryIssue::note(IssueCode::DuplicateNumber, &b, message);
         return note.hinted(match layout.format {
-            Format::Supabase => "Supabase notes versions by number alone: rename one of them",
-            Format::Own | Format::Wrangler => "They run in the order of their names",
+            Format::Supabase => {
+                "Supabase notes versions by number alone: rename one of them".to_owned()
+            }
+            Format::Own | Format::Wrangler => {
+                format!("They run in the order of their names; the next free number is {next}")
+            }
         });
     }
-    let next = directory.next_in_sequence();
     DirectoryIssue::error(IssueCode::DuplicateNumber, &b, message)
         .hinted(format!("Rename the one that has run nowhere: the next free number is {next}"))
 }

@@ -120,7 +120,7 @@ fn duplicates_name_both_files_and_the_next_number() {
             "0003_a.sql",
             "0003_b.sql",
             "Note duplicate-number: `migrations/0003_a.sql` and `migrations/0003_b.sql` both have \
-             the number 0003 (They run in the order of their names)",
+             the number 0003 (They run in the order of their names; the next free number is 0004)",
         ],
     );
     check(Format::Own, &["0003_a.sql", "0003b_b.sql"], &["0003_a.sql", "0003b_b.sql"]);

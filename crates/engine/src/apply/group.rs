@@ -34,15 +34,27 @@ enum GroupEnd {
 }
 
 impl Applier<'_> {
+    /// Whether a constraint of the database may be checked only at the commit. A group would check
+    /// it later than one transaction for each migration does, so nothing is grouped then.
+    pub(super) async fn has_deferrable(&mut self) -> Result<bool, EngineError> {
+        if self.ledger.dialect != Dialect::Postgres {
+            return Ok(false);
+        }
+        let sql = "SELECT 1 FROM pg_catalog.pg_constraint WHERE condeferrable LIMIT 1";
+        Ok(!self.session.query(sql).await?.is_empty())
+    }
+
     /// How many migrations from the front of `plan` can share a transaction.
     pub(super) fn group_length(&self, plan: &[PlannedMigration], state: &LedgerState) -> usize {
         let resettable = self.session.reset_in_transaction().is_some();
+        let dialect = self.ledger.dialect;
         let (mut tables, mut statements) = (0, 0);
         plan.iter()
             .take_while(|migration| {
                 tables += migration.tables_made();
                 statements += migration.script.statements.len();
                 migration.is_groupable(resettable)
+                    && !(dialect == Dialect::Postgres && migration.script.defers())
                     && state.partial(&migration.name, Direction::Up).is_none()
                     && tables <= GROUP_TABLES_MAX
                     && statements <= GROUP_STATEMENTS_MAX
@@ -51,10 +63,7 @@ impl Applier<'_> {
     }
 
     /// Applies the front of `plan` in one transaction and returns how many that were.
-    pub(super) async fn group(
-        &mut self,
-        plan: &[PlannedMigration],
-    ) -> Result<usize, EngineError> {
+    pub(super) async fn group(&mut self, plan: &[PlannedMigration]) -> Result<usize, EngineError> {
         let mut done = Vec::new();
         let reason = match self.group_in_transaction(plan, &mut done).await {
             GroupEnd::Stopped(count, None) => {
@@ -147,14 +156,8 @@ impl Applier<'_> {
         let began = Instant::now();
         self.session.batch("SAVEPOINT whimbrel_member").await?;
         for step in &migration.script.steps {
-            let work = StepWork {
-                migration,
-                direction: Direction::Up,
-                step,
-                last: true,
-                began,
-                kept: 0,
-            };
+            let work =
+                StepWork { migration, direction: Direction::Up, step, last: true, began, kept: 0 };
             failpoint::pass("statement.before_first");
             let mut rows = 0;
             for (count, index) in step.statements.clone().enumerate() {
@@ -182,13 +185,6 @@ impl Applier<'_> {
         migration: &PlannedMigration,
         began: Instant,
     ) -> Result<Done, EngineError> {
-        if self.ledger.dialect == Dialect::Postgres {
-            let forced = self.session.batch("SET CONSTRAINTS ALL IMMEDIATE").await;
-            if let Err(error) = forced {
-                let last = migration.script.statements.len().saturating_sub(1);
-                return Err(self.failure(migration, last, error, 0));
-            }
-        }
         let facts = if migration.verify {
             verify::after(self.session.as_mut(), self.ledger.dialect, migration).await?
         } else {

@@ -67,11 +67,7 @@ impl Applier<'_> {
         Ok(())
     }
 
-    async fn fill_copies(
-        &mut self,
-        work: &StepWork<'_>,
-        index: usize,
-    ) -> Result<(), EngineError> {
+    async fn fill_copies(&mut self, work: &StepWork<'_>, index: usize) -> Result<(), EngineError> {
         let prepared = std::mem::take(&mut self.prepared);
         let (now, later): (Vec<_>, Vec<_>) =
             prepared.into_iter().partition(|(statement, _)| *statement == index);
@@ -110,11 +106,8 @@ impl Applier<'_> {
         locks.dedup();
         self.session.batch(&format!("LOCK TABLES {}", locks.join(", "))).await?;
         for copy in &copies {
-            let fill = format!(
-                "INSERT INTO {} {}",
-                self.undo_table(&copy.kept_as),
-                self.select_sql(copy)
-            );
+            let fill =
+                format!("INSERT INTO {} {}", self.undo_table(&copy.kept_as), self.select_sql(copy));
             self.session.batch(&fill).await?;
             let rows = self.kept_rows(copy).await?;
             self.say_kept(work, copy, rows);
@@ -183,11 +176,9 @@ impl Applier<'_> {
                 self.ledger.quote(&copy.table.name)
             ),
             // The file is the upper bound of each of its tables.
-            Dialect::Sqlite => {
-                "SELECT p.page_count * s.page_size FROM pragma_page_count() p, \
+            Dialect::Sqlite => "SELECT p.page_count * s.page_size FROM pragma_page_count() p, \
                  pragma_page_size() s"
-                    .to_owned()
-            }
+                .to_owned(),
         };
         let bytes = self.session.query(&sql).await?.first().map_or(0, |row| number(row, 0));
         let max = self.options.keep_bytes_max;
@@ -291,7 +282,9 @@ fn table_of(what: &Removed, asked: Option<Keep>) -> Option<&ObjectName> {
         Removed::Table { name, .. } => Some(name),
         Removed::Column { table, .. } | Removed::AllRows { table, .. } => Some(table),
         Removed::Rebuild { table, .. } => Some(table),
-        Removed::DeletedRows { table } | Removed::OverwrittenRows { table } if wanted => Some(table),
+        Removed::DeletedRows { table } | Removed::OverwrittenRows { table } if wanted => {
+            Some(table)
+        }
         Removed::DeletedRows { .. }
         | Removed::OverwrittenRows { .. }
         | Removed::Partition { .. }
@@ -339,9 +332,8 @@ fn key_of(table: &Table) -> Vec<String> {
     if !table.primary_key.is_empty() {
         return table.primary_key.clone();
     }
-    let nullable = |name: &String| {
-        table.columns.iter().any(|column| column.name == *name && column.nullable)
-    };
+    let nullable =
+        |name: &String| table.columns.iter().any(|column| column.name == *name && column.nullable);
     let unique = table.indexes.iter().find(|index| {
         index.unique
             && index.predicate.is_none()

@@ -129,9 +129,10 @@ impl Applier<'_> {
         step: &Step,
     ) -> Result<(), EngineError> {
         for index in step.statements.clone() {
-            let settings =
-                migration.script.infos.get(index).is_some_and(|info| info.settings);
-            if settings && let Err(error) = self.session.run(migration.script.statement(index), None).await {
+            let settings = migration.script.infos.get(index).is_some_and(|info| info.settings);
+            if settings
+                && let Err(error) = self.session.run(migration.script.statement(index), None).await
+            {
                 return Err(self.failure(migration, index, error, 0));
             }
         }

@@ -91,11 +91,14 @@ impl Applier<'_> {
         state: &LedgerState,
         fresh: bool,
     ) -> Result<(), EngineError> {
-        let grouped = match self.options.group {
+        let mut grouped = match self.options.group {
             GroupMode::Never => false,
             GroupMode::Always => self.backend.capabilities().transactional_ddl,
             GroupMode::Auto => fresh && self.backend.capabilities().transactional_ddl,
         };
+        if grouped && self.has_deferrable().await? {
+            grouped = false;
+        }
         let mut index = 0;
         while let Some(migration) = plan.get(index) {
             if self.options.stop.is_set() {
@@ -110,6 +113,9 @@ impl Applier<'_> {
             }
             self.started(migration, state, false);
             self.one(migration, state, Direction::Up).await?;
+            let defers = self.ledger.dialect == whimbrel_core::sql::dialect::Dialect::Postgres
+                && migration.script.defers();
+            grouped = grouped && !defers;
             index += 1;
         }
         Ok(())
@@ -264,7 +270,7 @@ impl Applier<'_> {
 }
 
 /// The message of a lost connection, if the error is one.
-fn lost_connection(error: &EngineError) -> Option<String> {
+pub(crate) fn lost_connection(error: &EngineError) -> Option<String> {
     let database: &DbError = match error {
         EngineError::Database(error) => error,
         EngineError::Statement(failure) => &failure.error,

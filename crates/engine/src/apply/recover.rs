@@ -7,10 +7,10 @@ use whimbrel_core::ddl::{Change, ObjectKind, ObjectName};
 use whimbrel_core::ledger::{AttemptEvent, AttemptRow, Direction, Partial};
 use whimbrel_core::plan::PlannedMigration;
 use whimbrel_core::probe::{Answer, Evidence, answer};
-use whimbrel_core::sql::quote::quote_ident;
 use whimbrel_core::verify::Expected;
 
 use super::Applier;
+use super::keep::sql_name;
 use super::migration::StepWork;
 use crate::error::{EngineError, Undecided};
 use crate::event::Event;
@@ -112,8 +112,7 @@ impl Applier<'_> {
     pub(super) async fn prepare_bare(&mut self, work: &StepWork<'_>) -> Result<(), EngineError> {
         if let Some(name) = self.invalid_index(work).await? {
             self.session.batch("SET lock_timeout = 0").await?;
-            let quoted = quote_ident(&name, self.ledger.dialect);
-            self.session.batch(&format!("DROP INDEX CONCURRENTLY IF EXISTS {quoted}")).await?;
+            self.session.batch(&format!("DROP INDEX CONCURRENTLY IF EXISTS {name}")).await?;
         }
         let text = work.migration.script.statement(work.step.statements.start);
         // A time-out would leave an INVALID index each time.
@@ -126,19 +125,21 @@ impl Applier<'_> {
         Ok(())
     }
 
-    /// The index that the statement builds without blocking writers, if an earlier try left it
-    /// there unfinished.
+    /// The index that the statement builds without blocking writers, as it stands in SQL, if an
+    /// earlier try left it there unfinished.
     async fn invalid_index(&mut self, work: &StepWork<'_>) -> Result<Option<String>, EngineError> {
         for change in changes_of(work.migration, work.step.statements.start) {
             let Change::CreateIndex(index) = change else { continue };
             let (true, Some(name)) = (index.concurrently, &index.name) else { continue };
             let scope = [(ObjectKind::Table, index.table.clone())];
             let snapshot = self.session.inspect(Some(&scope)).await?;
-            let invalid = snapshot.tables.iter().flat_map(|table| &table.indexes).any(|found| {
-                found.name == name.name && !found.valid
+            let found = snapshot.tables.iter().find(|table| {
+                table.indexes.iter().any(|found| found.name == name.name && !found.valid)
             });
-            if invalid {
-                return Ok(Some(name.name.clone()));
+            if let Some(table) = found {
+                let schema = table.name.schema.clone();
+                let index = ObjectName { schema, name: name.name.clone() };
+                return Ok(Some(sql_name(&index, self.ledger.dialect)));
             }
         }
         Ok(None)

@@ -101,11 +101,8 @@ impl Applier<'_> {
         }
         let (undo, target) = (self.undo_table(&kept.kept_as), sql_name(&table.name, dialect));
         let identity = table.columns.iter().any(|column| column.identity);
-        let over = if identity && dialect == Dialect::Postgres {
-            "OVERRIDING SYSTEM VALUE "
-        } else {
-            ""
-        };
+        let over =
+            if identity && dialect == Dialect::Postgres { "OVERRIDING SYSTEM VALUE " } else { "" };
         // Rows that are there again (a truncated table is written to) are not doubled.
         let guard = match (kept.kind.as_str(), kept.keys.is_empty()) {
             ("rows", false) => {
@@ -115,7 +112,9 @@ impl Applier<'_> {
             _ => String::new(),
         };
         let columns = columns.join(", ");
-        Some(format!("INSERT INTO {target} ({columns}) {over}SELECT {columns} FROM {undo} u{guard}"))
+        Some(format!(
+            "INSERT INTO {target} ({columns}) {over}SELECT {columns} FROM {undo} u{guard}"
+        ))
     }
 
     fn update_sql(&self, kept: &Kept, table: &Table) -> Option<String> {
@@ -186,7 +185,8 @@ impl Applier<'_> {
         let kept = self.kept(&work.migration.name).await?;
         let object = format!("{}.{column}", table.name);
         let is_kept = kept.iter().any(|one| {
-            one.kind == "column" && (one.object == object || one.object.ends_with(&format!(".{object}")))
+            one.kind == "column"
+                && (one.object == object || one.object.ends_with(&format!(".{object}")))
         });
         Ok(is_kept.then(|| without_not_null(work.migration.script.statement(index))))
     }
@@ -212,7 +212,9 @@ impl Applier<'_> {
 /// default.
 fn strict_column(work: &StepWork<'_>, index: usize) -> Option<(ObjectName, String)> {
     match work.migration.changes.get(index)?.as_slice() {
-        [Change::AddColumn { table, column, .. }] if column.not_null && column.default.is_none() => {
+        [Change::AddColumn { table, column, .. }]
+            if column.not_null && column.default.is_none() =>
+        {
             Some((table.clone(), column.name.clone()))
         }
         _ => None,

@@ -45,10 +45,7 @@ impl Applier<'_> {
         }
     }
 
-    async fn transaction_once(
-        &mut self,
-        work: &StepWork<'_>,
-    ) -> Result<Option<Done>, EngineError> {
+    async fn transaction_once(&mut self, work: &StepWork<'_>) -> Result<Option<Done>, EngineError> {
         failpoint::pass("transaction.before_begin");
         let violations = self.violations_before(work).await?;
         self.prepare_copies(work).await?;
@@ -102,7 +99,11 @@ impl Applier<'_> {
         let end = work.step.statements.end;
         let last = end.saturating_sub(1);
         let ends_itself = script.infos.get(last).is_some_and(|info| info.control.is_some());
-        let body = if ends_itself { work.step.statements.start..last } else { work.step.statements.clone() };
+        let body = if ends_itself {
+            work.step.statements.start..last
+        } else {
+            work.step.statements.clone()
+        };
         let violations = self.violations_before(work).await?;
         self.lease.renew(self.session.as_mut()).await?;
         self.prepare_copies(work).await?;
@@ -128,7 +129,8 @@ impl Applier<'_> {
         }
         // SET TRANSACTION must come before any query, so the fence is locked at the end here.
         self.lease.fence(self.session.as_mut()).await?;
-        let commit = if ends_itself { script.statement(last).to_owned() } else { "COMMIT".to_owned() };
+        let commit =
+            if ends_itself { script.statement(last).to_owned() } else { "COMMIT".to_owned() };
         self.commit(work, &commit, rows).await?;
         Ok(done_if_last(work, facts))
     }
@@ -199,7 +201,10 @@ impl Applier<'_> {
         self.lease.progress.busy(false);
         let outcome = match outcome {
             Ok(outcome) => outcome,
-            Err(error) => return Err(self.failure(work.migration, index, error, work.kept)),
+            Err(mut error) => {
+                self.name_orphans(script.statement(index), &mut error).await;
+                return Err(self.failure(work.migration, index, error, work.kept));
+            }
         };
         let line = script.statements.get(index).map_or(1, |statement| statement.line);
         for notice in outcome.notices {
@@ -255,7 +260,8 @@ impl Applier<'_> {
         Ok(())
     }
 
-    /// Whether the step should be tried again after a lock was not granted; waits before it says so.
+    /// Whether the step should be tried again after a lock was not granted; waits before it says
+    /// so.
     async fn wait_for_lock(
         &mut self,
         work: &StepWork<'_>,

@@ -5,7 +5,8 @@ use std::fmt;
 /// The kinds of trouble that the engine treats differently.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DbErrorKind {
-    /// The connection could not be made or was lost: whether the last statement happened is unknown.
+    /// The connection could not be made or was lost: whether the last statement happened is not
+    /// known.
     Connection,
     /// The database refused the statement; nothing of it stays.
     Statement,
@@ -39,7 +40,14 @@ pub struct DbError {
 impl DbError {
     /// An error of `kind` with nothing but a message.
     pub fn new(kind: DbErrorKind, message: impl Into<String>) -> Self {
-        DbError { kind, code: None, message: message.into(), detail: None, hint: None, offset: None }
+        DbError {
+            kind,
+            code: None,
+            message: message.into(),
+            detail: None,
+            hint: None,
+            offset: None,
+        }
     }
 
     /// Whether the same step may be tried again without anybody's decision.

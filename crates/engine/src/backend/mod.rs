@@ -87,9 +87,9 @@ pub trait Session: Send {
     /// The live picture of the named objects, or of all when `scope` is `None`.
     ///
     /// A table comes with its columns, constraints and indexes (SQLite: its triggers only when they
-    /// are asked for by name); an index or trigger comes with its table. An object that is not there is left out. Names of the kinds table,
-    /// view and sequence are looked up among all three (`ALTER TABLE` also renames views). The
-    /// ledger's own tables are never part of it.
+    /// are asked for by name); an index or trigger comes with its table. An object that is not
+    /// there is left out. Names of the kinds table, view and sequence are looked up among all three
+    /// (`ALTER TABLE` also renames views). The ledger's own tables are never part of it.
     async fn inspect(&mut self, scope: Option<&Scope>) -> Result<Snapshot, DbError>;
 
     /// Puts the session's settings back to what they were when it began. Not inside a transaction.
@@ -140,6 +140,12 @@ pub trait Backend: Send + Sync {
 
     /// Opens a connection.
     async fn connect(&self) -> Result<Box<dyn Session>, DbError>;
+
+    /// Whether another process has the database open, where that must not be (a local D1 file,
+    /// which its own server reads and writes as the only one). Asked without a connection of ours.
+    async fn is_open_elsewhere(&self) -> Result<bool, DbError> {
+        Ok(false)
+    }
 }
 
 /// The backend of a project's database.
@@ -166,10 +172,7 @@ pub(crate) fn open(options: &ProjectOptions) -> Result<Box<dyn Backend>, EngineE
 }
 
 #[cfg(feature = "sqlite")]
-fn open_sqlite(
-    url: &SqliteUrl,
-    options: &ProjectOptions,
-) -> Result<Box<dyn Backend>, EngineError> {
+fn open_sqlite(url: &SqliteUrl, options: &ProjectOptions) -> Result<Box<dyn Backend>, EngineError> {
     let SqlitePath::File(path) = &url.path else {
         let message = "A database in memory is gone when the command ends; name a file";
         return Err(EngineError::Refused(message.to_owned()));

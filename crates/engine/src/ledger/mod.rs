@@ -103,10 +103,8 @@ impl Ledger {
                 Ok(()) => failpoint::pass("history.after_create"),
                 Err(error) => {
                     tries += 1;
-                    let lost_race = matches!(
-                        error.kind,
-                        DbErrorKind::Statement | DbErrorKind::Locked
-                    );
+                    let lost_race =
+                        matches!(error.kind, DbErrorKind::Statement | DbErrorKind::Locked);
                     if !lost_race || tries >= CREATE_TRIES_MAX {
                         return Err(error.into());
                     }

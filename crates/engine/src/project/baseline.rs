@@ -35,7 +35,8 @@ impl Project {
         let mut picture = self.picture(Some(&mut run.session)).await?;
         Self::check_files(&picture.files)?;
         self.reconcile(run, &mut picture, events).await?;
-        let none = to.bytes().all(|byte| byte == b'0') && picture.files.directory.find(to).is_empty();
+        let none =
+            to.bytes().all(|byte| byte == b'0') && picture.files.directory.find(to).is_empty();
         let count = if none { 0 } else { self.position_of(&picture, to)? + 1 };
         let mut rows = Vec::new();
         let mut names = Vec::new();
@@ -44,9 +45,8 @@ impl Project {
                 continue;
             }
             let Some(migration) = picture.files.directory.get(&one.name) else { continue };
-            let planned = self.plan_up(migration).map_err(|problem| {
-                EngineError::Files(vec![problem])
-            })?;
+            let planned =
+                self.plan_up(migration).map_err(|problem| EngineError::Files(vec![problem]))?;
             rows.push(self.ledger.migration_sql(&MigrationEntry {
                 name: &planned.name,
                 version: &planned.version,

@@ -147,7 +147,7 @@ impl Project {
             }
         }
         // Those without a file come last in the comparison; their own order is that of applying.
-        applied.sort_by(|a, b| order_key(b).cmp(&order_key(a)));
+        applied.sort_by_key(|one| std::cmp::Reverse(order_key(one)));
         let count = match (&selection.to, selection.steps) {
             (Some(to), _) => self.count_after(picture, &applied, to)?,
             (None, steps) => steps.unwrap_or(1),

@@ -112,7 +112,8 @@ impl Project {
     /// Understands one migration's way up.
     pub(crate) fn plan_up(&self, migration: &Migration) -> Result<PlannedMigration, Problem> {
         let dialect = self.ledger.dialect;
-        let script = self.script(&migration.up.text, &migration.up.path, migration.up.lines_before)?;
+        let script =
+            self.script(&migration.up.text, &migration.up.path, migration.up.lines_before)?;
         let verify_script = match &migration.verify {
             Some(verify) => {
                 let read = self.script(&verify.text, &verify.path, verify.lines_before)?;
@@ -133,9 +134,10 @@ impl Project {
             down_text: migration.down.as_ref().map(|down| down.text.clone()),
             verify_script,
             verify: script.options.verify.unwrap_or(true),
-            lock_timeout_ms: script.options.lock_timeout.map(|limit| {
-                u64::try_from(limit.as_millis()).unwrap_or(u64::MAX)
-            }),
+            lock_timeout_ms: script
+                .options
+                .lock_timeout
+                .map(|limit| u64::try_from(limit.as_millis()).unwrap_or(u64::MAX)),
             script,
         })
     }
@@ -168,7 +170,11 @@ fn script_hint(error: &ScriptError) -> Option<String> {
     match error {
         ScriptError::Split(error) => Some(error.kind.hint().to_owned()),
         ScriptError::Directive(error) => error.hint.clone(),
-        ScriptError::Unended { .. } => Some("End it with COMMIT, or leave out the BEGIN".to_owned()),
-        ScriptError::Refused { .. } => Some("Leave it out; each file is one transaction".to_owned()),
+        ScriptError::Unended { .. } => {
+            Some("End it with COMMIT, or leave out the BEGIN".to_owned())
+        }
+        ScriptError::Refused { .. } => {
+            Some("Leave it out; each file is one transaction".to_owned())
+        }
     }
 }

@@ -1,11 +1,13 @@
 //! A project: its files and its database, with one method for each verb of the user.
 
+mod alone;
 mod baseline;
 mod doctor;
 mod down;
 mod history;
 mod load;
 mod new;
+mod parents;
 mod plan;
 mod status;
 mod up;
@@ -23,7 +25,7 @@ use whimbrel_core::sql::dialect::Dialect;
 pub use self::doctor::{Check, CheckState};
 pub use self::down::{DownPlan, DownSelection, Loss};
 pub use self::history::HistoryLine;
-pub use self::plan::{PlannedStatement, PlanReport, PlannedLine};
+pub use self::plan::{PlanReport, PlannedLine, PlannedStatement};
 pub use self::status::{StatusLine, StatusReport};
 pub use self::verify::VerifyReport;
 use crate::apply::StopFlag;
@@ -128,10 +130,10 @@ impl Project {
 
     /// Opens a connection.
     pub(crate) async fn connect(&self) -> Result<Box<dyn Session>, EngineError> {
-        self.backend
-            .connect()
-            .await
-            .map_err(|error| EngineError::Connect { label: self.backend.label(), error })
+        self.backend.connect().await.map_err(|error| EngineError::Connect {
+            label: self.backend.label(),
+            error: Box::new(error),
+        })
     }
 
     /// Opens a connection for looking only; `None` when there is no database yet.

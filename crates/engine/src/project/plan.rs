@@ -59,6 +59,9 @@ impl Project {
         Self::check_files(&picture.files)?;
         self.check_environment(&picture)?;
         let chosen = self.choose(&picture, selection)?;
+        if let Some(session) = &mut session {
+            self.check_parents(&chosen, session.as_mut()).await?;
+        }
         let mut notes = Vec::new();
         if picture.identity.is_none() {
             notes.push("The ledger's tables are made first".to_owned());

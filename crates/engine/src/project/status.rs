@@ -61,9 +61,10 @@ impl StatusReport {
 
     /// Whether something must be looked at: changed files, interrupted migrations, errors.
     pub fn has_findings(&self) -> bool {
-        let odd = self.migrations.iter().any(|line| {
-            matches!(line.state, State::AppliedChanged | State::Partial { .. })
-        });
+        let odd = self
+            .migrations
+            .iter()
+            .any(|line| matches!(line.state, State::AppliedChanged | State::Partial { .. }));
         odd || self.issues.iter().any(|issue| issue.severity == Severity::Error)
     }
 }

@@ -6,7 +6,7 @@ use whimbrel_core::plan::PlannedMigration;
 
 use super::load::Picture;
 use super::{Project, RunOptions, Selection};
-use crate::apply::{Applier, ApplyOptions};
+use crate::apply::{Applier, ApplyOptions, lost_connection};
 use crate::backend::Session;
 use crate::error::{EngineError, Problem};
 use crate::event::{Event, Events};
@@ -72,6 +72,7 @@ impl Project {
         self.check_environment(&picture)?;
         self.reconcile(run, &mut picture, events).await?;
         let plan = self.choose(&picture, selection)?;
+        self.check_parents(&plan, run.session.as_mut()).await?;
         let apply = ApplyOptions {
             group: options.group,
             lock_timeout_ms: self.options.lock_timeout_ms,
@@ -119,6 +120,7 @@ impl Project {
     ) -> Result<Run, EngineError> {
         let files = self.read_files()?;
         Self::check_files(&files)?;
+        self.refuse_open_file().await?;
         let mut session = self.connect().await?;
         let known = self.ledger.identity(session.as_mut()).await?.is_some();
         let other = self.other_tables();
@@ -136,19 +138,26 @@ impl Project {
         self.ledger.ensure(session.as_mut(), &self.options.environment).await?;
         let claim = Claim { owner: &self.owner, verb, wait: options.wait };
         let backend = self.backend.as_ref();
-        let lease =
-            lease::acquire(self.ledger, backend, session.as_mut(), &claim, events).await?;
+        let lease = lease::acquire(self.ledger, backend, session.as_mut(), &claim, events).await?;
         let mut run = Run { session, lease, verb, fresh: found.is_empty() };
-        self.run_row(&mut run, "start", None, "").await?;
-        Ok(run)
+        match self.run_row(&mut run, "start", None, "").await {
+            Ok(()) => Ok(run),
+            Err(error) => self.end(run, Err(error)).await,
+        }
     }
 
     /// Writes how the run ended and gives the lease back, whatever happened.
     pub(super) async fn end<T>(
         &self,
         mut run: Run,
-        result: Result<T, EngineError>,
+        mut result: Result<T, EngineError>,
     ) -> Result<T, EngineError> {
+        if let Err(error) = &result
+            && lost_connection(error).is_some()
+            && self.is_taken_over(&mut run).await
+        {
+            result = Err(EngineError::LeaseLost);
+        }
         let (outcome, detail) = match &result {
             Ok(_) => ("done", String::new()),
             Err(EngineError::LeaseLost) => return result,
@@ -160,6 +169,15 @@ impl Project {
         let value = result?;
         written.and(released)?;
         Ok(value)
+    }
+
+    /// Whether the connection was lost because another run has taken the lease: whoever does that
+    /// ends the session of the one before.
+    async fn is_taken_over(&self, run: &mut Run) -> bool {
+        let Ok(session) = self.backend.connect().await else { return false };
+        run.session = session;
+        let moved = run.lease.move_to(self.backend.as_ref(), run.session.as_mut()).await;
+        matches!(moved, Err(EngineError::LeaseLost))
     }
 
     async fn run_row(
@@ -259,11 +277,7 @@ impl Project {
     }
 
     /// A pending migration may come before applied ones only if they touch nothing in common.
-    fn check_order(
-        &self,
-        picture: &Picture,
-        plan: &[PlannedMigration],
-    ) -> Result<(), EngineError> {
+    fn check_order(&self, picture: &Picture, plan: &[PlannedMigration]) -> Result<(), EngineError> {
         let dialect = self.ledger.dialect;
         for planned in plan {
             let index = picture.compared.iter().position(|one| one.name == planned.name);
@@ -415,10 +429,7 @@ fn common_object(
         other.changes.iter().flatten().flat_map(whimbrel_core::ddl::Change::touches).collect();
     one.changes.iter().flatten().flat_map(whimbrel_core::ddl::Change::touches).find_map(
         |(_, name)| {
-            theirs
-                .iter()
-                .any(|(_, their)| name.matches(their, dialect))
-                .then(|| name.to_string())
+            theirs.iter().any(|(_, their)| name.matches(their, dialect)).then(|| name.to_string())
         },
     )
 }

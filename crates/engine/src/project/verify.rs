@@ -50,8 +50,7 @@ impl Project {
         let mut session = self.connect_to_read().await?;
         let picture = self.picture(session.as_mut()).await?;
         Self::check_files(&picture.files)?;
-        let mut report =
-            VerifyReport { database: self.backend.label(), ..VerifyReport::default() };
+        let mut report = VerifyReport { database: self.backend.label(), ..VerifyReport::default() };
         for one in &picture.compared {
             match &one.state {
                 State::AppliedChanged => {
@@ -94,7 +93,7 @@ impl Project {
                 scripts.push((verify.path.clone(), script));
             }
         }
-        report.facts = verify::facts(session.as_mut(), &expected).await?;
+        report.facts = verify::facts(session.as_mut(), self.ledger.dialect, &expected).await?;
         for (path, script) in &scripts {
             report.facts.extend(verify::run_script(session.as_mut(), path, script).await?);
         }

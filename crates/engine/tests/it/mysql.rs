@@ -29,6 +29,11 @@ async fn fresh(hint: &str) -> Option<(TestDatabase, Box<dyn Session>)> {
     Some((database, session))
 }
 
+/// The account of the tests.
+fn user(database: &TestDatabase) -> String {
+    parsed(&database.url).user.unwrap_or_default()
+}
+
 /// The only value of the only row.
 async fn value(session: &mut dyn Session, sql: &str) -> String {
     let rows = session.query(sql).await.unwrap();
@@ -117,10 +122,7 @@ async fn the_open_transaction_is_known_after_every_answer() {
 async fn warnings_come_as_notices() {
     let Some((_database, mut session)) = fresh("my_warn").await else { return };
     let session = session.as_mut();
-    session
-        .batch("CREATE TABLE t (v varchar(3), n tinyint, e enum('a'), d int)")
-        .await
-        .unwrap();
+    session.batch("CREATE TABLE t (v varchar(3), n tinyint, e enum('a'), d int)").await.unwrap();
     let outcome = session.run("CREATE TABLE IF NOT EXISTS t (a int)", None).await.unwrap();
     assert_eq!(codes(&outcome.notices), ["1050"]);
     assert_eq!(outcome.notices[0].severity, "Note");

@@ -136,7 +136,8 @@ impl Bench {
             return Ok(Some(Arc::clone(found)));
         }
         let made = guarded(|| self.run_undisturbed(plan));
-        let made = made.map_err(|error| format!("{}/{} undisturbed: {error}", plan.engine, plan.name));
+        let made =
+            made.map_err(|error| format!("{}/{} undisturbed: {error}", plan.engine, plan.name));
         let Some(made) = made? else { return Ok(None) };
         let made = Arc::new(made);
         known.insert(key, Arc::clone(&made));

@@ -77,8 +77,11 @@ impl Sweep {
     }
 
     fn in_recovery(&self, random: &mut Random) -> Option<Case> {
-        let with_questions: Vec<_> =
-            self.plans.iter().filter(|(_, counts)| counts.contains_key(LEAVES_A_QUESTION)).collect();
+        let with_questions: Vec<_> = self
+            .plans
+            .iter()
+            .filter(|(_, counts)| counts.contains_key(LEAVES_A_QUESTION))
+            .collect();
         let (plan, counts) = random.pick(&with_questions)?;
         let intents = counts.get(LEAVES_A_QUESTION).copied()?;
         let first = kill(LEAVES_A_QUESTION, 1 + random.below(intents));

@@ -110,7 +110,8 @@ impl<'a> Trial<'a> {
         let verify = self.whimbrel().run(["verify"]);
         ensure(verify.code == Some(0), || format!("`verify` failed: {verify}"))?;
         let engine = self.plan.engine;
-        let migrations = format!("SELECT name, event FROM {} ORDER BY seq;", engine.ledger("migrations"));
+        let migrations =
+            format!("SELECT name, event FROM {} ORDER BY seq;", engine.ledger("migrations"));
         Ok(Sight {
             parts: vec![
                 ("the schema", self.database.schema()),

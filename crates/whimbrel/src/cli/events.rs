@@ -1,6 +1,8 @@
 //! What happens during a run, for people and as NDJSON.
 
 use serde_json::{Value, json};
+use whimbrel_core::verify::Verdict;
+use whimbrel_engine::FactLine;
 use whimbrel_engine::event::{Event, Events};
 
 use super::text::plural;
@@ -45,7 +47,9 @@ impl EventPrinter<'_> {
                 let verified = match facts.len() {
                     _ if *statements == 0 => ", no statement in it, only recorded".to_owned(),
                     0 => String::new(),
-                    count => format!(", {} verified", plural(count, "fact")),
+                    count => {
+                        format!(", {} verified{}", plural(count, "fact"), verified_objects(facts))
+                    }
                 };
                 self.printer.note(&format!("{sign:>4}  {name} ({duration_ms} ms{verified})"));
                 if self.printer.is_verbose() {
@@ -174,6 +178,32 @@ fn to_json(event: &Event) -> Value {
         object.insert("schema_version".to_owned(), json!(1));
     }
     value
+}
+
+/// `: 1 table, 2 indexes, 1 foreign key, 1 cascade`.
+fn verified_objects(facts: &[FactLine]) -> String {
+    const KINDS: [(&str, &str); 6] = [
+        ("table", "table"),
+        ("index", "index"),
+        ("foreign key", "foreign key"),
+        ("cascade", "cascade"),
+        ("view", "view"),
+        ("trigger", "trigger"),
+    ];
+    let mut parts = Vec::new();
+    for (kind, noun) in KINDS {
+        let of_kind = || facts.iter().filter(|fact| fact.kind == kind);
+        let held = of_kind().filter(|fact| matches!(fact.verdict, Verdict::Holds)).count();
+        let open = of_kind().count() - held;
+        if held > 0 {
+            let text = plural(held, noun);
+            parts.push(if noun == "index" { text.replace("indexs", "indexes") } else { text });
+        }
+        if kind == "cascade" && open > 0 {
+            parts.push(format!("{} declared, not exercised", plural(open, noun)));
+        }
+    }
+    if parts.is_empty() { String::new() } else { format!(": {}", parts.join(", ")) }
 }
 
 fn direction(down: bool) -> &'static str {

@@ -6,6 +6,8 @@ mod conformance;
 mod crash;
 mod demo;
 mod engines;
+mod faults;
 mod histories;
 mod newcomer;
+mod races;
 mod reference;

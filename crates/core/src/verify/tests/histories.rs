@@ -492,13 +492,7 @@ CREATE TABLE s.u (b int);
 ";
     let schema = "CREATE TABLE s.t (b integer);\nCREATE TABLE s.u (b integer);\n";
     let another = "one of this name is there, perhaps another one";
-    says(
-        Postgres,
-        history,
-        schema,
-        &[
-            &format!("? t: absent table <- {another}"),
-            &format!("? u.b: absent column <- {another}"),
-        ],
-    );
+    let table = format!("? t: absent table <- {another}");
+    let column = format!("? u.b: absent column <- {another}");
+    says(Postgres, history, schema, &[&table, &column]);
 }

@@ -24,13 +24,30 @@ use crate::backend::{DbError, Row, Scope};
 const OWN_PREFIX: &str = "whimbrel_";
 
 /// Reads the picture of the objects in `scope`, or of the connection's whole database.
+///
+/// The server prints expressions by the session's `sql_mode`; a picture shall not depend on it.
 pub(super) async fn inspect(
     client: &mut Client,
     scope: Option<&Scope>,
 ) -> Result<Snapshot, DbError> {
-    let sets = client.sets("SELECT DATABASE()").await?;
-    let current = sets.first().and_then(|rows| rows.first()).map(|row| text(row, 0));
-    let current = current.unwrap_or_default();
+    let sets = client.sets("SELECT DATABASE(), @@SESSION.sql_mode").await?;
+    let row = sets.into_iter().flatten().next().unwrap_or_default();
+    let (current, mode) = (text(&row, 0), text(&row, 1));
+    if !mode.contains("ANSI_QUOTES") {
+        return picture(client, scope, current).await;
+    }
+    client.batch("SET SESSION sql_mode = ''").await?;
+    let snapshot = picture(client, scope, current).await;
+    // The value is a list of plain words.
+    client.batch(&format!("SET SESSION sql_mode = '{mode}'")).await?;
+    snapshot
+}
+
+async fn picture(
+    client: &mut Client,
+    scope: Option<&Scope>,
+    current: String,
+) -> Result<Snapshot, DbError> {
     let mut snapshot = Snapshot {
         default_schema: Some(current.clone()).filter(|name| !name.is_empty()),
         // There are none.
@@ -49,12 +66,13 @@ pub(super) async fn inspect(
     };
     for wanted in &wanted {
         let schema = Some(wanted.schema.clone()).filter(|schema| *schema != current);
-        if wanted.tables != Filter::None {
-            relations(client, wanted, schema.as_deref(), &mut snapshot).await?;
+        let place = Place { own: &wanted.schema, written: schema.as_deref() };
+        for filter in wanted.tables.parts() {
+            relations(client, &place, &filter, &mut snapshot).await?;
         }
         if wanted.routines != Filter::None {
             let sets = client.sets(&routines_sql(&wanted.schema, &wanted.routines)).await?;
-            snapshot.routines.extend(routines(&sets, schema.as_deref()));
+            snapshot.routines.extend(routines(&sets, &place));
         }
     }
     Ok(snapshot)
@@ -78,17 +96,30 @@ async fn schemas(client: &mut Client, scope: &Scope) -> Result<Vec<String>, DbEr
     Ok(sets.iter().flatten().map(|row| text(row, 0)).collect())
 }
 
+/// A schema, and how names in it are written.
+struct Place<'a> {
+    own: &'a str,
+    /// The schema in front of a name; none in the connection's own database.
+    written: Option<&'a str>,
+}
+
+impl Place<'_> {
+    fn object(&self, name: String) -> ObjectName {
+        ObjectName { schema: self.written.map(str::to_owned), name }
+    }
+}
+
 /// Tables, views, sequences and triggers of one schema.
 async fn relations(
     client: &mut Client,
-    wanted: &Wanted,
-    schema: Option<&str>,
+    place: &Place<'_>,
+    filter: &Filter,
     snapshot: &mut Snapshot,
 ) -> Result<(), DbError> {
-    let sql = sequence_of_queries(client, &wanted.schema, &wanted.tables);
+    let sql = sequence_of_queries(client, place.own, filter);
     let mut sets = client.sets(&sql).await?.into_iter();
     let mut next = || sets.next().unwrap_or_default();
-    let named = |name: String| ObjectName { schema: schema.map(str::to_owned), name };
+    let named = |name: String| place.object(name);
     let mut tables: BTreeMap<String, Table> = BTreeMap::new();
     for row in next() {
         let name = text(&row, 0);
@@ -106,11 +137,11 @@ async fn relations(
     table::columns(&next(), client.is_mariadb(), &mut tables);
     table::indexes(&next(), &mut tables);
     let (key_columns, rules) = (next(), next());
-    table::foreign_keys(&key_columns, &rules, schema, &wanted.schema, &mut tables);
+    table::foreign_keys(&key_columns, &rules, place, &mut tables);
     table::checks(&next(), &mut tables);
-    snapshot.triggers.extend(next().iter().map(|row| trigger(row, schema)));
-    snapshot.views.extend(next().iter().map(|row| view(row, schema)));
-    partitions(client, wanted, &mut tables).await?;
+    snapshot.triggers.extend(next().iter().map(|row| trigger(row, place)));
+    snapshot.views.extend(next().iter().map(|row| view(row, place)));
+    partitions(client, place, &mut tables).await?;
     snapshot.tables.extend(tables.into_values());
     Ok(())
 }
@@ -118,16 +149,19 @@ async fn relations(
 /// Partitions are looked up for partitioned tables only.
 async fn partitions(
     client: &mut Client,
-    wanted: &Wanted,
+    place: &Place<'_>,
     tables: &mut BTreeMap<String, Table>,
 ) -> Result<(), DbError> {
     let partitioned = |table: &Table| table.options.contains("partitioned");
-    let names: Vec<String> =
-        tables.iter().filter(|(_, table)| partitioned(table)).map(|(name, _)| name.clone()).collect();
+    let names: Vec<String> = tables
+        .iter()
+        .filter(|(_, table)| partitioned(table))
+        .map(|(name, _)| name.clone())
+        .collect();
     if names.is_empty() {
         return Ok(());
     }
-    let sql = queries::partitions_sql(&wanted.schema, &Filter::Names(names));
+    let sql = queries::partitions_sql(place.own, &Filter::Names(names));
     let sets = client.sets(&sql).await?;
     for row in sets.iter().flatten() {
         if let Some(table) = tables.get_mut(&text(row, 0)) {
@@ -138,8 +172,8 @@ async fn partitions(
     Ok(())
 }
 
-fn trigger(row: &Row, schema: Option<&str>) -> Trigger {
-    let table = ObjectName { schema: schema.map(str::to_owned), name: text(row, 1) };
+fn trigger(row: &Row, place: &Place<'_>) -> Trigger {
+    let table = place.object(text(row, 1));
     let definition = format!(
         "{} {} ON {} FOR EACH ROW {}",
         text(row, 2),
@@ -150,17 +184,20 @@ fn trigger(row: &Row, schema: Option<&str>) -> Trigger {
     Trigger { name: text(row, 0), table, definition }
 }
 
-fn view(row: &Row, schema: Option<&str>) -> View {
+fn view(row: &Row, place: &Place<'_>) -> View {
     let mut definition = text(row, 1);
+    if place.written.is_none() {
+        // The server prints the database in front of every name.
+        definition = definition.replace(&format!("`{}`.", place.own.replace('`', "``")), "");
+    }
     if let Some(check) = optional(row, 2).filter(|check| check != "NONE") {
         definition.push_str(&format!(" WITH {check} CHECK OPTION"));
     }
-    let name = ObjectName { schema: schema.map(str::to_owned), name: text(row, 0) };
-    View { name, definition, ..View::default() }
+    View { name: place.object(text(row, 0)), definition, ..View::default() }
 }
 
 /// Functions and procedures, and the parameters of all of them.
-fn routines(sets: &[Vec<Row>], schema: Option<&str>) -> Vec<Routine> {
+fn routines(sets: &[Vec<Row>], place: &Place<'_>) -> Vec<Routine> {
     let (Some(rows), Some(parameters)) = (sets.first(), sets.get(1)) else { return Vec::new() };
     rows.iter()
         .map(|row| {
@@ -175,7 +212,7 @@ fn routines(sets: &[Vec<Row>], schema: Option<&str>) -> Vec<Routine> {
                 .collect();
             let rest: Vec<&str> = row.iter().skip(2).filter_map(Option::as_deref).collect();
             Routine {
-                name: ObjectName { schema: schema.map(str::to_owned), name: text(row, 1) },
+                name: place.object(text(row, 1)),
                 arguments: arguments.join(", "),
                 definition: rest.join(" "),
             }

@@ -61,18 +61,30 @@ fn from_driver_itself(error: &DriverError) -> DbError {
 fn kind_of(code: u16) -> DbErrorKind {
     match code {
         // Shutdown, network, too many connections, host refused, killed, closed for idleness.
-        1040 | 1053 | 1077..=1081 | 1129 | 1130 | 1152 | 1158..=1161 | 1184 | 1203 | 1927 | 2000..=2060
-        | 3168 | 3169 | 4031 => DbErrorKind::Connection,
+        1040
+        | 1053
+        | 1077..=1081
+        | 1129
+        | 1130
+        | 1152
+        | 1158..=1161
+        | 1184
+        | 1203
+        | 1927
+        | 2000..=2060
+        | 3168
+        | 3169
+        | 4031 => DbErrorKind::Connection,
         // Wait time-out, deadlock, NOWAIT; a row or a table changed under the transaction's feet.
         1020 | 1205 | 1213 | 1412 | 3572 => DbErrorKind::Locked,
         // KILL QUERY, max_statement_time, max_execution_time.
         1028 | 1317 | 1907 | 1969 | 3024 => DbErrorKind::Timeout,
         // Accounts, grants, expired passwords, read-only servers.
-        1044 | 1045 | 1095 | 1131 | 1132 | 1142 | 1143 | 1211 | 1227 | 1290 | 1370 | 1419 | 1449
-        | 1698 | 1820 | 1836 | 1862 => DbErrorKind::Permission,
+        1044 | 1045 | 1095 | 1131 | 1132 | 1142 | 1143 | 1211 | 1227 | 1290 | 1370 | 1419
+        | 1449 | 1698 | 1820 | 1836 | 1862 => DbErrorKind::Permission,
         // Disk, tablespace, memory, quota, damaged files.
-        1021 | 1023 | 1024 | 1026 | 1030 | 1034 | 1035 | 1037 | 1038 | 1041 | 1114 | 1135 | 1194
-        | 1195 | 1206 | 1226 | 1878 | 3675 => DbErrorKind::Storage,
+        1021 | 1023 | 1024 | 1026 | 1030 | 1034 | 1035 | 1037 | 1038 | 1041 | 1114 | 1135
+        | 1194 | 1195 | 1206 | 1226 | 1878 | 3675 => DbErrorKind::Storage,
         _ => DbErrorKind::Statement,
     }
 }
@@ -102,8 +114,8 @@ fn offset(code: u16, message: &str, sql: &str) -> Option<usize> {
         1064 | 1149 => syntax_offset(message, sql),
         // Table exists, unknown table, unknown column, duplicate column and key, key column,
         // no such column or key to drop, no such table, unknown collation and character set.
-        1050 | 1051 | 1054 | 1060 | 1061 | 1072 | 1091 | 1115 | 1146 | 1176 | 1273 | 1305 | 1359
-        | 1360 => only_mention(message, sql),
+        1050 | 1051 | 1054 | 1060 | 1061 | 1072 | 1091 | 1115 | 1146 | 1176 | 1273 | 1305
+        | 1359 | 1360 => only_mention(message, sql),
         _ => None,
     }
 }
@@ -118,11 +130,8 @@ fn syntax_offset(message: &str, sql: &str) -> Option<usize> {
     if near.is_empty() {
         return Some(body.len());
     }
-    let at = if body.ends_with(near) {
-        body.len() - near.len()
-    } else {
-        cut_offset(body, near, line)?
-    };
+    let at =
+        if body.ends_with(near) { body.len() - near.len() } else { cut_offset(body, near, line)? };
     // The server may begin with the blanks in front of the word.
     let rest = sql.get(at..)?;
     Some(at + (rest.len() - rest.trim_start().len()))
@@ -202,11 +211,18 @@ mod tests {
 
     #[test]
     fn syntax_errors_are_placed() {
-        let near = |text: &str, line| format!("... version for the right syntax to use near '{text}' at line {line}");
+        let near = |text: &str, line| {
+            format!("... version for the right syntax to use near '{text}' at line {line}")
+        };
         let sql = "create table q (\n a int,\n b int,,\n c int);\n";
         points_at(1064, &near("\n c int)", 3), sql, Some("c int);"));
         points_at(1064, &near("", 1), "select (1 ", Some(" "));
-        points_at(1064, &near("parent(id))", 1), "create table t (b int refs parent(id))", Some("parent(id))"));
+        points_at(
+            1064,
+            &near("parent(id))", 1),
+            "create table t (b int refs parent(id))",
+            Some("parent(id))"),
+        );
         let long = format!("select 1 frm parent where a = '{}'", "a".repeat(90));
         let cut = format!("parent where a = '{}...", "a".repeat(60));
         points_at(1064, &near(&cut, 1), &long, Some("parent where"));
@@ -216,15 +232,30 @@ mod tests {
         points_at(1064, &near(&cut, 3), &twice, Some("xx yy zz)"));
         points_at(1064, &near(&cut, 7), &twice, None);
         points_at(1064, "no place", "select 1", None);
-        points_at(1064, &near("x where y = 'é?é?'", 1), "select 'é😀' frm x where y = 'é😀é😀'", Some("x where"));
+        points_at(
+            1064,
+            &near("x where y = 'é?é?'", 1),
+            "select 'é😀' frm x where y = 'é😀é😀'",
+            Some("x where"),
+        );
         points_at(1064, &near("?", 1), "select 😀 '😀'", None);
     }
 
     #[test]
     fn names_are_placed_where_they_stand_once() {
-        points_at(1054, "Unknown column 'x.nme' in 'field list'", "SELECT x.nme FROM x", Some("nme FROM"));
+        points_at(
+            1054,
+            "Unknown column 'x.nme' in 'field list'",
+            "SELECT x.nme FROM x",
+            Some("nme FROM"),
+        );
         points_at(1146, "Table 'app.users' doesn't exist", "SELECT * FROM users", Some("users"));
         points_at(1146, "Table 'app.users' doesn't exist", "SELECT users.a FROM users", None);
-        points_at(1072, "Key column 'b' doesn't exist in table", "CREATE INDEX ab ON t (a, b)", Some("b)"));
+        points_at(
+            1072,
+            "Key column 'b' doesn't exist in table",
+            "CREATE INDEX ab ON t (a, b)",
+            Some("b)"),
+        );
     }
 }

@@ -127,7 +127,8 @@ fn grants<'a>(rows: impl Iterator<Item = &'a Row>) -> String {
     out
 }
 
-/// `GRANT SELECT ON a.* TO x IDENTIFIED ... WITH GRANT OPTION` as `SELECT ON a.* WITH GRANT OPTION`.
+/// `GRANT SELECT ON a.* TO x IDENTIFIED ... WITH GRANT OPTION` as
+/// `SELECT ON a.* WITH GRANT OPTION`.
 fn short_grant(grant: &str) -> String {
     let option = if grant.ends_with("WITH GRANT OPTION") { " WITH GRANT OPTION" } else { "" };
     let what = grant.strip_prefix("GRANT ").unwrap_or(grant);

@@ -7,9 +7,7 @@ use rusqlite::{Connection, OptionalExtension, Result, Row};
 use whimbrel_core::ddl::{
     self, Change, Check, Constraint, ForeignKey, ObjectKind, ObjectName, ReferentialAction,
 };
-use whimbrel_core::snapshot::{
-    Column, Index, IndexOrigin, Snapshot, Table, Trigger, Unique, View,
-};
+use whimbrel_core::snapshot::{Column, Index, IndexOrigin, Snapshot, Table, Trigger, Unique, View};
 use whimbrel_core::sql::dialect::Dialect;
 
 use crate::backend::Scope;
@@ -126,10 +124,11 @@ fn read_entry(row: &Row<'_>) -> Result<Entry> {
 }
 
 fn table(connection: &Connection, entry: &Entry) -> Result<Table> {
-    let created = ddl::read(&entry.sql, Dialect::Sqlite).into_iter().find_map(|change| match change {
-        Change::CreateTable(table) => Some(*table),
-        _ => None,
-    });
+    let created =
+        ddl::read(&entry.sql, Dialect::Sqlite).into_iter().find_map(|change| match change {
+            Change::CreateTable(table) => Some(*table),
+            _ => None,
+        });
     let mut out = Table { name: ObjectName::bare(entry.name.clone()), ..Table::default() };
     columns(connection, &entry.name, &mut out)?;
     indexes(connection, &entry.name, &mut out)?;
@@ -138,9 +137,8 @@ fn table(connection: &Connection, entry: &Entry) -> Result<Table> {
         // Checks and generated expressions stand only in the text.
         for column in &created.columns {
             out.checks.extend(column.checks.iter().cloned());
-            let live = out.columns.iter_mut().find(|live| {
-                live.name.eq_ignore_ascii_case(&column.name)
-            });
+            let live =
+                out.columns.iter_mut().find(|live| live.name.eq_ignore_ascii_case(&column.name));
             if let Some(live) = live {
                 live.generated.clone_from(&column.generated);
                 live.identity = column.identity;

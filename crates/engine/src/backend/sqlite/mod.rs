@@ -14,7 +14,9 @@ use whimbrel_core::capabilities::Capabilities;
 use whimbrel_core::snapshot::Snapshot;
 
 use self::error::from_rusqlite;
-use super::{Backend, DbError, DbErrorKind, ForeignKeyViolation, Outcome, Row, Scope, ServerFacts, Session};
+use super::{
+    Backend, DbError, DbErrorKind, ForeignKeyViolation, Outcome, Row, Scope, ServerFacts, Session,
+};
 
 /// How long SQLite itself waits for another process's lock before it reports `SQLITE_BUSY`.
 const BUSY_TIMEOUT_MS: u64 = 2_000;
@@ -101,6 +103,25 @@ impl Backend for SqliteBackend {
 
     async fn connect(&self) -> Result<Box<dyn Session>, DbError> {
         Ok(Box::new(SqliteSession { backend: self.clone(), connection: self.open()? }))
+    }
+
+    async fn is_open_elsewhere(&self) -> Result<bool, DbError> {
+        if !self.d1 || self.is_missing() {
+            return Ok(false);
+        }
+        // In WAL mode every open connection holds a lock that an exclusive one does not tolerate,
+        // also one that does nothing.
+        let connection = self.open()?;
+        let alone = connection
+            .busy_timeout(Duration::ZERO)
+            .and_then(|()| connection.execute_batch("PRAGMA locking_mode = EXCLUSIVE"))
+            .and_then(|()| connection.execute_batch("BEGIN EXCLUSIVE; ROLLBACK"))
+            .map_err(from_rusqlite);
+        match alone {
+            Ok(()) => Ok(false),
+            Err(error) if error.kind == DbErrorKind::Locked => Ok(true),
+            Err(error) => Err(error),
+        }
     }
 }
 

@@ -51,12 +51,16 @@ async fn a_connection_that_fails_says_why_without_the_password() {
     let (_, place) = database.url.rsplit_once('@').unwrap();
     let (server, _) = place.split_once('/').unwrap();
     for (url, kind, word) in [
-        (format!("mysql://whimbrel:s3cr%20et@{place}"), DbErrorKind::Permission, "1045"),
+        (format!("mysql://{}:s3cr%20et@{place}", user(&database)), DbErrorKind::Permission, "1045"),
         (database.url.replace(&database.name, "whimbrel_none"), DbErrorKind::Statement, "1049"),
         (database.url.replace(&database.name, "mysql"), DbErrorKind::Permission, "1044"),
         (format!("mysql://u:s3cr%20et@{server}"), DbErrorKind::Statement, "names no database"),
         ("mysql://u:s3cr%20et@127.0.0.1:1/x".to_owned(), DbErrorKind::Connection, "refused"),
-        ("mysql://u:s3cr%20et@h/x?socket=/nowhere.sock".to_owned(), DbErrorKind::Connection, "No such file"),
+        (
+            "mysql://u:s3cr%20et@h/x?socket=/nowhere.sock".to_owned(),
+            DbErrorKind::Connection,
+            "No such file",
+        ),
         (format!("mysql://u:s3cr%20et@{place}?ssl-mode=required"), DbErrorKind::Connection, "TLS"),
     ] {
         let backend = backend(&url);
@@ -87,7 +91,7 @@ async fn facts_name_server_session_and_settings() {
     let facts = session.facts().await.unwrap();
     assert!(facts.version.contains("MariaDB"), "{facts:?}");
     assert_eq!(facts.database, database.name);
-    assert!(facts.user.unwrap().starts_with("whimbrel@"));
+    assert!(facts.user.unwrap().starts_with(&format!("{}@", user(&database))));
     let of = |name: &str| {
         let found = facts.settings.iter().find(|(key, _)| key == name);
         found.unwrap_or_else(|| panic!("{name}: {:?}", facts.settings)).1.clone()
@@ -110,7 +114,10 @@ async fn facts_name_server_session_and_settings() {
 async fn a_session_is_ended_and_the_callers_transaction_goes_on() {
     let Some((database, mut session)) = fresh("my_end").await else { return };
     let session = session.as_mut();
-    session.batch("CREATE TABLE t (a int); CREATE TABLE u (a int); INSERT INTO t VALUES (1)").await.unwrap();
+    session
+        .batch("CREATE TABLE t (a int); CREATE TABLE u (a int); INSERT INTO t VALUES (1)")
+        .await
+        .unwrap();
     let mut other = open(&database).await;
     let name = session_name(other.as_mut()).await;
     other.batch("START TRANSACTION; UPDATE t SET a = 2").await.unwrap();
@@ -164,7 +171,10 @@ async fn who_holds_a_row_is_named() {
     let Some((database, mut session)) = fresh("my_rowlock").await else { return };
     let administrator = Administrator::new(&database);
     let mut watcher = backend(&administrator.url()).connect().await.unwrap();
-    session.batch("CREATE TABLE t (a int PRIMARY KEY, b int); INSERT INTO t VALUES (1, 1)").await.unwrap();
+    session
+        .batch("CREATE TABLE t (a int PRIMARY KEY, b int); INSERT INTO t VALUES (1, 1)")
+        .await
+        .unwrap();
     session.batch("START TRANSACTION; UPDATE t SET b = 2 WHERE a = 1").await.unwrap();
     let holder = session_name(session.as_mut()).await;
     let mut waiter = open(&database).await;
@@ -177,7 +187,7 @@ async fn who_holds_a_row_is_named() {
     });
     tokio::time::sleep(Duration::from_millis(1_000)).await;
     let found = watcher.blockers(&name).await.unwrap();
-    let want = format!("connection {} (whimbrel@", holder.split('/').next().unwrap());
+    let want = format!("connection {} ({}@", holder.split('/').next().unwrap(), user(&database));
     assert_eq!(found.len(), 1, "{found:?}");
     assert!(found[0].starts_with(&want) && found[0].contains("Sleep"), "{found:?}");
     let (error, in_transaction) = waiting.await.unwrap();
@@ -204,7 +214,8 @@ async fn who_holds_a_table_is_named_or_guessed() {
     for url in [&database.url, &administrator.url()] {
         let mut watcher = backend(url).connect().await.unwrap();
         let found = watcher.blockers(&name).await.unwrap();
-        let named = |line: &String| line.contains(&format!("connection {id} (whimbrel@"));
+        let want = format!("connection {id} ({}@", user(&database));
+        let named = |line: &String| line.contains(&want);
         assert!(found.iter().any(named), "{found:?}");
     }
     let error = waiting.await.unwrap();

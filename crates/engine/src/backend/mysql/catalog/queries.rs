@@ -6,6 +6,9 @@ use whimbrel_core::sql::quote::quote_text;
 use super::OWN_PREFIX;
 use crate::backend::mysql::client::Client;
 
+/// Up to how many names are looked up one by one.
+const LOOKUPS_MAX: usize = 16;
+
 /// Which names of a schema are wanted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Filter {
@@ -18,6 +21,18 @@ pub(super) enum Filter {
 }
 
 impl Filter {
+    /// The filter in parts, so that each of a few names is looked up by itself: with a list, the
+    /// server goes through the names of all tables, which costs more.
+    pub(super) fn parts(&self) -> Vec<Filter> {
+        match self {
+            Filter::None => Vec::new(),
+            Filter::Names(names) if names.len() <= LOOKUPS_MAX => {
+                names.iter().map(|name| Filter::Names(vec![name.clone()])).collect()
+            }
+            Filter::Names(_) | Filter::All => vec![self.clone()],
+        }
+    }
+
     /// The condition on `column`. One name is compared by `=`, which the server looks up at once.
     pub(super) fn sql(&self, column: &str) -> String {
         match self {
@@ -34,8 +49,14 @@ impl Filter {
     }
 }
 
-pub(super) fn quoted(text: &str) -> String {
-    quote_text(text, Dialect::Mysql)
+/// A name as a literal. Names hold three-byte UTF-8 at most; a literal of more than that would keep
+/// the server from looking the name up, and it would go through all tables instead.
+pub(super) fn quoted(name: &str) -> String {
+    let sql = quote_text(name, Dialect::Mysql);
+    match sql.strip_suffix(" USING utf8mb4)") {
+        Some(literal) if sql.starts_with("CONVERT(") => format!("{literal} USING utf8mb3)"),
+        _ => sql,
+    }
 }
 
 /// The condition for the tables of `schema`, by the names that the columns have in this view.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use whimbrel_core::ddl::{Check, ForeignKey, ObjectName, ReferentialAction};
 use whimbrel_core::snapshot::{Column, Index, IndexOrigin, Table, Unique};
 
-use super::{optional, text};
+use super::{Place, optional, text};
 use crate::backend::Row;
 
 type Tables = BTreeMap<String, Table>;
@@ -13,7 +13,8 @@ type Tables = BTreeMap<String, Table>;
 /// Engine, collation, options and comment.
 pub(super) fn options(row: &Row, table: &mut Table) {
     let mut words = Vec::new();
-    for (at, word) in [(1, "kind"), (2, "engine"), (3, "collation"), (4, "options"), (5, "comment")] {
+    for (at, word) in [(1, "kind"), (2, "engine"), (3, "collation"), (4, "options"), (5, "comment")]
+    {
         let value = text(row, at);
         if !value.is_empty() && value != "BASE TABLE" {
             words.push(format!("{word} {value}"));
@@ -101,25 +102,29 @@ fn special(rows: &[Row]) -> Option<String> {
     (!words.is_empty()).then(|| words.join(" "))
 }
 
-/// Foreign keys: their columns, and their rules from another view. `schema` is how names of this
-/// schema are written, `own` its name.
+/// Foreign keys: their columns, and their rules from another view.
 pub(super) fn foreign_keys(
     key_columns: &[Row],
     rules: &[Row],
-    schema: Option<&str>,
-    own: &str,
+    place: &Place<'_>,
     tables: &mut Tables,
 ) {
     for same in key_columns.chunk_by(|a, b| text(a, 0) == text(b, 0) && text(a, 1) == text(b, 1)) {
         let Some(first) = same.first() else { continue };
         let Some(table) = tables.get_mut(&text(first, 0)) else { continue };
-        let rule = rules.iter().find(|row| text(row, 0) == text(first, 0) && text(row, 1) == text(first, 1));
-        let parent = text(first, 3);
-        let parent = if parent == own { schema.map(str::to_owned) } else { Some(parent) };
+        let rule = rules
+            .iter()
+            .find(|row| text(row, 0) == text(first, 0) && text(row, 1) == text(first, 1));
+        let (schema, parent) = (text(first, 3), text(first, 4));
+        let to_table = if schema == place.own {
+            place.object(parent)
+        } else {
+            ObjectName::in_schema(schema, parent)
+        };
         table.foreign_keys.push(ForeignKey {
             name: optional(first, 1),
             columns: same.iter().map(|row| text(row, 2)).collect(),
-            to_table: ObjectName { schema: parent, name: text(first, 4) },
+            to_table,
             to_columns: same.iter().map(|row| text(row, 5)).collect(),
             on_delete: rule.map_or(ReferentialAction::NoAction, |row| action(&text(row, 2))),
             on_update: rule.map_or(ReferentialAction::NoAction, |row| action(&text(row, 3))),
