@@ -10,3 +10,4 @@ mod postgres;
 mod postgres_pooler;
 #[cfg(feature = "postgres")]
 mod postgres_tls;
+mod split_oracle;

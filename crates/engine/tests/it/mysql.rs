@@ -85,7 +85,10 @@ async fn a_batch_stops_at_an_error_of_a_later_statement() {
     let Some((_database, mut session)) = fresh("my_batch").await else { return };
     let session = session.as_mut();
     let error = session
-        .batch("CREATE TABLE t (a int); INSERT INTO t VALUES (1); INSERT INTO nope VALUES (1); INSERT INTO t VALUES (2)")
+        .batch(
+            "CREATE TABLE t (a int); INSERT INTO t VALUES (1); INSERT INTO nope VALUES (1); \
+             INSERT INTO t VALUES (2)",
+        )
         .await
         .unwrap_err();
     assert_eq!(error.code.as_deref(), Some("1146 42S02"));
@@ -140,7 +143,8 @@ async fn warnings_come_as_notices() {
         assert!(outcome.rows_affected > Some(0));
     }
     // Behind a thousand notes of another kind, a cut value is still seen.
-    session.batch("CREATE TABLE k (a int PRIMARY KEY, v varchar(3)); INSERT INTO k SELECT seq, 'x' FROM seq_1_to_900").await.unwrap();
+    session.batch("CREATE TABLE k (a int PRIMARY KEY, v varchar(3))").await.unwrap();
+    session.batch("INSERT INTO k SELECT seq, 'x' FROM seq_1_to_900").await.unwrap();
     let sql = "INSERT IGNORE INTO k SELECT seq, 'abcdef' FROM seq_1_to_901";
     let outcome = session.run(sql, None).await.unwrap();
     assert!(codes(&outcome.notices).contains(&"1265"), "{:?}", outcome.notices);

@@ -40,11 +40,11 @@ fn the_demo_shows_what_happens() {
     let killed = scene(&output, "5. A run that is killed");
     has(killed, &["in step 2 of 2, was killed: signal: 9", "new table visits, 200 rows"]);
     has(killed, &["interrupted, 1 step done", "going on, 1 step done by an earlier run"]);
-    has(killed, &["new table visits, 400200 rows"]);
+    has(killed, &["new table visits, 600200 rows"]);
     assert!(!killed.contains("running:"), "nobody runs after the kill:\n{killed}");
     let back = scene(&output, "6. The way back");
-    has(back, &["table visits (400200 rows)", "'DELETE VISITS TABLE'"]);
-    has(back, &["table visits is gone (400200 rows)"]);
+    has(back, &["table visits (600200 rows)", "'DELETE VISITS TABLE'"]);
+    has(back, &["table visits is gone (600200 rows)"]);
     has(scene(&output, "7. And forward"), &["5 applied, 0 pending"]);
     let kept = scene(&output, "8. A table that a migration drops");
     has(kept, &["table points is gone (200 rows)", "table points is back (200 rows)"]);

@@ -25,6 +25,8 @@ pub(super) struct Client {
     packet_bytes_max: usize,
     mariadb: bool,
     version: (u16, u16),
+    /// The role that the session began with.
+    role: Option<String>,
     /// Set by the driver's handler when the server asked for a local file.
     file_asked: Arc<AtomicBool>,
 }
@@ -46,6 +48,7 @@ impl Client {
             packet_bytes_max: usize::MAX,
             mariadb: false,
             version: (0, 0),
+            role: None,
             file_asked,
         }
     }
@@ -65,15 +68,19 @@ impl Client {
         self.version
     }
 
-    /// Asks the server what it is, and how long a message may be.
+    /// Asks the server what it is, how long a message may be, and which role it gave.
     pub(super) async fn learn(&mut self) -> Result<(), DbError> {
         let sets = self.sets("SELECT VERSION(), @@max_allowed_packet").await?;
-        let Some(row) = sets.first().and_then(|rows| rows.first()) else { return Ok(()) };
+        let row = sets.into_iter().flatten().next().unwrap_or_default();
         let text = |at: usize| row.get(at).and_then(Option::as_deref).unwrap_or_default();
         self.mariadb = text(0).contains("MariaDB");
         let mut numbers = text(0).split(['.', '-']).map(|part| part.parse().unwrap_or(0));
         self.version = (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0));
         self.packet_bytes_max = text(1).parse().unwrap_or(usize::MAX);
+        if self.mariadb {
+            let sets = self.sets("SELECT CURRENT_ROLE()").await?;
+            self.role = sets.into_iter().flatten().flatten().next().flatten();
+        }
         Ok(())
     }
 
@@ -113,7 +120,21 @@ impl Client {
             Err(error) => Err(error),
         };
         self.in_transaction = done.is_ok().then_some(false);
-        done.map_err(|error| from_driver(error, None))
+        done.map_err(|error| from_driver(error, None))?;
+        self.reset_role().await
+    }
+
+    /// A reset leaves the role as it is.
+    async fn reset_role(&mut self) -> Result<(), DbError> {
+        if !self.mariadb {
+            // Roles came with MySQL 8.0.
+            let has_roles = self.version >= (8, 0);
+            return if has_roles { self.batch("SET ROLE DEFAULT").await } else { Ok(()) };
+        }
+        match &self.role {
+            Some(role) => self.batch(&format!("SET ROLE `{}`", role.replace('`', "``"))).await,
+            None => self.batch("SET ROLE NONE").await,
+        }
     }
 
     async fn send(&mut self, sql: &str, wanted: bool) -> Result<Answer, DbError> {

@@ -59,6 +59,7 @@ async fn open(url: &MyUrl, plain: &AtomicBool) -> Result<Client, DbError> {
     };
     let conn = conn.map_err(|error| in_words(error, url))?;
     let mut client = Client::new(conn, file_asked);
+    client.learn().await?;
     prepare(&mut client, url).await?;
     Ok(client)
 }
@@ -79,7 +80,7 @@ pub(super) async fn prepare(client: &mut Client, url: &MyUrl) -> Result<(), DbEr
     if let Some(database) = &url.database {
         client.batch(&format!("USE `{}`", database.replace('`', "``"))).await?;
     }
-    client.learn().await
+    Ok(())
 }
 
 async fn dial(
@@ -199,7 +200,8 @@ fn in_words(error: Error, url: &MyUrl) -> DbError {
     let local = matches!(&url.host, MyHost::Tcp(host) if host == "localhost");
     if let Some(hint) = out.hint.as_mut().filter(|_| local && out.kind == DbErrorKind::Permission) {
         hint.push_str(
-            ". `localhost` is reached by TCP here; `?socket=/run/mysqld/mysqld.sock` takes the socket",
+            ". `localhost` is reached by TCP here; \
+             `?socket=/run/mysqld/mysqld.sock` takes the socket",
         );
     }
     out

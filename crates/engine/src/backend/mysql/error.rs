@@ -113,9 +113,9 @@ fn offset(code: u16, message: &str, sql: &str) -> Option<usize> {
     match code {
         1064 | 1149 => syntax_offset(message, sql),
         // Table exists, unknown table, unknown column, duplicate column and key, key column,
-        // no such column or key to drop, no such table, unknown collation and character set.
+        // no such column or key to drop, no such table, unknown collation, character set and type.
         1050 | 1051 | 1054 | 1060 | 1061 | 1072 | 1091 | 1115 | 1146 | 1176 | 1273 | 1305
-        | 1359 | 1360 => only_mention(message, sql),
+        | 1359 | 1360 | 4161 => only_mention(message, sql),
         _ => None,
     }
 }

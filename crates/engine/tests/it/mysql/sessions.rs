@@ -53,7 +53,7 @@ async fn a_connection_that_fails_says_why_without_the_password() {
     for (url, kind, word) in [
         (format!("mysql://{}:s3cr%20et@{place}", user(&database)), DbErrorKind::Permission, "1045"),
         (database.url.replace(&database.name, "whimbrel_none"), DbErrorKind::Statement, "1049"),
-        (database.url.replace(&database.name, "mysql"), DbErrorKind::Permission, "1044"),
+        (database.url.replace(&database.name, "sys"), DbErrorKind::Permission, "1044"),
         (format!("mysql://u:s3cr%20et@{server}"), DbErrorKind::Statement, "names no database"),
         ("mysql://u:s3cr%20et@127.0.0.1:1/x".to_owned(), DbErrorKind::Connection, "refused"),
         (
@@ -229,7 +229,9 @@ async fn a_deadlock_is_locked_and_ends_the_transaction() {
     session.batch(sql).await.unwrap();
     let mut other = open(&database).await;
     // The one that has changed more rows survives.
-    session.batch("CREATE TABLE u (a int); START TRANSACTION; INSERT INTO u SELECT seq FROM seq_1_to_100; UPDATE t SET b = 1 WHERE a = 1").await.unwrap();
+    session.batch("CREATE TABLE u (a int)").await.unwrap();
+    session.batch("START TRANSACTION; INSERT INTO u SELECT seq FROM seq_1_to_100").await.unwrap();
+    session.batch("UPDATE t SET b = 1 WHERE a = 1").await.unwrap();
     other.batch("START TRANSACTION; UPDATE t SET b = 2 WHERE a = 2").await.unwrap();
     let first = tokio::spawn(async move {
         session.run("UPDATE t SET b = 1 WHERE a = 2", None).await.map(|_| session)
@@ -253,4 +255,21 @@ async fn statements_that_run_too_long_or_are_not_allowed_have_their_kinds() {
     for sql in ["CREATE USER nobody_x", "SELECT * FROM mysql.user", "CREATE DATABASE other_x"] {
         assert_eq!(fails(session, sql).await.kind, DbErrorKind::Permission, "{sql}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn a_reset_gives_the_role_back() {
+    let Some(database) = fresh_mariadb("my_role") else { return };
+    let administrator = Administrator::new(&database);
+    let role = format!("{}_role", administrator.name);
+    database.admin(&format!(
+        "CREATE OR REPLACE ROLE {role}; GRANT {role} TO {}@'%';",
+        administrator.name
+    ));
+    let mut session = backend(&administrator.url()).connect().await.unwrap();
+    session.batch(&format!("SET ROLE {role}")).await.unwrap();
+    assert_eq!(value(session.as_mut(), "SELECT CURRENT_ROLE()").await, role);
+    session.reset().await.unwrap();
+    assert_eq!(value(session.as_mut(), "SELECT CURRENT_ROLE()").await, "NULL");
+    database.admin(&format!("DROP ROLE {role};"));
 }

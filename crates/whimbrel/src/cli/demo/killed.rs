@@ -11,7 +11,7 @@ use super::shop;
 use crate::error::{CommandError, Exit};
 
 /// How long the last step runs before its process is killed.
-const PAUSE: Duration = Duration::from_millis(120);
+const PAUSE: Duration = Duration::from_millis(60);
 
 /// How a process ended that was to be killed.
 pub(super) struct Killed {

@@ -7,7 +7,7 @@ use super::OWN_PREFIX;
 use crate::backend::mysql::client::Client;
 
 /// Up to how many names are looked up one by one.
-const LOOKUPS_MAX: usize = 16;
+const LOOKUPS_MAX: usize = 8;
 
 /// Which names of a schema are wanted.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -147,7 +147,8 @@ fn checks_sql(client: &Client, schema: &str, filter: &Filter) -> String {
             "SELECT t.TABLE_NAME, t.CONSTRAINT_NAME, c.CHECK_CLAUSE, 'Table' \
              FROM information_schema.TABLE_CONSTRAINTS t \
              JOIN information_schema.CHECK_CONSTRAINTS c \
-             ON c.CONSTRAINT_SCHEMA = t.CONSTRAINT_SCHEMA AND c.CONSTRAINT_NAME = t.CONSTRAINT_NAME \
+             ON c.CONSTRAINT_SCHEMA = t.CONSTRAINT_SCHEMA \
+             AND c.CONSTRAINT_NAME = t.CONSTRAINT_NAME \
              WHERE {} AND t.CONSTRAINT_TYPE = 'CHECK' ORDER BY t.TABLE_NAME, t.CONSTRAINT_NAME",
             tables("t.TABLE_SCHEMA", "t.TABLE_NAME", schema, filter)
         ),

@@ -10,6 +10,17 @@ use crate::backend::Row;
 
 type Tables = BTreeMap<String, Table>;
 
+/// The table and the name of an index or constraint: the first two columns of its rows.
+type Key<'a> = (&'a str, &'a str);
+
+fn key(row: &Row) -> Key<'_> {
+    (word(row, 0), word(row, 1))
+}
+
+fn word(row: &Row, at: usize) -> &str {
+    row.get(at).and_then(Option::as_deref).unwrap_or_default()
+}
+
 /// Engine, collation, options and comment.
 pub(super) fn options(row: &Row, table: &mut Table) {
     let mut words = Vec::new();
@@ -25,7 +36,7 @@ pub(super) fn options(row: &Row, table: &mut Table) {
 
 pub(super) fn columns(rows: &[Row], mariadb: bool, tables: &mut Tables) {
     for row in rows {
-        let Some(table) = tables.get_mut(&text(row, 0)) else { continue };
+        let Some(table) = tables.get_mut(word(row, 0)) else { continue };
         let extra = text(row, 6);
         let identity = extra.to_ascii_lowercase().contains("auto_increment");
         let mut notes: Vec<String> = Vec::new();
@@ -50,9 +61,9 @@ pub(super) fn columns(rows: &[Row], mariadb: bool, tables: &mut Tables) {
 /// Indexes, in the order of name and place. What a plain list of columns does not say (lengths,
 /// directions, kinds) goes to the table's options.
 pub(super) fn indexes(rows: &[Row], tables: &mut Tables) {
-    for same in rows.chunk_by(|a, b| text(a, 0) == text(b, 0) && text(a, 1) == text(b, 1)) {
+    for same in rows.chunk_by(|a, b| key(a) == key(b)) {
         let Some(first) = same.first() else { continue };
-        let Some(table) = tables.get_mut(&text(first, 0)) else { continue };
+        let Some(table) = tables.get_mut(word(first, 0)) else { continue };
         let name = text(first, 1);
         let unique = text(first, 2) == "0";
         let columns: Vec<String> = same
@@ -109,12 +120,11 @@ pub(super) fn foreign_keys(
     place: &Place<'_>,
     tables: &mut Tables,
 ) {
-    for same in key_columns.chunk_by(|a, b| text(a, 0) == text(b, 0) && text(a, 1) == text(b, 1)) {
+    let rules: BTreeMap<Key<'_>, &Row> = rules.iter().map(|row| (key(row), row)).collect();
+    for same in key_columns.chunk_by(|a, b| key(a) == key(b)) {
         let Some(first) = same.first() else { continue };
-        let Some(table) = tables.get_mut(&text(first, 0)) else { continue };
-        let rule = rules
-            .iter()
-            .find(|row| text(row, 0) == text(first, 0) && text(row, 1) == text(first, 1));
+        let Some(table) = tables.get_mut(word(first, 0)) else { continue };
+        let rule = rules.get(&key(first));
         let (schema, parent) = (text(first, 3), text(first, 4));
         let to_table = if schema == place.own {
             place.object(parent)
@@ -126,8 +136,8 @@ pub(super) fn foreign_keys(
             columns: same.iter().map(|row| text(row, 2)).collect(),
             to_table,
             to_columns: same.iter().map(|row| text(row, 5)).collect(),
-            on_delete: rule.map_or(ReferentialAction::NoAction, |row| action(&text(row, 2))),
-            on_update: rule.map_or(ReferentialAction::NoAction, |row| action(&text(row, 3))),
+            on_delete: rule.map_or(ReferentialAction::NoAction, |row| action(word(row, 2))),
+            on_update: rule.map_or(ReferentialAction::NoAction, |row| action(word(row, 3))),
         });
     }
 }
@@ -145,7 +155,7 @@ fn action(word: &str) -> ReferentialAction {
 /// Checks. One written at a column bears the column's name, which is no name of its own.
 pub(super) fn checks(rows: &[Row], tables: &mut Tables) {
     for row in rows {
-        let Some(table) = tables.get_mut(&text(row, 0)) else { continue };
+        let Some(table) = tables.get_mut(word(row, 0)) else { continue };
         let own_name = text(row, 3) != "Column";
         let name = optional(row, 1).filter(|_| own_name);
         table.checks.push(Check { name, expr: bare(&text(row, 2)).to_owned() });

@@ -7,7 +7,7 @@ COMMIT;
 
 BEGIN;
 WITH RECURSIVE counter (n) AS (
-    SELECT 1 UNION ALL SELECT n + 1 FROM counter WHERE n < 400000
+    SELECT 1 UNION ALL SELECT n + 1 FROM counter WHERE n < 600000
 )
 INSERT INTO visits (customer_id, page)
 SELECT n % 200 + 1, printf('/products/%06d', n * 7919 % 100003) FROM counter;
