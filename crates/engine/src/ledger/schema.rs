@@ -240,7 +240,8 @@ pub(crate) fn now_ms(dialect: Dialect) -> &'static str {
     match dialect {
         Dialect::Sqlite => "CAST(unixepoch('subsec') * 1000 AS INTEGER)",
         Dialect::Postgres => "(extract(epoch from clock_timestamp()) * 1000)::bigint",
-        Dialect::Mysql => "CAST(UNIX_TIMESTAMP(SYSDATE(3)) * 1000 AS SIGNED)",
+        // UNIX_TIMESTAMP would go through local time, which has one hour twice in autumn.
+        Dialect::Mysql => "(TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(3)) DIV 1000)",
     }
 }
 

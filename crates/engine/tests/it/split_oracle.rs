@@ -4,6 +4,8 @@
 //! Cases that are refused, and those in which the client is known to be wrong (`beyond_*.txt`), are
 //! left out. Texts are compared by their code tokens, as clients drop comments.
 
+use std::fmt;
+
 use whimbrel_core::sql::dialect::Dialect;
 use whimbrel_core::sql::lexer::lex;
 use whimbrel_core::sql::split::split;
@@ -23,6 +25,12 @@ const RANDOM_TEXTS: usize = 150;
 struct Text {
     name: String,
     sql: String,
+}
+
+impl fmt::Display for Text {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}\n  text   {:?}", self.name, self.sql)
+    }
 }
 
 /// The texts of the corpus and the random ones that our splitter takes.
@@ -57,7 +65,8 @@ struct Random(u64);
 
 impl Random {
     fn below(&mut self, end: usize) -> usize {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        self.0 =
+            self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         usize::try_from(self.0 >> 33).unwrap() % end
     }
 }
@@ -68,13 +77,13 @@ fn ours(text: &Text, dialect: Dialect) -> Vec<String> {
     statements.iter().map(|statement| code(statement.text(&text.sql), dialect)).collect()
 }
 
-/// The code tokens of a statement, with one blank between them.
+/// The code tokens of a statement, without what stands between them (clients put a blank there).
 fn code(sql: &str, dialect: Dialect) -> String {
     let sql = sql.replace("\r\n", "\n");
     let tokens = lex(&sql, dialect);
     let words = tokens.iter().filter(|token| !token.is_trivia()).map(|token| token.text(&sql));
-    let text = words.collect::<Vec<_>>().join(" ");
-    text.trim_end_matches([';', ' ']).to_owned()
+    let text: String = words.collect();
+    text.trim_end_matches(';').to_owned()
 }
 
 /// Fails with all disagreements.

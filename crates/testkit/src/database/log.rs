@@ -64,6 +64,9 @@ mod tests {
 2026-01-01 00:00:00.000 UTC [1] db=one user=u app=psql STATEMENT:  SELECT (
 \t;
 ";
-        assert_eq!(statements(log, "one"), ["SELECT 1", "SELECT 3\nFROM one", "SELECT 1/0", "SELECT (\n;"]);
+        assert_eq!(
+            statements(log, "one"),
+            ["SELECT 1", "SELECT 3\nFROM one", "SELECT 1/0", "SELECT (\n;"]
+        );
     }
 }

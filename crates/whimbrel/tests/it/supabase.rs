@@ -62,14 +62,17 @@ impl Supabase {
         let text = self.cli(&["migration", "list"]);
         let (mut local, mut remote) = (Vec::new(), Vec::new());
         for line in text.lines() {
-            let cells: Vec<&str> = line
-                .split(['|', '│'])
-                .map(|cell| cell.trim().trim_matches('`'))
-                .collect();
-            let is_version = |cell: &&str| cell.len() == 14 && cell.bytes().all(|b| b.is_ascii_digit());
+            let cells: Vec<&str> =
+                line.split(['|', '│']).map(|cell| cell.trim().trim_matches('`')).collect();
+            let is_version =
+                |cell: &&str| cell.len() == 14 && cell.bytes().all(|b| b.is_ascii_digit());
             if let [first, second, ..] = cells.as_slice() {
-                local.extend(Some(first).filter(|cell| is_version(cell)).map(|cell| (*cell).to_owned()));
-                remote.extend(Some(second).filter(|cell| is_version(cell)).map(|cell| (*cell).to_owned()));
+                local.extend(
+                    Some(first).filter(|cell| is_version(cell)).map(|cell| (*cell).to_owned()),
+                );
+                remote.extend(
+                    Some(second).filter(|cell| is_version(cell)).map(|cell| (*cell).to_owned()),
+                );
             }
         }
         assert!(!local.is_empty(), "{text}");

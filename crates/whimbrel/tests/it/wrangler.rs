@@ -60,7 +60,10 @@ fn take_turns(project: &Project, folder: &str, options: &[&str]) {
     let Some(text) = theirs(&list) else { return };
     assert!(text.contains("No migrations to apply"), "{text}");
 
-    file("0002_two.sql", "CREATE TABLE two (id INTEGER PRIMARY KEY, one_id INTEGER REFERENCES one);\n");
+    file(
+        "0002_two.sql",
+        "CREATE TABLE two (id INTEGER PRIMARY KEY, one_id INTEGER REFERENCES one);\n",
+    );
     let text = theirs(&list).unwrap_or_default();
     assert!(text.contains("0002_two.sql") && !text.contains("0001_one.sql"), "{text}");
     theirs(&["d1", "migrations", "apply", "app", "--local"]);
