@@ -46,12 +46,13 @@ fn mariadb_comes_back_after_a_crash() {
     let folder = open_folder();
     let mut server = MariaDb::start(&folder.at("own")).unwrap();
     let (pid, url) = (server.pid(), server.url());
-    let table = "USE whimbrel; CREATE TABLE kept (id int); INSERT INTO kept VALUES (7);";
+    let table = "CREATE DATABASE whimbrel_kept; USE whimbrel_kept; \
+                 CREATE TABLE kept (id int); INSERT INTO kept VALUES (7);";
     server.admin(table).unwrap();
     server.crash().unwrap();
     assert!(!is_process(pid));
     server.start_again().unwrap();
     assert_eq!(server.url(), url);
-    assert_eq!(server.admin("SELECT id FROM whimbrel.kept;").unwrap().trim(), "7");
+    assert_eq!(server.admin("SELECT id FROM whimbrel_kept.kept;").unwrap().trim(), "7");
     drop(server);
 }
