@@ -107,7 +107,9 @@ mod active {
 
     /// Sends the signal and waits for it to arrive.
     fn signal(signal: &str, pid: &str) {
-        let _ = std::process::Command::new("kill").args([signal, pid]).status();
+        // The shell's own `kill`: the program of that name is missing on small systems.
+        let script = format!("kill {signal} {pid}");
+        let _ = std::process::Command::new("sh").args(["-c", &script]).status();
         std::thread::sleep(std::time::Duration::from_millis(20));
     }
 }
