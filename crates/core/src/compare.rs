@@ -121,7 +121,7 @@ fn state_of(
             let steps_done = partial.done_count();
             let in_doubt = partial.open_intent().is_some();
             // A first try that failed as a whole left nothing behind.
-            if steps_done > 0 || in_doubt {
+            if steps_done > 0 || in_doubt || partial.has_begun() {
                 let error = partial
                     .steps
                     .iter()

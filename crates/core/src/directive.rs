@@ -4,11 +4,13 @@
 //! key is an error, never a comment that is passed over: a misspelt `keep=off` must not keep, nor a
 //! misspelt `transaction=never` run in a transaction.
 
+mod batch;
 mod options;
 mod reference;
 #[cfg(test)]
 mod tests;
 
+pub use batch::{BatchSettings, BatchSize, OnError, UndoMode};
 pub use options::{Keep, Options, Requirement, Transaction};
 pub use reference::reference;
 
@@ -43,6 +45,26 @@ pub enum Key {
     Requires,
     /// Whether the result is verified.
     Verify,
+    /// Which key a data migration's statement is batched by.
+    By,
+    /// How many driving rows a batch has.
+    Size,
+    /// How long a batch should take.
+    TargetMs,
+    /// What happens to rows that the database refuses.
+    OnError,
+    /// How many of them are too many.
+    ErrorsMax,
+    /// Whether what changes is kept for `undo`.
+    Undo,
+    /// How long to wait between two batches.
+    PauseMs,
+    /// That reading the statement's own table gives the same in every batch.
+    SelfRead,
+    /// What is allowed although it makes batches differ from one run.
+    Allow,
+    /// Which driving rows produce nothing on purpose.
+    Skips,
 }
 
 /// A row of the table of keys.
@@ -126,6 +148,94 @@ pub const KEYS: &[KeyRow] = &[
         scopes: FILE,
         docs: "Whether what the statements promise is looked up in the catalog afterwards.",
     },
+    KeyRow {
+        key: Key::By,
+        name: "by",
+        values: "a column, `alias.column`, or several separated by commas",
+        default: "the primary key of the driving table",
+        scopes: BOTH,
+        docs: "Data migrations: the unique key in whose order the rows are taken, batch by batch.",
+    },
+    KeyRow {
+        key: Key::Size,
+        name: "size",
+        values: "auto | a number of rows",
+        default: "auto",
+        scopes: BOTH,
+        docs: "Data migrations: how many driving rows one batch has. `auto` begins with 1000 and \
+               follows `target-ms`.",
+    },
+    KeyRow {
+        key: Key::TargetMs,
+        name: "target-ms",
+        values: "a number of milliseconds",
+        default: "500; SQLite 250",
+        scopes: BOTH,
+        docs: "Data migrations: how long one batch should take, with `size=auto`.",
+    },
+    KeyRow {
+        key: Key::OnError,
+        name: "on-error",
+        values: "stop | quarantine",
+        default: "stop",
+        scopes: BOTH,
+        docs: "Data migrations: what happens when the database or a rule refuses a row. `stop` \
+               names the row and stops; `quarantine` sets the row aside with its reason, and the \
+               others go on.",
+    },
+    KeyRow {
+        key: Key::ErrorsMax,
+        name: "errors-max",
+        values: "a number of rows",
+        default: "1000",
+        scopes: BOTH,
+        docs: "Data migrations: how many rows may go into quarantine before the run stops.",
+    },
+    KeyRow {
+        key: Key::Undo,
+        name: "undo",
+        values: "on | off | best-effort",
+        default: "on",
+        scopes: BOTH,
+        docs: "Data migrations: whether the values before and after each change are kept, so that \
+               `undo` can take it back. `best-effort` keeps them where triggers or cascades may \
+               write more than is kept.",
+    },
+    KeyRow {
+        key: Key::PauseMs,
+        name: "pause-ms",
+        values: "a number of milliseconds",
+        default: "0; SQLite 20",
+        scopes: BOTH,
+        docs: "Data migrations: how long to wait between two batches, so that others can write.",
+    },
+    KeyRow {
+        key: Key::SelfRead,
+        name: "self-read",
+        values: "stable",
+        default: "none",
+        scopes: BOTH,
+        docs: "Data migrations: the author's word that what the statement reads of its own table \
+               is the same in every batch.",
+    },
+    KeyRow {
+        key: Key::Allow,
+        name: "allow",
+        values: "codes of refusals, separated by commas",
+        default: "none",
+        scopes: BOTH,
+        docs: "Data migrations: refusals that are lifted by the author's word, such as \
+               `volatile-in-where`.",
+    },
+    KeyRow {
+        key: Key::Skips,
+        name: "skips",
+        values: "a condition in double quotes",
+        default: "none",
+        scopes: BOTH,
+        docs: "Data migrations: which driving rows of an `INSERT ... SELECT` produce nothing on \
+               purpose. The account reports every other row that produced nothing.",
+    },
 ];
 
 /// A word before the keys, which begins a section of the file.
@@ -135,6 +245,15 @@ pub enum Verb {
     Down,
     /// What follows are queries that must return no row.
     Verify,
+    /// How the next statement of a data migration is cut into batches. It begins no section.
+    Batch,
+}
+
+impl Verb {
+    /// Whether a section of the file begins with it.
+    pub fn begins_section(self) -> bool {
+        self != Verb::Batch
+    }
 }
 
 /// Every verb, as written, with its documentation.
@@ -145,6 +264,11 @@ pub const VERBS: &[(Verb, &str, &str)] = &[
         "Begins the section that takes the migration back, up to the next section or the end.",
     ),
     (Verb::Verify, "verify", "Begins the section of checks: each statement must return no row."),
+    (
+        Verb::Batch,
+        "batch",
+        "Its keys are about the batches of the next statement alone, also before the first one.",
+    ),
 ];
 
 /// One directive, read.
@@ -286,7 +410,8 @@ fn parse_body(text: &str, line: u32) -> Result<Directive, DirectiveError> {
         directive.settings.push(Setting { key: row.key, value });
         rest = after.trim_start();
     }
-    if directive.verb.is_some() && !directive.settings.is_empty() {
+    let section = directive.verb.is_some_and(Verb::begins_section);
+    if section && !directive.settings.is_empty() {
         let message = "A directive that begins a section takes no keys".to_owned();
         return Err(fail(message, Some("Write the keys into a directive of their own".to_owned())));
     }

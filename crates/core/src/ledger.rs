@@ -83,6 +83,8 @@ pub enum AttemptEvent {
     Happened,
     /// Found or declared not to have happened after an interruption.
     Retry,
+    /// It runs in batches, and the first of them may be done: its cursor says how far it is.
+    Begun,
 }
 
 impl AttemptEvent {
@@ -94,6 +96,7 @@ impl AttemptEvent {
             AttemptEvent::Failed => "failed",
             AttemptEvent::Happened => "happened",
             AttemptEvent::Retry => "retry",
+            AttemptEvent::Begun => "begun",
         }
     }
 
@@ -105,6 +108,7 @@ impl AttemptEvent {
             AttemptEvent::Failed,
             AttemptEvent::Happened,
             AttemptEvent::Retry,
+            AttemptEvent::Begun,
         ]
         .into_iter()
         .find(|event| event.name() == name)
@@ -181,6 +185,7 @@ impl Recorded {
 pub struct Partial {
     /// The newest row of each step, by first statement.
     pub steps: Vec<AttemptRow>,
+    begun: bool,
 }
 
 impl Partial {
@@ -198,6 +203,11 @@ impl Partial {
     /// A step of which nobody knows whether it happened.
     pub fn open_intent(&self) -> Option<&AttemptRow> {
         self.steps.iter().find(|row| row.event == AttemptEvent::Intent)
+    }
+
+    /// Whether a step is in the middle of its batches, or was when it failed.
+    pub fn has_begun(&self) -> bool {
+        self.begun
     }
 
     /// How many steps are known to be there.
@@ -276,6 +286,7 @@ fn partials(attempts: Vec<AttemptRow>) -> HashMap<(String, Direction), Partial> 
     let mut out: HashMap<(String, Direction), Partial> = HashMap::new();
     for row in attempts {
         let partial = out.entry((row.migration.clone(), row.direction)).or_default();
+        partial.begun |= row.event == AttemptEvent::Begun;
         match partial.steps.iter_mut().find(|seen| seen.statement_index == row.statement_index) {
             Some(seen) => *seen = row,
             None => partial.steps.push(row),

@@ -16,6 +16,18 @@ pub enum GroupMode {
     Never,
 }
 
+/// What an undo does with values that somebody changed since.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnConflict {
+    /// Nothing is taken back while there is one.
+    #[default]
+    Stop,
+    /// They stay; the rest is taken back.
+    Skip,
+    /// They are taken back too.
+    Force,
+}
+
 /// A migration that a run will apply or take back.
 #[derive(Clone, Debug)]
 pub struct PlannedMigration {
@@ -45,6 +57,8 @@ pub struct PlannedMigration {
     pub token_checksum: String,
     /// Whether what it makes is verified.
     pub verify: bool,
+    /// Its way back is to undo what its batches changed.
+    pub undo: Option<OnConflict>,
     /// How long its statements wait for locks, in milliseconds; the run's setting without one.
     pub lock_timeout_ms: Option<u64>,
 }

@@ -1,10 +1,14 @@
 //! Cutting a migration's statements into steps: the parts that can be committed by themselves.
 
+mod data;
+
 use std::ops::Range;
 
 use crate::capabilities::Capabilities;
 use crate::checksum::token_checksum;
-use crate::directive::{DirectiveError, Options, Scope, Transaction, parse_comment};
+use crate::directive::{
+    Directive, DirectiveError, Options, Scope, Transaction, Verb, parse_comment,
+};
 use crate::sql::dialect::Dialect;
 use crate::sql::lexer::lex;
 use crate::sql::split::{SplitError, Statement, position, split};
@@ -24,6 +28,8 @@ pub enum StepMode {
     OwnRollback,
     /// One statement outside of any transaction, between an intent row and a done row.
     Bare,
+    /// One statement of a data migration, cut into batches that are committed one by one.
+    Batches,
     /// One statement that only changes the session. It leaves nothing behind, has no ledger row,
     /// and is run again when a later process resumes.
     Session,
@@ -91,6 +97,16 @@ pub enum ScriptError {
         /// Column, from 1.
         column: u32,
     },
+    /// A statement that does not belong into a data migration.
+    #[error("`{verb}` does not belong into a data migration")]
+    NotData {
+        /// The statement's leading words.
+        verb: String,
+        /// Line, from 1.
+        line: u32,
+        /// Column, from 1.
+        column: u32,
+    },
 }
 
 impl ScriptError {
@@ -100,7 +116,8 @@ impl ScriptError {
             ScriptError::Split(error) => (error.line, error.column),
             ScriptError::Directive(error) => (error.line, 1),
             ScriptError::Unended { line, column, .. }
-            | ScriptError::Refused { line, column, .. } => (*line, *column),
+            | ScriptError::Refused { line, column, .. }
+            | ScriptError::NotData { line, column, .. } => (*line, *column),
         }
     }
 }
@@ -134,13 +151,23 @@ impl Script {
     /// Reads the directives: file level before the first statement, else for the next statement.
     fn read_directives(&mut self, dialect: Dialect) -> Result<(), DirectiveError> {
         let end = self.statements.first().map_or(self.text.len(), |first| first.span.start);
-        self.options = self.directives_in(0..end, Scope::File, dialect)?;
+        let (mut file, mut first) = (Options::default(), Options::default());
+        for directive in self.directives_in(0..end, dialect)? {
+            if directive.verb == Some(Verb::Batch) {
+                first.apply(&directive, Scope::Statement)?;
+            } else {
+                file.apply(&directive, Scope::File)?;
+            }
+        }
+        self.options = file;
         for index in 0..self.statements.len() {
             let lead = self.statements.get(index).map_or(0..0, |one| one.lead.clone());
-            let options = match index {
-                0 => Options::default(),
-                _ => self.directives_in(lead, Scope::Statement, dialect)?,
-            };
+            let mut options = std::mem::take(&mut first);
+            if index > 0 {
+                for directive in self.directives_in(lead, dialect)? {
+                    options.apply(&directive, Scope::Statement)?;
+                }
+            }
             self.statement_options.push(options.or(&self.options));
         }
         Ok(())
@@ -149,21 +176,20 @@ impl Script {
     fn directives_in(
         &self,
         range: Range<usize>,
-        scope: Scope,
         dialect: Dialect,
-    ) -> Result<Options, DirectiveError> {
-        let mut options = Options::default();
+    ) -> Result<Vec<Directive>, DirectiveError> {
+        let mut out = Vec::new();
         let text = slice(&self.text, &range);
         if !text.contains("whimbrel:") {
-            return Ok(options);
+            return Ok(out);
         }
         for token in lex(text, dialect).iter().filter(|token| token.is_trivia()) {
             let (line, _) = position(&self.text, range.start + token.span.start);
             if let Some(directive) = parse_comment(token.text(text), line) {
-                options.apply(&directive?, scope)?;
+                out.push(directive?);
             }
         }
-        Ok(options)
+        Ok(out)
     }
 
     /// The text of statement `index`.

@@ -68,6 +68,23 @@ pub struct Problem {
     pub hint: Option<String>,
 }
 
+/// A value that is not what the migration wrote any more.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UndoConflict {
+    /// The table.
+    pub table: String,
+    /// The row, as `id = 17`.
+    pub key: String,
+    /// The column.
+    pub column: String,
+    /// What it was before the migration.
+    pub old: Option<String>,
+    /// What the migration wrote.
+    pub new: Option<String>,
+    /// What it is now.
+    pub now: Option<String>,
+}
+
 /// Anything that ends a verb of the engine.
 #[derive(Debug, thiserror::Error)]
 pub enum EngineError {
@@ -160,6 +177,31 @@ pub enum EngineError {
     /// What was asked cannot be done.
     #[error("{0}")]
     Refused(String),
+    /// Somebody asked for a stop between two batches. What is done stays.
+    #[error("Stopped as asked")]
+    Stopped,
+    /// Too many rows were refused.
+    #[error("`{migration}` stopped: {rows} rows are in quarantine, more than {max}")]
+    TooManyErrors {
+        /// File name of the migration.
+        migration: String,
+        /// Rows set aside so far, with those of the batch that is rolled back.
+        rows: u64,
+        /// How many are allowed.
+        max: u64,
+        /// What was said of the last one.
+        last: String,
+    },
+    /// Somebody changed what an undo would take back.
+    #[error("{count} rows were changed since `{migration}` ran")]
+    UndoConflicts {
+        /// File name of the migration.
+        migration: String,
+        /// How many rows.
+        count: u64,
+        /// Some of the values.
+        shown: Vec<UndoConflict>,
+    },
     /// A destructive act without its phrase.
     #[error("The phrase `{phrase}` is needed to go on")]
     NotConfirmed {

@@ -107,6 +107,28 @@ pub enum Event {
         /// Who holds the lock.
         blockers: Vec<String>,
     },
+    /// A statement of a data migration runs in one go, with the reason.
+    RunsWhole {
+        /// File name of the migration.
+        migration: String,
+        /// Line, from 1.
+        line: u32,
+        /// Why.
+        reason: String,
+    },
+    /// Batches of a data migration begin, or one more is committed.
+    Batch(Box<BatchProgress>),
+    /// A row was set aside.
+    Quarantined {
+        /// File name of the migration.
+        migration: String,
+        /// The driving table.
+        table: String,
+        /// Its key, in words.
+        key: String,
+        /// What the database or the rule said.
+        reason: String,
+    },
     /// The connection was lost and made again.
     Reconnected {
         /// What the connection had said.
@@ -132,6 +154,35 @@ pub enum Event {
         /// Why.
         reason: String,
     },
+}
+
+/// How far a statement that runs in batches is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BatchProgress {
+    /// File name of the migration.
+    pub migration: String,
+    /// The statement, from 1.
+    pub statement: usize,
+    /// The driving table.
+    pub table: String,
+    /// Whether it begins or goes on now, before its next batch.
+    pub begins: bool,
+    /// Whether it is done.
+    pub done: bool,
+    /// Batches that are committed.
+    pub batches: u64,
+    /// Driving rows that are done.
+    pub rows_read: u64,
+    /// Rows changed, deleted or inserted.
+    pub rows_written: u64,
+    /// Driving rows set aside.
+    pub rows_quarantined: u64,
+    /// Driving rows that produced nothing so far and were not declared to.
+    pub rows_missing: u64,
+    /// About how many driving rows there are.
+    pub rows_estimated: u64,
+    /// Driving rows of the next batch.
+    pub batch_size: u64,
 }
 
 /// Who listens.

@@ -28,6 +28,12 @@ pub const ALL: &[&str] = &[
     "group.between",
     "recovery.before_probe",
     "recovery.after_probe",
+    "batch.before_cursor",
+    "batch.after_cursor",
+    "batch.before_begin",
+    "batch.after_statement",
+    "batch.before_commit",
+    "batch.after_commit",
 ];
 
 /// Passes the place `name`.

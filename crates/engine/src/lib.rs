@@ -5,6 +5,7 @@
 
 mod apply;
 pub mod backend;
+mod data;
 mod error;
 pub mod event;
 pub mod failpoint;
@@ -20,13 +21,13 @@ mod tables;
 mod verify;
 
 pub use apply::{ApplyOptions, StopFlag};
-pub use error::{EngineError, Problem, StatementFailure, Undecided};
+pub use error::{EngineError, Problem, StatementFailure, Undecided, UndoConflict};
 pub use interop::Mirror;
 pub use lease::{LEASE_MS, LeaseInfo};
 pub use owner::Owner;
 pub use project::{
     Check, CheckState, DownPlan, DownSelection, HistoryLine, Loss, PlanReport, PlannedLine,
     PlannedStatement, Project, ProjectOptions, RunOptions, Selection, StatusLine, StatusReport,
-    Target, VerifyReport,
+    Target, UndoPlan, UndoStatement, VerifyReport,
 };
 pub use report::{FactLine, Finished, RunReport};

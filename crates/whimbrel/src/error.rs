@@ -238,6 +238,26 @@ fn explain_state(error: &EngineError) -> Explained {
             let hint = format!("Without a terminal, pass `--confirm '{phrase}'`");
             (Exit::Unconfirmed, Vec::new(), vec![hint])
         }
+        EngineError::UndoConflicts { migration, shown, .. } => {
+            let lines = shown.iter().map(crate::cli::undo::conflict_text).collect();
+            let hints = vec![
+                "Nothing of these rows was taken back. To leave them and take back the rest, run"
+                    .to_owned(),
+                format!("    whimbrel undo {migration} --on-conflict skip"),
+                "and to overwrite them as well,".to_owned(),
+                format!("    whimbrel undo {migration} --on-conflict force"),
+            ];
+            (Exit::Decision, lines, hints)
+        }
+        EngineError::TooManyErrors { last, .. } => {
+            let lines = vec![format!("The last one: {last}")];
+            let hints = vec![
+                "See them with `whimbrel quarantine list`; correct the rows or the statement and \
+                 run `whimbrel up` again, or allow more with `errors-max=`"
+                    .to_owned(),
+            ];
+            (Exit::Failed, lines, hints)
+        }
         EngineError::WrongEnvironment { .. } => {
             let hint = "Check the URL, or name the environment that the database belongs to with \
                         `--env`";

@@ -156,6 +156,14 @@ pub enum ReferentialAction {
 }
 
 impl ReferentialAction {
+    /// Whether the children's rows change along with the parent's.
+    pub fn changes_children(self) -> bool {
+        matches!(
+            self,
+            ReferentialAction::Cascade | ReferentialAction::SetNull | ReferentialAction::SetDefault
+        )
+    }
+
     /// As SQL writes it.
     pub fn sql(self) -> &'static str {
         match self {

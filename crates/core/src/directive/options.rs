@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Directive, DirectiveError, KEYS, Key, Scope, Setting};
+use super::{BatchSettings, Directive, DirectiveError, KEYS, Key, Scope, Setting};
 use crate::config::parse_duration;
 
 /// `transaction=`
@@ -51,6 +51,8 @@ pub struct Options {
     pub requires: Option<Vec<Requirement>>,
     /// `verify=`
     pub verify: Option<bool>,
+    /// What is said about batches.
+    pub batch: BatchSettings,
 }
 
 impl Options {
@@ -76,6 +78,7 @@ impl Options {
             purpose: self.purpose.clone().or_else(|| file.purpose.clone()),
             requires: self.requires.clone().or_else(|| file.requires.clone()),
             verify: self.verify.or(file.verify),
+            batch: self.batch.or(&file.batch),
         }
     }
 
@@ -94,6 +97,7 @@ impl Options {
             Key::Purpose => put(&mut self.purpose, Some(value.trim().to_owned())),
             Key::Requires => put(&mut self.requires, requirements(value)),
             Key::Verify => put(&mut self.verify, on_off(value)),
+            key => self.batch.set(*key, value),
         };
         match first {
             Put::Done => Ok(()),
@@ -108,13 +112,13 @@ impl Options {
     }
 }
 
-enum Put {
+pub(super) enum Put {
     Done,
     Twice,
     Invalid,
 }
 
-fn put<T>(slot: &mut Option<T>, value: Option<T>) -> Put {
+pub(super) fn put<T>(slot: &mut Option<T>, value: Option<T>) -> Put {
     match value {
         None => Put::Invalid,
         Some(_) if slot.is_some() => Put::Twice,

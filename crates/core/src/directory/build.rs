@@ -8,7 +8,6 @@ use super::names::{self, Companion, Name, Role};
 use super::orphans::orphans;
 use super::sections;
 use super::{Directory, EntryKind, FileEntry};
-use crate::directive::Verb;
 use crate::format::{Format, Layout, Place};
 use crate::migration::{Encoding, Kind, Migration, MigrationId, SourceText};
 
@@ -104,9 +103,9 @@ fn take_sections(layout: &Layout, place: Place, migration: &mut Migration, issue
     if sections.is_empty() {
         return;
     }
-    let mut parts: Vec<(Verb, SourceText)> = Vec::new();
+    let mut parts: Vec<(Role, SourceText)> = Vec::new();
     for section in sections {
-        let role = role(section.verb);
+        let role = section.role;
         if layout.format.is_foreign() && place == Place::Migrations {
             let id = &migration.id;
             let target = companion_path(layout, id.stem(), id.kind, role);
@@ -118,7 +117,7 @@ fn take_sections(layout: &Layout, place: Place, migration: &mut Migration, issue
             issues.push(issue.hinted(format!("Move it to `{target}`")));
             continue;
         }
-        if parts.iter().any(|(verb, _)| *verb == section.verb) {
+        if parts.iter().any(|(taken, _)| *taken == role) {
             let (role, line) = (role.name(), section.line);
             let message =
                 format!("`{}` has a second `{role}` section in line {line}", shown(&path));
@@ -128,12 +127,12 @@ fn take_sections(layout: &Layout, place: Place, migration: &mut Migration, issue
         let (path, text) = (path.clone(), section.text.to_owned());
         let encoding = migration.up.encoding;
         let text = SourceText { path, text, lines_before: section.lines_before, encoding };
-        parts.push((section.verb, text));
+        parts.push((role, text));
     }
     let up = up.len();
     migration.up.text.truncate(up);
-    for (verb, text) in parts {
-        *part(migration, role(verb)) = Some(text);
+    for (role, text) in parts {
+        *part(migration, role) = Some(text);
     }
 }
 
@@ -141,17 +140,10 @@ fn take_sections(layout: &Layout, place: Place, migration: &mut Migration, issue
 fn nested_section(layout: &Layout, text: &SourceText) -> Option<DirectoryIssue> {
     let (_, sections) = sections::split(&text.text, layout.dialect);
     let section = sections.first()?;
-    let (role, line) = (role(section.verb).name(), section.line);
+    let (role, line) = (section.role.name(), section.line);
     let message = format!("`{}` has a `{role}` section in line {line}", shown(&text.path));
     let issue = DirectoryIssue::error(IssueCode::DuplicateCompanion, &text.path, message);
     Some(issue.hinted("Sections stand in the file of the migration: remove the line"))
-}
-
-fn role(verb: Verb) -> Role {
-    match verb {
-        Verb::Down => Role::Down,
-        Verb::Verify => Role::Verify,
-    }
 }
 
 fn part(migration: &mut Migration, role: Role) -> &mut Option<SourceText> {

@@ -1,12 +1,13 @@
 //! Sections of a file: `-- whimbrel: down`, `-- whimbrel: verify`.
 
+use super::names::Role;
 use crate::directive::{Verb, parse_comment};
 use crate::sql::dialect::Dialect;
 use crate::sql::lexer::{TokenKind, lex};
 
 /// A section after the first, which has no marker.
 pub(super) struct Section<'a> {
-    pub(super) verb: Verb,
+    pub(super) role: Role,
     pub(super) text: &'a str,
     /// How many lines of the file come before its text.
     pub(super) lines_before: u32,
@@ -36,7 +37,7 @@ pub(super) fn split(text: &str, dialect: Option<Dialect>) -> (&str, Vec<Section<
         .iter()
         .zip(ends)
         .map(|(marker, end)| Section {
-            verb: marker.verb,
+            role: marker.role,
             text: text.get(marker.end..end).unwrap_or(""),
             lines_before: marker.line,
             line: marker.line,
@@ -46,8 +47,16 @@ pub(super) fn split(text: &str, dialect: Option<Dialect>) -> (&str, Vec<Section<
     (text.get(..first).unwrap_or(text), sections)
 }
 
+fn role(verb: Verb) -> Option<Role> {
+    match verb {
+        Verb::Down => Some(Role::Down),
+        Verb::Verify => Some(Role::Verify),
+        Verb::Batch => None,
+    }
+}
+
 struct Marker {
-    verb: Verb,
+    role: Role,
     /// Where its line begins.
     start: usize,
     /// Where its comment begins.
@@ -70,9 +79,9 @@ fn markers(text: &str) -> Vec<Marker> {
         let number = u32::try_from(index + 1).unwrap_or(u32::MAX);
         if line.trim_start().starts_with("--")
             && let Some(Ok(directive)) = parse_comment(line, number)
-            && let Some(verb) = directive.verb
+            && let Some(role) = directive.verb.and_then(role)
         {
-            markers.push(Marker { verb, start, comment: start + blank, end, line: number });
+            markers.push(Marker { role, start, comment: start + blank, end, line: number });
         }
         start = end;
     }

@@ -9,7 +9,7 @@ use crate::error::{EngineError, StatementFailure};
 
 impl Applier<'_> {
     /// The failure of statement `index` of the migration.
-    pub(super) fn failure(
+    pub(crate) fn failure(
         &self,
         migration: &PlannedMigration,
         index: usize,

@@ -203,7 +203,7 @@ impl Applier<'_> {
     }
 
     /// The undo table as it stands in SQL.
-    pub(super) fn undo_table(&self, kept_as: &str) -> String {
+    pub(crate) fn undo_table(&self, kept_as: &str) -> String {
         self.ledger.table(kept_as)
     }
 
@@ -243,7 +243,7 @@ impl Applier<'_> {
 }
 
 /// A table's name as it stands in SQL.
-pub(super) fn sql_name(name: &ObjectName, dialect: Dialect) -> String {
+pub(crate) fn sql_name(name: &ObjectName, dialect: Dialect) -> String {
     match &name.schema {
         Some(schema) => {
             format!("{}.{}", quote_ident(schema, dialect), quote_ident(&name.name, dialect))

@@ -21,6 +21,10 @@ impl Applier<'_> {
         partial: Option<&Partial>,
         began: Instant,
     ) -> Result<Done, EngineError> {
+        if let (Some(on_conflict), Direction::Down) = (migration.undo, direction) {
+            self.undo_migration(migration, on_conflict).await?;
+            return self.finish(migration, direction, began).await;
+        }
         let script = &migration.script;
         let known = match partial {
             Some(partial) => {
@@ -44,6 +48,7 @@ impl Applier<'_> {
                 StepMode::OwnTransaction => done = self.own_transaction(&work).await?.or(done),
                 StepMode::OwnRollback => self.own_rollback(&work).await?,
                 StepMode::Bare => self.bare(&work).await?,
+                StepMode::Batches => done = self.batches(&work).await?.or(done),
             }
         }
         let done = match done {
@@ -83,7 +88,7 @@ impl Applier<'_> {
         began: Instant,
     ) -> Result<(), EngineError> {
         let Some(step) = migration.script.steps.last() else { return Ok(()) };
-        if direction == Direction::Up {
+        if direction == Direction::Up || migration.undo.is_some() {
             return Ok(());
         }
         let work = step_work(migration, direction, step, true, began, 0);
@@ -101,7 +106,7 @@ impl Applier<'_> {
     }
 
     /// Writes rows of the ledger in a transaction of their own.
-    pub(super) async fn write_rows(&mut self, rows: &[String]) -> Result<(), EngineError> {
+    pub(crate) async fn write_rows(&mut self, rows: &[String]) -> Result<(), EngineError> {
         self.session.batch(self.ledger.begin()).await?;
         let written = self.write_rows_in_transaction(rows).await;
         if written.is_err() {
@@ -159,16 +164,16 @@ impl Applier<'_> {
 }
 
 /// All that the doing of one step needs to know.
-pub(super) struct StepWork<'a> {
-    pub(super) migration: &'a PlannedMigration,
-    pub(super) direction: Direction,
-    pub(super) step: &'a Step,
+pub(crate) struct StepWork<'a> {
+    pub(crate) migration: &'a PlannedMigration,
+    pub(crate) direction: Direction,
+    pub(crate) step: &'a Step,
     /// Whether the migration is done with this step.
-    pub(super) last: bool,
+    pub(crate) last: bool,
     /// When the migration began.
-    pub(super) began: Instant,
+    pub(crate) began: Instant,
     /// How many steps before this one stay if it fails.
-    pub(super) kept: usize,
+    pub(crate) kept: usize,
 }
 
 fn step_work<'a>(

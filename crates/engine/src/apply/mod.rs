@@ -9,6 +9,8 @@ mod recover;
 mod restore;
 mod step;
 
+pub(crate) use migration::StepWork;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
@@ -78,7 +80,7 @@ pub(crate) struct Applier<'a> {
 }
 
 /// A migration that is finished, whose row is committed or about to be.
-struct Done {
+pub(crate) struct Done {
     duration_ms: u128,
     facts: Vec<FactLine>,
 }
@@ -112,7 +114,13 @@ impl Applier<'_> {
                 continue;
             }
             self.started(migration, state, false);
-            self.one(migration, state, Direction::Up).await?;
+            match self.one(migration, state, Direction::Up).await {
+                Err(EngineError::Stopped) => {
+                    self.report.interrupted = true;
+                    return Ok(());
+                }
+                ended => ended?,
+            }
             let defers = self.ledger.dialect == whimbrel_core::sql::dialect::Dialect::Postgres
                 && migration.script.defers();
             grouped = grouped && !defers;
@@ -134,7 +142,13 @@ impl Applier<'_> {
             }
             self.position = (index, plan.len());
             self.started(migration, state, true);
-            self.one(migration, state, Direction::Down).await?;
+            match self.one(migration, state, Direction::Down).await {
+                Err(EngineError::Stopped) => {
+                    self.report.interrupted = true;
+                    return Ok(());
+                }
+                ended => ended?,
+            }
         }
         Ok(())
     }
@@ -159,7 +173,8 @@ impl Applier<'_> {
             let Some(reason) = lost_connection(&error) else { return Err(error) };
             // What happened is in the ledger, not in what we remember.
             let now = self.reconnect(&reason, error).await?;
-            if now.is_applied(&migration.name) == (direction == Direction::Up) {
+            let undo = migration.undo.is_some();
+            if !undo && now.is_applied(&migration.name) == (direction == Direction::Up) {
                 let done = Done { duration_ms: began.elapsed().as_millis(), facts: Vec::new() };
                 self.finished(migration, direction, done);
                 return Ok(());

@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use whimbrel_core::ledger::{AttemptEvent, Direction};
+use whimbrel_core::migration::Kind;
 use whimbrel_core::sql::dialect::Dialect;
 
 use super::migration::StepWork;
@@ -24,7 +25,7 @@ impl Applier<'_> {
     }
 
     /// Statements in a transaction of ours, tried again while locks are not granted.
-    pub(super) async fn transaction(
+    pub(crate) async fn transaction(
         &mut self,
         work: &StepWork<'_>,
     ) -> Result<Option<Done>, EngineError> {
@@ -195,7 +196,13 @@ impl Applier<'_> {
     ) -> Result<u64, EngineError> {
         let script = &work.migration.script;
         self.lease.progress.busy(true);
-        let text = self.text_back(work, index).await?;
+        let text = match (work.migration.kind, work.direction) {
+            (Kind::Data, Direction::Up) => {
+                let moment = self.moment(&work.migration.name).await?;
+                Some(moment.fill(script.statement(index), self.ledger.dialect))
+            }
+            _ => self.text_back(work, index).await?,
+        };
         let sent = text.as_deref().unwrap_or_else(|| script.statement(index));
         let outcome = self.session.run(sent, script.copy_data(index)).await;
         self.lease.progress.busy(false);
@@ -206,6 +213,37 @@ impl Applier<'_> {
                 return Err(self.failure(work.migration, index, error, work.kept));
             }
         };
+        self.said(work, index, outcome)
+    }
+
+    /// Sends the author's statement `index` as it was rewritten.
+    pub(crate) async fn send_rewritten(
+        &mut self,
+        work: &StepWork<'_>,
+        index: usize,
+        sql: &str,
+    ) -> Result<u64, EngineError> {
+        self.lease.progress.busy(true);
+        let outcome = self.session.run(sql, None).await;
+        self.lease.progress.busy(false);
+        match outcome {
+            Ok(outcome) => self.said(work, index, outcome),
+            Err(mut error) => {
+                // The place is one of the rewritten text.
+                error.offset = None;
+                Err(self.failure(work.migration, index, error, work.kept))
+            }
+        }
+    }
+
+    /// Tells what the database said along with a statement. A value cut short is an error.
+    fn said(
+        &mut self,
+        work: &StepWork<'_>,
+        index: usize,
+        outcome: crate::backend::Outcome,
+    ) -> Result<u64, EngineError> {
+        let script = &work.migration.script;
         let line = script.statements.get(index).map_or(1, |statement| statement.line);
         for notice in outcome.notices {
             if verify::is_truncation(self.ledger.dialect, &notice) {
@@ -292,7 +330,7 @@ impl Applier<'_> {
 
     /// Writes the failure into the ledger and gives it back. What the row says is evidence, not
     /// state, so an error while writing it does not replace the first one.
-    pub(super) async fn record_failure(
+    pub(crate) async fn record_failure(
         &mut self,
         work: &StepWork<'_>,
         error: EngineError,
@@ -312,7 +350,7 @@ impl Applier<'_> {
         }
     }
 
-    pub(super) fn attempt_row(
+    pub(crate) fn attempt_row(
         &self,
         work: &StepWork<'_>,
         event: AttemptEvent,

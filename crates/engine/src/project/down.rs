@@ -191,7 +191,11 @@ impl Project {
             (_, Some(down)) => Some((down.text.clone(), down.path.clone(), down.lines_before)),
             (Some(_) | None, None) => None,
         };
+        let data = recorded.row.kind == "data";
         let Some((text, path, lines_before)) = source else {
+            if let (true, Some(up)) = (data, up_text) {
+                return self.plan_undo(recorded, up, whimbrel_core::plan::OnConflict::Stop);
+            }
             return Err(EngineError::Files(vec![no_way_back(picture, recorded)]));
         };
         let shown = if path.is_empty() { format!("{name} (way back)") } else { path.clone() };
@@ -218,6 +222,37 @@ impl Project {
             down_text: Some(text),
             verify_script: None,
             verify: false,
+            undo: None,
+            lock_timeout_ms: None,
+            script,
+        })
+    }
+
+    /// The way back of a data migration that has no other: what its batches changed is undone.
+    pub(super) fn plan_undo(
+        &self,
+        recorded: &Recorded,
+        up_text: String,
+        on_conflict: whimbrel_core::plan::OnConflict,
+    ) -> Result<PlannedMigration, EngineError> {
+        let name = &recorded.row.name;
+        let script = self
+            .data_script(&up_text, name, 0)
+            .map_err(|problem| EngineError::Files(vec![problem]))?;
+        Ok(PlannedMigration {
+            name: name.clone(),
+            version: recorded.row.version.clone(),
+            kind: Kind::Data,
+            path: name.clone(),
+            lines_before: 0,
+            changes: Vec::new(),
+            text_checksum: recorded.text_checksum.clone(),
+            token_checksum: recorded.token_checksum.clone(),
+            up_text,
+            down_text: None,
+            verify_script: None,
+            verify: false,
+            undo: Some(on_conflict),
             lock_timeout_ms: None,
             script,
         })

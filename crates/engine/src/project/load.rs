@@ -7,7 +7,7 @@ use whimbrel_core::compare::{Compared, FileFacts, compare};
 use whimbrel_core::ddl;
 use whimbrel_core::directory::{Directory, DirectoryIssue, Severity};
 use whimbrel_core::ledger::LedgerState;
-use whimbrel_core::migration::Migration;
+use whimbrel_core::migration::{Kind, Migration};
 use whimbrel_core::plan::PlannedMigration;
 use whimbrel_core::sql::dialect::Dialect;
 use whimbrel_core::step::{Script, ScriptError};
@@ -112,8 +112,11 @@ impl Project {
     /// Understands one migration's way up.
     pub(crate) fn plan_up(&self, migration: &Migration) -> Result<PlannedMigration, Problem> {
         let dialect = self.ledger.dialect;
-        let script =
-            self.script(&migration.up.text, &migration.up.path, migration.up.lines_before)?;
+        let up = &migration.up;
+        let script = match migration.id.kind {
+            Kind::Schema => self.script(&up.text, &up.path, up.lines_before)?,
+            Kind::Data => self.data_script(&up.text, &up.path, up.lines_before)?,
+        };
         let verify_script = match &migration.verify {
             Some(verify) => {
                 let read = self.script(&verify.text, &verify.path, verify.lines_before)?;
@@ -134,6 +137,7 @@ impl Project {
             down_text: migration.down.as_ref().map(|down| down.text.clone()),
             verify_script,
             verify: script.options.verify.unwrap_or(true),
+            undo: None,
             lock_timeout_ms: script
                 .options
                 .lock_timeout
@@ -149,21 +153,35 @@ impl Project {
         path: &str,
         lines_before: u32,
     ) -> Result<Script, Problem> {
-        Script::read(text, &self.backend.capabilities()).map_err(|error| {
-            let (line, column) = error.position();
-            Problem {
-                path: path.to_owned(),
-                place: Some((line + lines_before, column)),
-                message: error.to_string(),
-                hint: script_hint(&error),
-            }
-        })
+        Script::read(text, &self.backend.capabilities())
+            .map_err(|error| script_problem(&error, path, lines_before))
+    }
+
+    /// Understands the text of a data migration.
+    pub(super) fn data_script(
+        &self,
+        text: &str,
+        path: &str,
+        lines_before: u32,
+    ) -> Result<Script, Problem> {
+        Script::read_data(text, &self.backend.capabilities())
+            .map_err(|error| script_problem(&error, path, lines_before))
     }
 }
 
 /// What each statement changes.
 pub(crate) fn changes_of(script: &Script, dialect: Dialect) -> Vec<Vec<ddl::Change>> {
     (0..script.statements.len()).map(|index| ddl::read(script.statement(index), dialect)).collect()
+}
+
+fn script_problem(error: &ScriptError, path: &str, lines_before: u32) -> Problem {
+    let (line, column) = error.position();
+    Problem {
+        path: path.to_owned(),
+        place: Some((line + lines_before, column)),
+        message: error.to_string(),
+        hint: script_hint(error),
+    }
 }
 
 fn script_hint(error: &ScriptError) -> Option<String> {
@@ -173,6 +191,11 @@ fn script_hint(error: &ScriptError) -> Option<String> {
         ScriptError::Unended { .. } => {
             Some("End it with COMMIT, or leave out the BEGIN".to_owned())
         }
+        ScriptError::NotData { .. } => Some(
+            "Put it into a schema migration of its own; a `.data.sql` file holds INSERT, UPDATE \
+             and DELETE"
+                .to_owned(),
+        ),
         ScriptError::Refused { .. } => {
             Some("Leave it out; each file is one transaction".to_owned())
         }

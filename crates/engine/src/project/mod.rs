@@ -10,6 +10,7 @@ mod new;
 mod parents;
 mod plan;
 mod status;
+mod undo;
 mod up;
 mod verify;
 
@@ -27,6 +28,7 @@ pub use self::down::{DownPlan, DownSelection, Loss};
 pub use self::history::HistoryLine;
 pub use self::plan::{PlanReport, PlannedLine, PlannedStatement};
 pub use self::status::{StatusLine, StatusReport};
+pub use self::undo::{UndoPlan, UndoStatement};
 pub use self::verify::VerifyReport;
 use crate::apply::StopFlag;
 use crate::backend::{self, Backend, Session};

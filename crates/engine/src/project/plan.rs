@@ -136,5 +136,6 @@ fn mode_note(mode: StepMode) -> Option<&'static str> {
         StepMode::OwnRollback => Some("in a transaction that the file rolls back"),
         StepMode::Bare => Some("outside of a transaction"),
         StepMode::Session => Some("only changes the session"),
+        StepMode::Batches => Some("in batches"),
     }
 }

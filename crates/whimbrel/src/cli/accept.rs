@@ -20,7 +20,7 @@ pub struct Args {
 pub(super) async fn run(args: &Args, context: &mut Context) -> Result<Exit, CommandError> {
     let project = context.project()?;
     let options = one_by_one(context);
-    let mut events = EventPrinter { printer: &mut context.printer };
+    let mut events = EventPrinter::new(&mut context.printer);
     let names = project
         .accept(&args.migrations, args.reason.as_deref().unwrap_or_default(), &options, &mut events)
         .await?;

@@ -18,7 +18,7 @@ pub struct Args {
 pub(super) async fn run(args: &Args, context: &mut Context) -> Result<Exit, CommandError> {
     let project = context.project()?;
     let options = one_by_one(context);
-    let mut events = EventPrinter { printer: &mut context.printer };
+    let mut events = EventPrinter::new(&mut context.printer);
     let names = project.baseline(&args.to, &options, &mut events).await?;
     context.names("baseline", "declared", &names);
     let count = plural(names.len(), "migration");

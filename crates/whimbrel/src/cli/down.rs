@@ -46,7 +46,7 @@ pub(super) async fn run(args: &Args, context: &mut Context) -> Result<Exit, Comm
     let protected = project.options().protected;
     let confirmed = confirm(args, &plan, protected, context)?;
     let options = one_by_one(context);
-    let mut events = EventPrinter { printer: &mut context.printer };
+    let mut events = EventPrinter::new(&mut context.printer);
     let report = project.down(plan, &selection, confirmed, &options, &mut events).await?;
     Ok(finish(&report, "took back", "down", context))
 }

@@ -5,13 +5,21 @@ use whimbrel_core::verify::Verdict;
 use whimbrel_engine::FactLine;
 use whimbrel_engine::event::{Event, Events};
 
-use super::text::plural;
+use super::{batches, text::plural};
 use crate::error::fact_text;
 use crate::printer::{Format, Printer, Style};
 
 /// Shows events as they come.
 pub(super) struct EventPrinter<'a> {
-    pub(super) printer: &'a mut Printer,
+    printer: &'a mut Printer,
+    batches: Option<batches::Since>,
+}
+
+impl<'a> EventPrinter<'a> {
+    /// Shows events with `printer`.
+    pub(super) fn new(printer: &'a mut Printer) -> EventPrinter<'a> {
+        EventPrinter { printer, batches: None }
+    }
 }
 
 impl Events for EventPrinter<'_> {
@@ -117,6 +125,14 @@ impl EventPrinter<'_> {
                 let count = plural(*migrations, "migration");
                 self.printer.note(&format!("{warning} running {count} one by one: {reason}"));
             }
+            Event::RunsWhole { migration, line, reason } => {
+                self.printer.detail(&format!("{migration}:{line}: runs in one go: {reason}"));
+            }
+            Event::Batch(batch) => batches::show(self.printer, &mut self.batches, batch),
+            Event::Quarantined { migration, table, key, reason } => {
+                self.printer
+                    .note(&format!("{warning} {migration}: {table} row {key} set aside: {reason}"));
+            }
             Event::MigrationStarted { .. }
             | Event::StepStarted { .. }
             | Event::MigrationDone { .. } => {}
@@ -169,6 +185,14 @@ fn to_json(event: &Event) -> Value {
             "event": "migration-done", "migration": name, "duration_ms": as_u64(*duration_ms),
             "statements": statements, "facts_verified": facts.len(),
             "direction": direction(*down),
+        }),
+        Event::RunsWhole { migration, line, reason } => json!({
+            "event": "runs-whole", "migration": migration, "line": line, "reason": reason,
+        }),
+        Event::Batch(batch) => batches::to_json(batch),
+        Event::Quarantined { migration, table, key, reason } => json!({
+            "event": "quarantined", "migration": migration, "table": table, "key": key,
+            "reason": reason,
         }),
         Event::GroupAgain { migrations, reason } => json!({
             "event": "group-again", "migrations": migrations, "reason": reason,

@@ -2,6 +2,7 @@
 
 mod accept;
 mod baseline;
+mod batches;
 mod completions;
 mod demo;
 mod doctor;
@@ -14,6 +15,7 @@ mod plan;
 mod resolve;
 mod status;
 mod text;
+pub(crate) mod undo;
 mod up;
 mod verify;
 
@@ -109,6 +111,8 @@ pub enum Command {
     Up(up::Args),
     /// Take migrations back
     Down(down::Args),
+    /// Take back what a data migration changed
+    Undo(undo::Args),
     /// Prove that the database holds what the applied migrations promise
     Verify(verify::Args),
     /// Show what ran, when, by whom, and what it made
@@ -166,6 +170,7 @@ pub async fn run(cli: Cli, context: &mut Context) -> Result<Exit, CommandError> 
         Command::Plan(args) => plan::run(&args, context).await,
         Command::Up(args) => up::run(&args, context).await,
         Command::Down(args) => down::run(&args, context).await,
+        Command::Undo(args) => undo::run(&args, context).await,
         Command::Verify(args) => verify::run(&args, context).await,
         Command::History(args) => history::run(&args, context).await,
         Command::Accept(args) => accept::run(&args, context).await,

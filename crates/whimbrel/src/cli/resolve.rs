@@ -28,7 +28,7 @@ pub(super) async fn run(args: &Args, context: &mut Context) -> Result<Exit, Comm
     let statement: usize = number.parse().map_err(|_| wrong())?;
     let project = context.project()?;
     let options = one_by_one(context);
-    let mut events = EventPrinter { printer: &mut context.printer };
+    let mut events = EventPrinter::new(&mut context.printer);
     let name = project.resolve(migration, statement, args.happened, &options, &mut events).await?;
     let answer = if args.happened { "happened" } else { "did not happen" };
     context.names("resolve", answer, std::slice::from_ref(&name));

@@ -71,7 +71,7 @@ pub(super) async fn run(args: &Args, context: &mut Context) -> Result<Exit, Comm
     let project = context.project()?;
     let options = RunOptions { group: args.group.into(), ..one_by_one(context) };
     let selection = args.selection.selection();
-    let mut events = EventPrinter { printer: &mut context.printer };
+    let mut events = EventPrinter::new(&mut context.printer);
     let report = project.up(&selection, &options, &mut events).await?;
     Ok(finish(&report, "applied", "up", context))
 }

@@ -99,6 +99,8 @@ fn options(url: &MyUrl, tls: Option<SslOpts>, file_asked: Arc<AtomicBool>) -> Op
         // On loopback the driver would go over to the socket, and so to another account.
         .prefer_socket(false)
         .tcp_keepalive(Some(Duration::from_secs(KEEPALIVE_S)))
+        // Rows that a statement matched, as the other databases count, also where nothing changed.
+        .client_found_rows(true)
         .local_infile_handler(Some(refuse_files(file_asked)))
         .ssl_opts(tls);
     match &url.host {

@@ -1,0 +1,369 @@
+//! The loop over batches, and one batch.
+
+use std::time::{Duration, Instant};
+
+use whimbrel_core::data::DataKind;
+use whimbrel_core::directive::OnError;
+use whimbrel_core::ledger::AttemptEvent;
+use whimbrel_core::pace::Pace;
+use whimbrel_core::sql::dialect::Dialect;
+
+use super::cursor::{BatchRow, Cursor, Tally};
+use super::insert::is_about_rows;
+use super::job::{Job, Prepared};
+use super::key::{ALIAS, Key, Range};
+use super::start::cursor_id;
+use crate::apply::{Applier, Done, StepWork};
+use crate::backend::{DbError, DbErrorKind};
+use crate::error::EngineError;
+use crate::event::Event;
+use crate::failpoint;
+
+/// How long a batch waits for a lock, in milliseconds: shorter than PostgreSQL's deadlock time-out.
+const BATCH_LOCK_TIMEOUT_MS: u64 = 500;
+/// How often a batch is tried while locks are not granted.
+const BATCH_TRIES_MAX: u32 = 100;
+
+impl Applier<'_> {
+    /// Runs one statement of a data migration, in batches where it can be cut.
+    pub(crate) async fn batches(
+        &mut self,
+        work: &StepWork<'_>,
+    ) -> Result<Option<Done>, EngineError> {
+        let job = match self.prepare(work).await? {
+            Prepared::Whole(reason) => {
+                self.say_whole(work, reason);
+                return self.transaction(work).await;
+            }
+            Prepared::Batches(job) => job,
+        };
+        self.open_temporary(&job).await?;
+        let mut cursor = self.cursor(work, &job).await?;
+        let mut pace = job.pace(&cursor);
+        self.say_batches(work, &job, &cursor);
+        while !cursor.done {
+            if self.options.stop.is_set() {
+                return Err(EngineError::Stopped);
+            }
+            if cursor.batches > 0 && job.settled.pause_ms > 0 {
+                tokio::time::sleep(Duration::from_millis(job.settled.pause_ms)).await;
+            }
+            self.one_batch(work, &job, &mut cursor, &mut pace).await?;
+        }
+        self.session.batch(&job.drop_temporary_sql()).await?;
+        Ok(None)
+    }
+
+    /// One batch, tried until its locks are granted.
+    async fn one_batch(
+        &mut self,
+        work: &StepWork<'_>,
+        job: &Job,
+        cursor: &mut Cursor,
+        pace: &mut Pace,
+    ) -> Result<(), EngineError> {
+        let mut tries = 1;
+        let mut divided = false;
+        loop {
+            let error = match self.try_batch(work, job, (cursor, pace), divided).await {
+                Ok(next) => {
+                    *cursor = next;
+                    return Ok(());
+                }
+                Err(error) => error,
+            };
+            crate::ledger::rollback(self.session.as_mut()).await;
+            let kind = match &error {
+                EngineError::Statement(failure) => failure.error.kind,
+                EngineError::Database(error) => error.kind,
+                _ => return Err(error),
+            };
+            let rows_at_fault = matches!(
+                &error,
+                EngineError::Statement(failure) if is_about_rows(&failure.error, self.ledger.dialect)
+            );
+            if rows_at_fault && !divided {
+                divided = true;
+                continue;
+            }
+            if kind == DbErrorKind::Timeout && pace.timed_out() {
+                continue;
+            }
+            if kind != DbErrorKind::Locked || tries >= BATCH_TRIES_MAX {
+                return Err(self.record_failure(work, error).await);
+            }
+            tries += 1;
+            self.say_retry(work, &error, tries).await;
+            if self.options.stop.is_set() {
+                return Err(EngineError::Stopped);
+            }
+        }
+    }
+
+    /// One batch in one transaction. Gives the cursor as it is afterwards.
+    async fn try_batch(
+        &mut self,
+        work: &StepWork<'_>,
+        job: &Job,
+        (cursor, pace): (&Cursor, &mut Pace),
+        divided: bool,
+    ) -> Result<Cursor, EngineError> {
+        failpoint::pass("batch.before_begin");
+        self.begin_batch(job).await?;
+        let began = Instant::now();
+        self.lease.fence(self.session.as_mut()).await?;
+        let mut next = cursor.clone();
+        let next_range = job.keys.next(self.session.as_mut(), cursor, pace.rows()).await?;
+        let Some((after, last, rows)) = next_range else {
+            next.done = true;
+            return self.commit_batch(work, job, next, None).await;
+        };
+        next.done = Some(&last) == cursor.upper.as_ref();
+        let mut tally = if divided {
+            self.divide(work, job, cursor, (after.clone(), last.clone(), rows)).await?
+        } else {
+            self.range(work, job, cursor, (after.as_ref(), &last)).await?
+        };
+        failpoint::pass("batch.after_statement");
+        tally.read = rows;
+        next.total.add(tally);
+        next.last = Some(last.clone());
+        next.batches += 1;
+        let elapsed = began.elapsed();
+        pace.done(rows, elapsed.as_secs_f64() * 1_000.0);
+        next.size = pace.rows();
+        let row = BatchRow {
+            run_id: &self.lease.run_id,
+            id: cursor_id(work, job),
+            number: next.batches,
+            after: after.as_ref(),
+            last: &last,
+            tally,
+            duration_ms: elapsed.as_millis(),
+            token: self.lease.token,
+        };
+        let row = row.sql(&self.ledger);
+        self.commit_batch(work, job, next, Some(row)).await
+    }
+
+    async fn begin_batch(&mut self, job: &Job) -> Result<(), EngineError> {
+        let ms = BATCH_LOCK_TIMEOUT_MS;
+        let before = match self.ledger.dialect {
+            Dialect::Sqlite => None,
+            Dialect::Postgres => None,
+            Dialect::Mysql => Some(format!(
+                "SET SESSION innodb_lock_wait_timeout = {}, lock_wait_timeout = {}; \
+                 SET TRANSACTION ISOLATION LEVEL READ COMMITTED",
+                ms.div_ceil(1_000).max(1),
+                ms.div_ceil(1_000).max(1)
+            )),
+        };
+        if let Some(sql) = before {
+            self.session.batch(&sql).await?;
+        }
+        self.session.batch(self.ledger.begin()).await?;
+        if self.ledger.dialect == Dialect::Postgres {
+            self.session.batch(&format!("SET LOCAL lock_timeout = {ms}")).await?;
+        }
+        if job.pooled {
+            self.open_temporary(job).await?;
+        }
+        Ok(())
+    }
+
+    /// Does the work of one range.
+    async fn range(
+        &mut self,
+        work: &StepWork<'_>,
+        job: &Job,
+        cursor: &Cursor,
+        range: (Option<&Key>, &Key),
+    ) -> Result<Tally, EngineError> {
+        let details = &cursor.details;
+        let tally = match job.batchable.kind {
+            DataKind::Insert => self.insert_range(work, job, details, range).await?,
+            DataKind::Update | DataKind::Delete => {
+                let undo = details.undo_table.as_deref();
+                let written = self.change_range(work, job, undo, range).await?;
+                Tally { written, ..Tally::default() }
+            }
+        };
+        if self.ledger.dialect == Dialect::Postgres
+            && let Err(error) = self.session.batch("SET CONSTRAINTS ALL IMMEDIATE").await
+        {
+            return Err(self.failure(work.migration, job.statement, error, work.kept));
+        }
+        Ok(tally)
+    }
+
+    /// Does the work of a range in which a row is at fault: the range is halved until the row
+    /// stands alone. All of it stays in the batch's transaction.
+    async fn divide(
+        &mut self,
+        work: &StepWork<'_>,
+        job: &Job,
+        cursor: &Cursor,
+        whole: Range,
+    ) -> Result<Tally, EngineError> {
+        let mut total = Tally::default();
+        let mut open = vec![whole];
+        while let Some((after, last, rows)) = open.pop() {
+            self.session.batch("SAVEPOINT whimbrel_range").await?;
+            let error = match self.range(work, job, cursor, (after.as_ref(), &last)).await {
+                Ok(tally) => {
+                    self.session.batch("RELEASE SAVEPOINT whimbrel_range").await?;
+                    total.add(tally);
+                    continue;
+                }
+                Err(error) => error,
+            };
+            let EngineError::Statement(failure) = &error else { return Err(error) };
+            if !is_about_rows(&failure.error, self.ledger.dialect) {
+                return Err(error);
+            }
+            self.session
+                .batch("ROLLBACK TO SAVEPOINT whimbrel_range; RELEASE SAVEPOINT whimbrel_range")
+                .await?;
+            if rows > 1 {
+                let half = rows / 2;
+                let session = self.session.as_mut();
+                let middle = job.keys.nth(session, after.as_ref(), &last, half).await?;
+                if let Some(middle) = middle.filter(|middle| *middle != last) {
+                    open.push((Some(middle.clone()), last, rows - half));
+                    open.push((after, middle, half));
+                    continue;
+                }
+            }
+            if job.settled.on_error == OnError::Stop {
+                return Err(named(error, job, &last));
+            }
+            let failure = match error {
+                EngineError::Statement(failure) => failure,
+                other => return Err(other),
+            };
+            self.quarantine(work, job, &last, &failure.error).await?;
+            total.quarantined += 1;
+            if cursor.total.quarantined + total.quarantined > job.settled.errors_max {
+                return Err(EngineError::TooManyErrors {
+                    migration: work.migration.name.clone(),
+                    rows: cursor.total.quarantined + total.quarantined,
+                    max: job.settled.errors_max,
+                    last: failure.error.to_string(),
+                });
+            }
+        }
+        Ok(total)
+    }
+
+    /// Sets a driving row aside.
+    async fn quarantine(
+        &mut self,
+        work: &StepWork<'_>,
+        job: &Job,
+        key: &Key,
+        error: &DbError,
+    ) -> Result<(), EngineError> {
+        let condition = job.keys.equals(&job.keys.of(ALIAS), key)?;
+        let sql = format!(
+            "SELECT {} FROM {} {ALIAS} WHERE {condition}",
+            self.row_json(job).await?,
+            job.keys.table
+        );
+        let rows = self.session.query(&sql).await?;
+        let row = rows.first().map_or_else(String::new, |row| crate::ledger::text(row, 0));
+        let ledger = self.ledger;
+        let now = crate::ledger::now_ms(ledger.dialect);
+        let sql = format!(
+            "INSERT INTO {} (run_id, migration, statement_index, driving, row_key, row_json, error, \
+             code, state, edit_json, tries, actor, at_ms, updated_ms, token) VALUES \
+             ({}, {}, {}, {}, {}, {}, {}, {}, 'open', NULL, 1, {}, {now}, {now}, {})",
+            ledger.table("quarantine"),
+            ledger.quote(&self.lease.run_id),
+            ledger.quote(&work.migration.name),
+            job.statement,
+            ledger.quote(&job.keys.table),
+            ledger.quote(&key.json()),
+            ledger.quote(&row),
+            ledger.quote(&error.message),
+            ledger.quote(error.code.as_deref().unwrap_or("")),
+            ledger.quote(self.actor),
+            self.lease.token
+        );
+        self.session.batch(&sql).await?;
+        self.events.send(Event::Quarantined {
+            migration: work.migration.name.clone(),
+            table: job.keys.table.clone(),
+            key: job.keys.shown(key),
+            reason: error.to_string(),
+        });
+        Ok(())
+    }
+
+    /// An expression that gives a driving row as JSON.
+    async fn row_json(&mut self, job: &Job) -> Result<String, EngineError> {
+        let dialect = self.ledger.dialect;
+        if dialect == Dialect::Postgres {
+            return Ok(format!("row_to_json({ALIAS})::text"));
+        }
+        let scope = [(whimbrel_core::ddl::ObjectKind::Table, job.batchable.driving.clone())];
+        let snapshot = self.session.inspect(Some(&scope)).await?;
+        let table = snapshot.table(&job.batchable.driving, dialect);
+        let columns = table.map_or(&[][..], |table| table.columns.as_slice());
+        let pairs: Vec<String> = columns
+            .iter()
+            .map(|column| {
+                let name = whimbrel_core::sql::quote::quote_ident(&column.name, dialect);
+                let value = json_value(&format!("{ALIAS}.{name}"), dialect);
+                format!("{}, {value}", self.ledger.quote(&column.name))
+            })
+            .collect();
+        Ok(format!("json_object({})", pairs.join(", ")))
+    }
+
+    /// Writes the cursor and the row of the batch, and commits.
+    async fn commit_batch(
+        &mut self,
+        work: &StepWork<'_>,
+        job: &Job,
+        next: Cursor,
+        row: Option<String>,
+    ) -> Result<Cursor, EngineError> {
+        let mut sql = next.advance_sql(&self.ledger, self.lease.token);
+        if let Some(row) = row {
+            sql.push_str("; ");
+            sql.push_str(&row);
+        }
+        if next.done {
+            let written = Some(next.total.written);
+            sql.push_str("; ");
+            sql.push_str(&self.attempt_row(work, AttemptEvent::Done, written, None, None));
+        }
+        self.session.batch(&sql).await?;
+        failpoint::pass("batch.before_commit");
+        self.session.batch("COMMIT").await?;
+        failpoint::pass("batch.after_commit");
+        self.say_progress(work, job, &next);
+        Ok(next)
+    }
+}
+
+/// A value as SQLite's and MariaDB's `json_object` takes it: bytes as hexadecimal.
+fn json_value(sql: &str, dialect: Dialect) -> String {
+    match dialect {
+        Dialect::Sqlite => {
+            format!("CASE typeof({sql}) WHEN 'blob' THEN hex({sql}) ELSE {sql} END")
+        }
+        Dialect::Postgres | Dialect::Mysql => sql.to_owned(),
+    }
+}
+
+/// The failure of a statement with the row at fault.
+fn named(error: EngineError, job: &Job, key: &Key) -> EngineError {
+    let EngineError::Statement(mut failure) = error else { return error };
+    let row = format!("The row at fault is `{}` of {}", job.keys.shown(key), job.keys.table);
+    failure.error.detail = Some(match failure.error.detail.take() {
+        Some(detail) => format!("{row}. {detail}"),
+        None => row,
+    });
+    EngineError::Statement(failure)
+}

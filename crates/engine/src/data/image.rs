@@ -1,0 +1,185 @@
+//! UPDATE and DELETE: what a batch changes, with the values before and after.
+
+use whimbrel_core::data::DataKind;
+use whimbrel_core::sql::dialect::Dialect;
+
+use super::job::{Job, quote_column};
+use super::key::{Key, Keys};
+use crate::apply::{Applier, StepWork};
+use crate::error::EngineError;
+
+/// Temporary table with the keys and old values of one batch.
+const IMAGE: &str = "whimbrel_image";
+
+impl Job {
+    /// The columns whose values before the statement are kept.
+    pub(super) fn image_columns(&self) -> Vec<String> {
+        match self.batchable.kind {
+            DataKind::Update => self.batchable.written.clone(),
+            DataKind::Delete | DataKind::Insert => self.stored_columns(),
+        }
+    }
+
+    /// Statements that make the temporary table, outside of a batch where the connection keeps it.
+    pub(super) fn image_table_sql(&self) -> Vec<String> {
+        let dialect = self.keys.dialect;
+        let alias = "whimbrel_t";
+        let columns = format!(
+            "{}, {}",
+            self.keys.aliased(&self.keys.of(alias)),
+            self.old_items(alias).join(", ")
+        );
+        let from = format!("FROM {} {alias}", self.target_sql());
+        temporary_sql(dialect, IMAGE, &format!("SELECT {columns} {from}"), self.pooled)
+    }
+
+    /// `t.a AS whimbrel_o1, ...`
+    fn old_items(&self, alias: &str) -> Vec<String> {
+        let columns = self.image_columns();
+        let numbered = columns.iter().enumerate();
+        numbered
+            .map(|(at, name)| {
+                format!("{alias}.{} AS {}", quote_column(name, self.keys.dialect), old_name(at))
+            })
+            .collect()
+    }
+
+    /// The select that the undo table is made from, and filled with after each batch.
+    pub(super) fn undo_select(&self) -> String {
+        let count = self.image_columns().len();
+        let mut items = self.keys.names_in("whimbrel_i");
+        items.extend((0..count).map(|at| format!("whimbrel_i.{}", old_name(at))));
+        if self.batchable.kind == DataKind::Delete {
+            return format!(
+                "SELECT {} FROM {} whimbrel_i",
+                items.join(", "),
+                self.temporary(IMAGE)
+            );
+        }
+        let columns = self.image_columns();
+        items.extend(columns.iter().enumerate().map(|(at, name)| {
+            format!("whimbrel_t.{} AS {}", quote_column(name, self.keys.dialect), new_name(at))
+        }));
+        let same = Keys::same(&self.keys.of("whimbrel_t"), &self.keys.names_in("whimbrel_i"));
+        format!(
+            "SELECT {} FROM {} whimbrel_i JOIN {} whimbrel_t ON {same}",
+            items.join(", "),
+            self.temporary(IMAGE),
+            self.target_sql()
+        )
+    }
+
+    /// The select whose columns the undo table of an UPDATE or DELETE has.
+    pub(super) fn undo_columns_select(&self) -> String {
+        let mut items = vec![self.keys.aliased(&self.keys.of("whimbrel_t"))];
+        items.extend(self.old_items("whimbrel_t"));
+        if self.batchable.kind == DataKind::Update {
+            let columns = self.image_columns();
+            items.extend(columns.iter().enumerate().map(|(at, name)| {
+                format!("whimbrel_t.{} AS {}", quote_column(name, self.keys.dialect), new_name(at))
+            }));
+        }
+        format!("SELECT {} FROM {} whimbrel_t", items.join(", "), self.target_sql())
+    }
+
+    /// A temporary table of ours as it stands in SQL.
+    pub(super) fn temporary(&self, name: &str) -> String {
+        temporary(self.keys.dialect, name)
+    }
+
+    fn image_fill_sql(&self, range: &str) -> String {
+        let dialect = self.keys.dialect;
+        let alias = &self.batchable.target_qualifier;
+        let written: Vec<String> =
+            self.batchable.key.iter().map(|column| column.sql.clone()).collect();
+        let items =
+            format!("{}, {}", self.keys.aliased(&written), self.old_items(alias).join(", "));
+        let lock = match (dialect, self.batchable.kind) {
+            (Dialect::Sqlite, _) => String::new(),
+            (Dialect::Mysql, _) => "FOR UPDATE".to_owned(),
+            (Dialect::Postgres, DataKind::Delete) => format!("FOR UPDATE OF {alias}"),
+            (Dialect::Postgres, _) => format!("FOR NO KEY UPDATE OF {alias}"),
+        };
+        let rows = self.batchable.matching(&items, range, &lock);
+        format!("INSERT INTO {} {rows}", self.temporary(IMAGE))
+    }
+}
+
+impl Applier<'_> {
+    /// Changes the rows of one range, and keeps what they were and became.
+    pub(super) async fn change_range(
+        &mut self,
+        work: &StepWork<'_>,
+        job: &Job,
+        undo_table: Option<&str>,
+        (after, last): (Option<&Key>, &Key),
+    ) -> Result<u64, EngineError> {
+        let range = job.keys.range_as_written(after, last)?;
+        let Some(undo) = undo_table else {
+            let sql = job.batchable.restricted(&range);
+            return self.author(work, job, &sql).await;
+        };
+        self.session.batch(&format!("DELETE FROM {}", job.temporary(IMAGE))).await?;
+        self.author_reads(work, job, &job.image_fill_sql(&range)).await?;
+        let sql = match job.keys.dialect {
+            // Nobody else can write between the two.
+            Dialect::Sqlite => job.batchable.restricted(&range),
+            Dialect::Postgres | Dialect::Mysql => {
+                let written: Vec<String> =
+                    job.batchable.key.iter().map(|column| column.sql.clone()).collect();
+                let same = Keys::same(&job.keys.names_in("whimbrel_i"), &written);
+                job.batchable.restricted(&format!(
+                    "{range} AND EXISTS (SELECT 1 FROM {} whimbrel_i WHERE {same})",
+                    job.temporary(IMAGE)
+                ))
+            }
+        };
+        let rows = self.author(work, job, &sql).await?;
+        let keep = format!("INSERT INTO {} {}", self.undo_table(undo), job.undo_select());
+        self.session.batch(&keep).await?;
+        Ok(rows)
+    }
+}
+
+pub(super) fn old_name(at: usize) -> String {
+    format!("whimbrel_o{}", at + 1)
+}
+
+pub(super) fn new_name(at: usize) -> String {
+    format!("whimbrel_n{}", at + 1)
+}
+
+pub(super) fn temporary(dialect: Dialect, name: &str) -> String {
+    match dialect {
+        Dialect::Sqlite => format!("temp.{name}"),
+        Dialect::Postgres => format!("pg_temp.{name}"),
+        Dialect::Mysql => name.to_owned(),
+    }
+}
+
+/// The statements that make an empty temporary table with the columns of a query.
+pub(super) fn temporary_sql(
+    dialect: Dialect,
+    name: &str,
+    select: &str,
+    pooled: bool,
+) -> Vec<String> {
+    let table = temporary(dialect, name);
+    match dialect {
+        Dialect::Sqlite => vec![
+            format!("DROP TABLE IF EXISTS {table}"),
+            format!("CREATE TABLE {table} AS {select} LIMIT 0"),
+        ],
+        Dialect::Postgres => {
+            let end = if pooled { "DROP" } else { "DELETE ROWS" };
+            vec![
+                format!("DROP TABLE IF EXISTS {table}"),
+                format!("CREATE TEMP TABLE {name} ON COMMIT {end} AS {select} WITH NO DATA"),
+            ]
+        }
+        Dialect::Mysql => vec![
+            format!("DROP TEMPORARY TABLE IF EXISTS {table}"),
+            format!("CREATE TEMPORARY TABLE {table} AS {select} LIMIT 0"),
+        ],
+    }
+}

@@ -1,0 +1,315 @@
+//! INSERT ... SELECT: a batch's rows are staged with the key of the driving row that each comes
+//! from, counted, and inserted from there.
+
+use whimbrel_core::data::{Conflict, DataKind};
+use whimbrel_core::sql::dialect::Dialect;
+
+use super::cursor::{Details, Tally};
+use super::image::temporary_sql;
+use super::job::{Job, quote_column};
+use super::key::{ALIAS, Key, Keys};
+use crate::apply::{Applier, StepWork};
+use crate::backend::DbErrorKind;
+use crate::error::EngineError;
+
+/// Temporary table with the rows that one batch will insert.
+const STAGE: &str = "whimbrel_stage";
+/// Most keys in one condition.
+const KEYS_AT_ONCE_MAX: usize = 500;
+
+impl Job {
+    /// Whether rows can be staged: the statement's own end must not speak of its source.
+    pub(super) fn is_staged(&self) -> bool {
+        self.batchable.kind == DataKind::Insert && self.batchable.insert_from("", None).is_some()
+    }
+
+    /// Statements that make the stage: the driving key, and columns of the types that the target
+    /// has, so that values are converted as the INSERT itself would.
+    pub(super) fn stage_table_sql(&self) -> Vec<String> {
+        let dialect = self.keys.dialect;
+        let mut items = vec![self.keys.aliased(&self.keys.of(ALIAS))];
+        items.extend(self.batchable.written.iter().enumerate().map(|(at, name)| {
+            format!("whimbrel_t.{} AS {}", quote_column(name, dialect), column_name(at))
+        }));
+        let select = format!(
+            "SELECT {} FROM {} {ALIAS}, {} whimbrel_t",
+            items.join(", "),
+            self.keys.table,
+            self.target_sql()
+        );
+        temporary_sql(dialect, STAGE, &select, self.pooled)
+    }
+
+    fn stage_fill_sql(&self, range: &str) -> String {
+        let written: Vec<String> =
+            self.batchable.key.iter().map(|column| column.sql.clone()).collect();
+        let rows = self.batchable.source_select(&self.keys.aliased(&written), range);
+        let mut columns = self.keys.names();
+        columns.extend((0..self.batchable.written.len()).map(column_name));
+        format!("INSERT INTO {} ({}) {rows}", self.temporary(STAGE), columns.join(", "))
+    }
+
+    /// The author's INSERT, from the stage.
+    fn insert_sql(&self, returning: Option<&str>) -> Option<String> {
+        let columns: Vec<String> = (0..self.batchable.written.len()).map(column_name).collect();
+        let source = format!(
+            "SELECT {} FROM {} ORDER BY {}",
+            columns.join(", "),
+            self.temporary(STAGE),
+            self.keys.names().join(", ")
+        );
+        self.batchable.insert_from(&source, returning)
+    }
+
+    /// Whether the target's key is among what the statement writes and every staged row is new.
+    fn knows_new_keys(&self) -> bool {
+        self.batchable.conflict() == Conflict::None
+            && self.target_key.iter().all(|name| self.staged_as(name).is_some())
+    }
+
+    fn staged_as(&self, name: &str) -> Option<String> {
+        let at = self.batchable.written.iter().position(|one| one.eq_ignore_ascii_case(name))?;
+        Some(column_name(at))
+    }
+
+    /// The columns of the undo table of an INSERT: the key, then every stored column.
+    pub(super) fn inserted_items(&self, alias: &str) -> Vec<String> {
+        let dialect = self.keys.dialect;
+        let key = self.target_key.iter().enumerate().map(|(at, name)| {
+            format!("{alias}.{} AS whimbrel_k{}", quote_column(name, dialect), at + 1)
+        });
+        let stored = self.stored_columns();
+        let columns = stored.iter().enumerate().map(|(at, name)| {
+            format!("{alias}.{} AS {}", quote_column(name, dialect), super::image::new_name(at))
+        });
+        key.chain(columns).collect()
+    }
+}
+
+fn column_name(at: usize) -> String {
+    format!("whimbrel_c{}", at + 1)
+}
+
+impl Applier<'_> {
+    /// Inserts what the driving rows of one range produce.
+    pub(super) async fn insert_range(
+        &mut self,
+        work: &StepWork<'_>,
+        job: &Job,
+        details: &Details,
+        (after, last): (Option<&Key>, &Key),
+    ) -> Result<Tally, EngineError> {
+        let range = job.keys.range_as_written(after, last)?;
+        if !job.is_staged() {
+            let written = self.author(work, job, &job.batchable.restricted(&range)).await?;
+            return Ok(Tally { written, ..Tally::default() });
+        }
+        self.session.batch(&format!("DELETE FROM {}", job.temporary(STAGE))).await?;
+        self.author_reads(work, job, &job.stage_fill_sql(&range)).await?;
+        let mut tally = self.account(job, details, (after, last)).await?;
+        tally.written = match details.undo_table.as_deref() {
+            Some(undo) => self.insert_and_keep(work, job, undo).await?,
+            None => {
+                let sql = job.insert_sql(None).unwrap_or_default();
+                self.author(work, job, &sql).await?
+            }
+        };
+        Ok(tally)
+    }
+
+    /// Driving rows that produced nothing are noted until another statement of the file produces
+    /// something from them.
+    async fn account(
+        &mut self,
+        job: &Job,
+        details: &Details,
+        (after, last): (Option<&Key>, &Key),
+    ) -> Result<Tally, EngineError> {
+        let mut tally = Tally::default();
+        let Some(missing) = details.missing_table.as_deref() else { return Ok(tally) };
+        let missing = self.undo_table(missing);
+        let stage = job.temporary(STAGE);
+        let staged_keys = job.keys.names_in("whimbrel_s");
+        let range = job.keys.range(&job.keys.of(ALIAS), after, last)?;
+        let same = Keys::same(&job.keys.of(ALIAS), &staged_keys);
+        let none = format!(
+            "FROM {} {ALIAS} WHERE {range} AND NOT EXISTS (SELECT 1 FROM {stage} whimbrel_s \
+             WHERE {same})",
+            job.keys.table
+        );
+        if self.is_first_on(job, details) {
+            if let Some(skips) = &job.settled.skips {
+                let sql = format!("SELECT count(*) {none} AND ({skips})");
+                tally.skipped = self.counted(&sql).await?;
+            }
+            let declared = job
+                .settled
+                .skips
+                .as_ref()
+                .map_or_else(String::new, |skips| format!(" AND ({skips}) IS NOT TRUE"));
+            let sql = format!(
+                "INSERT INTO {missing} SELECT {} {none}{declared}",
+                job.keys.of(ALIAS).join(", ")
+            );
+            let outcome = self.session.run(&sql, None).await?;
+            tally.missing = outcome.rows_affected.unwrap_or(0);
+            return Ok(tally);
+        }
+        let in_missing = job.keys.names_in(&missing);
+        let produced = format!(
+            "DELETE FROM {missing} WHERE EXISTS (SELECT 1 FROM {stage} whimbrel_s WHERE {})",
+            Keys::same(&in_missing, &staged_keys)
+        );
+        self.session.batch(&produced).await?;
+        if let Some(skips) = &job.settled.skips {
+            let sql = format!(
+                "DELETE FROM {missing} WHERE EXISTS (SELECT 1 FROM {} {ALIAS} WHERE {range} \
+                 AND {} AND ({skips}))",
+                job.keys.table,
+                Keys::same(&in_missing, &job.keys.of(ALIAS))
+            );
+            tally.skipped = self.session.run(&sql, None).await?.rows_affected.unwrap_or(0);
+        }
+        Ok(tally)
+    }
+
+    async fn counted(&mut self, sql: &str) -> Result<u64, EngineError> {
+        let rows = self.session.query(sql).await?;
+        let count = rows.first().map_or(0, |row| crate::ledger::number(row, 0));
+        Ok(u64::try_from(count).unwrap_or(0))
+    }
+
+    /// Inserts the staged rows and notes what was inserted, with all its values.
+    async fn insert_and_keep(
+        &mut self,
+        work: &StepWork<'_>,
+        job: &Job,
+        undo: &str,
+    ) -> Result<u64, EngineError> {
+        let undo = self.undo_table(undo);
+        let target = job.target_sql();
+        if job.knows_new_keys() {
+            let rows = self.author(work, job, &job.insert_sql(None).unwrap_or_default()).await?;
+            let pairs: Vec<String> = job
+                .target_key
+                .iter()
+                .filter_map(|name| {
+                    let staged = job.staged_as(name)?;
+                    let name = quote_column(name, job.keys.dialect);
+                    Some(format!("whimbrel_t.{name} = whimbrel_s.{staged}"))
+                })
+                .collect();
+            let keep = format!(
+                "INSERT INTO {undo} SELECT {} FROM {target} whimbrel_t JOIN {} whimbrel_s ON {}",
+                job.inserted_items("whimbrel_t").join(", "),
+                job.temporary(STAGE),
+                pairs.join(" AND ")
+            );
+            self.session.batch(&keep).await?;
+            return Ok(rows);
+        }
+        if job.keys.dialect == Dialect::Postgres {
+            let insert = job.insert_sql(Some("*")).unwrap_or_default();
+            let keep = format!(
+                "WITH whimbrel_n AS ({insert}) INSERT INTO {undo} SELECT {} FROM whimbrel_n",
+                job.inserted_items("whimbrel_n").join(", ")
+            );
+            return self.author(work, job, &keep).await;
+        }
+        self.insert_returning(work, job, &undo).await
+    }
+
+    /// Where RETURNING cannot feed another statement: its keys come here and go back.
+    async fn insert_returning(
+        &mut self,
+        work: &StepWork<'_>,
+        job: &Job,
+        undo: &str,
+    ) -> Result<u64, EngineError> {
+        let dialect = job.keys.dialect;
+        let quoted = job.quoted(&job.target_key);
+        let texts: Vec<String> = quoted
+            .iter()
+            .map(|name| match dialect {
+                Dialect::Mysql => format!("QUOTE({name})"),
+                Dialect::Sqlite | Dialect::Postgres => format!("quote({name})"),
+            })
+            .collect();
+        let insert = job.insert_sql(Some(&texts.join(", "))).unwrap_or_default();
+        let rows = match self.session.query(&insert).await {
+            Ok(rows) => rows,
+            Err(mut error) => {
+                error.offset = None;
+                return Err(self.failure(work.migration, job.statement, error, work.kept));
+            }
+        };
+        let items = job.inserted_items("whimbrel_t").join(", ");
+        let columns: Vec<String> = quoted.iter().map(|name| format!("whimbrel_t.{name}")).collect();
+        for chunk in rows.chunks(KEYS_AT_ONCE_MAX) {
+            let keys: Vec<String> = chunk
+                .iter()
+                .map(|row| {
+                    let values: Vec<String> = row
+                        .iter()
+                        .map(|value| value.clone().unwrap_or_else(|| "NULL".to_owned()))
+                        .collect();
+                    format!("({})", values.join(", "))
+                })
+                .collect();
+            let condition = match (columns.as_slice(), dialect) {
+                ([one], _) => format!("{one} IN ({})", keys.join(", ")),
+                (many, Dialect::Sqlite) => {
+                    format!("({}) IN (VALUES {})", many.join(", "), keys.join(", "))
+                }
+                (many, _) => format!("({}) IN ({})", many.join(", "), keys.join(", ")),
+            };
+            let keep = format!(
+                "INSERT INTO {undo} SELECT {items} FROM {} whimbrel_t WHERE {condition}",
+                job.target_sql()
+            );
+            self.session.batch(&keep).await?;
+        }
+        Ok(u64::try_from(rows.len()).unwrap_or(0))
+    }
+
+    /// Whether no earlier statement of the file reads the same driving table.
+    fn is_first_on(&self, job: &Job, details: &Details) -> bool {
+        details.missing_table.as_deref().is_some_and(|name| name.ends_with(&suffix(job.statement)))
+    }
+}
+
+/// The end of the name of the table that statement `index` was the first to need.
+pub(super) fn suffix(index: usize) -> String {
+    format!("_{}", index + 1)
+}
+
+/// Whether an error says something about the rows and not about the statement.
+pub(super) fn is_about_rows(error: &crate::backend::DbError, dialect: Dialect) -> bool {
+    if error.kind != DbErrorKind::Statement {
+        return false;
+    }
+    let code = error.code.as_deref().unwrap_or("");
+    match dialect {
+        // Classes: data exception, integrity constraint violation; raised by a trigger; WITH CHECK
+        // OPTION (PostgreSQL manual, appendix A).
+        Dialect::Postgres => {
+            code.starts_with("22") || code.starts_with("23") || matches!(code, "P0001" | "44000")
+        }
+        Dialect::Mysql => MYSQL_ROW_ERRORS.contains(&code),
+        // The statement itself was checked when the first batch was prepared.
+        Dialect::Sqlite => {
+            ["SQLITE_CONSTRAINT", "SQLITE_MISMATCH", "SQLITE_TOOBIG", "SQLITE_ERROR"]
+                .iter()
+                .any(|name| code.split(' ').next() == Some(name))
+                && !error.message.contains("no such")
+                && !error.message.contains("syntax error")
+        }
+    }
+}
+
+/// MariaDB's and MySQL's errors about values and keys (MariaDB knowledge base, error codes).
+const MYSQL_ROW_ERRORS: &[&str] = &[
+    "1022", "1048", "1062", "1169", "1216", "1217", "1242", "1264", "1265", "1292", "1364", "1365",
+    "1366", "1367", "1369", "1406", "1411", "1416", "1441", "1451", "1452", "1525", "1557", "1586",
+    "1644", "1690", "1761", "1762", "3140", "3141", "3819", "4025", "4038",
+];

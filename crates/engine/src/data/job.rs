@@ -1,0 +1,342 @@
+//! Understanding a statement of a data migration before its first batch.
+
+use std::collections::BTreeMap;
+
+use whimbrel_core::data::{
+    self, Allow, BatchOptions, Batchable, Catalog, Conflict, DataKind, FunctionFacts, Mentions,
+    Refusal, Volatility,
+};
+use whimbrel_core::directive::{BatchSettings, BatchSize, OnError, UndoMode};
+use whimbrel_core::pace::BATCH_ROWS_FIRST;
+use whimbrel_core::snapshot::{Snapshot, Table};
+use whimbrel_core::sql::dialect::Dialect;
+use whimbrel_core::sql::quote::quote_ident;
+use whimbrel_core::sql::split::position;
+
+use super::key::Keys;
+use super::moment::Moment;
+use crate::apply::keep::sql_name;
+use crate::apply::{Applier, StepWork};
+use crate::backend::DbError;
+use crate::error::{EngineError, Problem};
+
+/// How long a batch should take where nothing is said, in milliseconds.
+const TARGET_MS: u64 = 500;
+/// The same on SQLite, where nobody else can write meanwhile.
+const TARGET_SQLITE_MS: u64 = 250;
+/// How long to wait between two batches on SQLite where nothing is said, in milliseconds.
+const PAUSE_SQLITE_MS: u64 = 20;
+/// How many rows may go into quarantine where nothing is said.
+const ERRORS_MAX: u64 = 1_000;
+
+/// What a directive says about batches, with what holds where it says nothing.
+#[derive(Clone, Debug)]
+pub(super) struct Settled {
+    pub(super) size: BatchSize,
+    pub(super) target_ms: u64,
+    pub(super) on_error: OnError,
+    pub(super) errors_max: u64,
+    pub(super) undo: UndoMode,
+    pub(super) pause_ms: u64,
+    pub(super) skips: Option<String>,
+}
+
+impl Settled {
+    fn of(said: &BatchSettings, dialect: Dialect) -> Settled {
+        let sqlite = dialect == Dialect::Sqlite;
+        Settled {
+            size: said.size.unwrap_or(BatchSize::Auto),
+            target_ms: said.target_ms.unwrap_or(if sqlite { TARGET_SQLITE_MS } else { TARGET_MS }),
+            on_error: said.on_error.unwrap_or_default(),
+            errors_max: said.errors_max.unwrap_or(ERRORS_MAX),
+            undo: said.undo.unwrap_or_default(),
+            pause_ms: said.pause_ms.unwrap_or(if sqlite { PAUSE_SQLITE_MS } else { 0 }),
+            skips: said.skips.clone(),
+        }
+    }
+}
+
+/// A statement that will run in batches.
+pub(super) struct Job {
+    pub(super) statement: usize,
+    pub(super) batchable: Batchable,
+    pub(super) keys: Keys,
+    pub(super) settled: Settled,
+    /// The table that is written, as the catalog shows it.
+    pub(super) target: Table,
+    /// Columns by which a row of the target is found again; empty without any.
+    pub(super) target_key: Vec<String>,
+    /// Whether what changes is kept.
+    pub(super) undo: bool,
+    /// The values of the statement's parameters.
+    pub(super) moment: Moment,
+    /// The connection does not keep temporary tables from one transaction to the next.
+    pub(super) pooled: bool,
+}
+
+impl Job {
+    /// The target as it stands in SQL.
+    pub(super) fn target_sql(&self) -> String {
+        sql_name(&self.target.name, self.keys.dialect)
+    }
+
+    pub(super) fn quoted(&self, names: &[String]) -> Vec<String> {
+        names.iter().map(|name| quote_column(name, self.keys.dialect)).collect()
+    }
+
+    /// The target's columns that hold values of their own.
+    pub(super) fn stored_columns(&self) -> Vec<String> {
+        let stored = self.target.columns.iter().filter(|column| column.generated.is_none());
+        stored.map(|column| column.name.clone()).collect()
+    }
+}
+
+/// A column's name in SQL; SQLite's `rowid` is no ordinary name.
+pub(super) fn quote_column(name: &str, dialect: Dialect) -> String {
+    if dialect == Dialect::Sqlite && name == "rowid" {
+        name.to_owned()
+    } else {
+        quote_ident(name, dialect)
+    }
+}
+
+/// How a statement will run.
+pub(super) enum Prepared {
+    /// In one transaction, with the reason.
+    Whole(String),
+    /// In batches.
+    Batches(Box<Job>),
+}
+
+impl Applier<'_> {
+    /// Understands the statement of a step.
+    pub(super) async fn prepare(&mut self, work: &StepWork<'_>) -> Result<Prepared, EngineError> {
+        let dialect = self.ledger.dialect;
+        let index = work.step.statements.start;
+        let script = &work.migration.script;
+        let moment = self.moment(&work.migration.name).await?;
+        let text = moment.fill(script.statement(index), dialect);
+        let text = text.as_str();
+        let said = script.statement_options.get(index).map(|one| one.batch.clone());
+        let settled = Settled::of(&said.clone().unwrap_or_default(), dialect);
+        let mentions = match data::mentions(text, dialect) {
+            Ok(mentions) => mentions,
+            Err(refusal) => return self.whole_or_refused(work, &refusal, None).await,
+        };
+        let snapshot = self.session.inspect(None).await?;
+        let functions = self.functions(&mentions).await?;
+        let catalog = Catalog { dialect, snapshot: &snapshot, functions: &functions };
+        let options = batch_options(&said.unwrap_or_default());
+        let batchable = match data::analyse(text, &catalog, &options) {
+            Ok(batchable) => batchable,
+            Err(refusal) => {
+                return self.whole_or_refused(work, &refusal, Some(&mentions)).await;
+            }
+        };
+        let Some(target) = snapshot.table(&batchable.target, dialect).cloned() else {
+            let reason = format!("`{}` is no table", batchable.target);
+            return Ok(Prepared::Whole(reason));
+        };
+        let undo = self.wants_undo(work, &settled, &batchable, &snapshot)?;
+        let keys = Keys {
+            dialect,
+            table: sql_name(&batchable.driving, dialect),
+            columns: batchable.key.clone(),
+        };
+        let target_key = target_key(&target, dialect);
+        let pooled = self.session.facts().await?.pooled.is_some();
+        let job = Job {
+            statement: index,
+            batchable,
+            keys,
+            settled,
+            target,
+            target_key,
+            undo,
+            moment,
+            pooled,
+        };
+        Ok(Prepared::Batches(Box::new(job)))
+    }
+
+    /// A statement that cannot be cut runs whole if little is behind it; else it is refused with
+    /// the reason and what lifts it.
+    async fn whole_or_refused(
+        &mut self,
+        work: &StepWork<'_>,
+        refusal: &Refusal,
+        mentions: Option<&Mentions>,
+    ) -> Result<Prepared, EngineError> {
+        let reason = format!("{} ({})", refusal.message, refusal.code.code());
+        let small = match mentions {
+            Some(mentions) => self.are_small(mentions).await?,
+            // What cannot be parsed is run as it is, like in a schema migration.
+            None => true,
+        };
+        if small || refusal.code == data::RefusalCode::NoFrom {
+            return Ok(Prepared::Whole(reason));
+        }
+        let index = work.step.statements.start;
+        let script = &work.migration.script;
+        let start = script.statements.get(index).map_or(0, |one| one.span.start);
+        let (line, column) = position(&script.text, start + refusal.span.start);
+        Err(EngineError::Files(vec![Problem {
+            path: work.migration.path.clone(),
+            place: Some((line + work.migration.lines_before, column)),
+            message: format!("This statement cannot run in batches: {reason}"),
+            hint: refusal.lift.clone(),
+        }]))
+    }
+
+    /// Whether each table that the statement speaks of has no more rows than one batch.
+    async fn are_small(&mut self, mentions: &Mentions) -> Result<bool, EngineError> {
+        for name in &mentions.relations {
+            let table = sql_name(name, self.ledger.dialect);
+            let sql = format!("SELECT 1 FROM {table} LIMIT 1 OFFSET {}", BATCH_ROWS_FIRST);
+            match self.session.query(&sql).await {
+                Ok(rows) if rows.is_empty() => {}
+                Ok(_) => return Ok(false),
+                // A name of the statement's own (a CTE): what is behind it is mentioned as well.
+                Err(error) if error.kind == crate::backend::DbErrorKind::Statement => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(true)
+    }
+
+    /// What the catalog knows of the functions that a statement calls.
+    async fn functions(
+        &mut self,
+        mentions: &Mentions,
+    ) -> Result<BTreeMap<String, FunctionFacts>, DbError> {
+        let mut out = BTreeMap::new();
+        if self.ledger.dialect != Dialect::Postgres || mentions.functions.is_empty() {
+            return Ok(out);
+        }
+        let names: Vec<String> =
+            mentions.functions.iter().map(|name| self.ledger.quote(&name.to_lowercase())).collect();
+        let sql = format!(
+            "SELECT lower(p.proname), max(CASE p.provolatile WHEN 'v' THEN 2 WHEN 's' THEN 1 \
+             ELSE 0 END), bool_or(l.lanname NOT IN ('internal', 'c')) FROM pg_proc p \
+             JOIN pg_language l ON l.oid = p.prolang WHERE lower(p.proname) IN ({}) GROUP BY 1",
+            names.join(", ")
+        );
+        for row in self.session.query(&sql).await? {
+            let volatility = match crate::ledger::number(&row, 1) {
+                0 => Volatility::Immutable,
+                1 => Volatility::Stable,
+                _ => Volatility::Volatile,
+            };
+            let reads_tables = crate::ledger::text(&row, 2) == "t";
+            out.insert(crate::ledger::text(&row, 0), FunctionFacts { volatility, reads_tables });
+        }
+        Ok(out)
+    }
+
+    /// Whether the values before and after are kept. Refused where they would not be all that
+    /// changes, unless somebody says that this is known.
+    fn wants_undo(
+        &self,
+        work: &StepWork<'_>,
+        settled: &Settled,
+        batchable: &Batchable,
+        snapshot: &Snapshot,
+    ) -> Result<bool, EngineError> {
+        if settled.undo == UndoMode::Off {
+            return Ok(false);
+        }
+        let Some(reason) = not_exact(batchable, snapshot, self.ledger.dialect) else {
+            return Ok(true);
+        };
+        if settled.undo == UndoMode::BestEffort {
+            return Ok(!reason.nothing);
+        }
+        let index = work.step.statements.start;
+        let line = work.migration.script.statements.get(index).map_or(1, |one| one.line);
+        Err(EngineError::Files(vec![Problem {
+            path: work.migration.path.clone(),
+            place: Some((line + work.migration.lines_before, 1)),
+            message: format!("An undo of this statement would not be exact: {}", reason.text),
+            hint: Some(
+                "Write `-- whimbrel: batch undo=best-effort` before it to keep what can be kept, \
+                 or `undo=off`"
+                    .to_owned(),
+            ),
+        }]))
+    }
+}
+
+/// Why an undo would leave something behind.
+struct NotExact {
+    text: String,
+    /// Whether nothing at all can be kept.
+    nothing: bool,
+}
+
+fn not_exact(batchable: &Batchable, snapshot: &Snapshot, dialect: Dialect) -> Option<NotExact> {
+    let target = &batchable.target;
+    let some = |text: String| Some(NotExact { text, nothing: false });
+    let mut triggers =
+        snapshot.triggers.iter().filter(|trigger| trigger.table.matches(target, dialect));
+    if let Some(trigger) = triggers.next() {
+        return some(format!("the trigger `{}` of `{target}` may write more", trigger.name));
+    }
+    if batchable.kind == DataKind::Delete {
+        let mut children = snapshot.tables.iter().filter(|table| {
+            table.foreign_keys.iter().any(|key| {
+                key.to_table.matches(target, dialect) && key.on_delete.changes_children()
+            })
+        });
+        if let Some(child) = children.next() {
+            return some(format!("deleted rows take rows of `{}` with them", child.name));
+        }
+    }
+    if batchable.kind == DataKind::Insert {
+        if matches!(batchable.conflict(), Conflict::Update | Conflict::Replace) {
+            return Some(NotExact {
+                text: "it may change rows that exist".to_owned(),
+                nothing: true,
+            });
+        }
+        let table = snapshot.table(target, dialect)?;
+        if target_key(table, dialect).is_empty() {
+            return Some(NotExact {
+                text: format!("`{target}` has no key by which its new rows are found again"),
+                nothing: true,
+            });
+        }
+    }
+    None
+}
+
+/// The columns by which a row of the target is found again.
+fn target_key(table: &Table, dialect: Dialect) -> Vec<String> {
+    if !table.primary_key.is_empty() {
+        return table.primary_key.clone();
+    }
+    let nullable =
+        |name: &String| table.columns.iter().any(|column| column.name == *name && column.nullable);
+    let unique = table.indexes.iter().find(|index| {
+        index.unique
+            && index.predicate.is_none()
+            && index.columns.iter().all(|name| {
+                !nullable(name) && table.columns.iter().any(|column| column.name == *name)
+            })
+    });
+    match unique {
+        Some(index) => index.columns.clone(),
+        None if dialect == Dialect::Sqlite && !table.options.contains("WITHOUT ROWID") => {
+            vec!["rowid".to_owned()]
+        }
+        None => Vec::new(),
+    }
+}
+
+fn batch_options(said: &BatchSettings) -> BatchOptions {
+    BatchOptions {
+        by: said.by.clone(),
+        self_read_stable: said.self_read_stable.unwrap_or(false),
+        allow: said.allow.iter().flatten().filter_map(|word| Allow::parse(word)).collect(),
+        materialize: false,
+    }
+}

@@ -1,0 +1,264 @@
+//! Keys of driving rows: reading them, comparing with them, keeping them in the ledger.
+
+use whimbrel_core::data::{KeyColumn, key_literal, range_predicate};
+use whimbrel_core::sql::dialect::Dialect;
+use whimbrel_core::sql::quote::quote_ident;
+
+use super::cursor::Cursor;
+use crate::backend::{Row, Session};
+use crate::error::EngineError;
+
+/// The values of a key's columns, as texts that [`Keys`] read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Key(Vec<String>);
+
+impl Key {
+    pub(super) fn json(&self) -> String {
+        serde_json::to_string(&self.0).unwrap_or_else(|_| "[]".to_owned())
+    }
+
+    pub(super) fn of_json(text: &str) -> Option<Key> {
+        serde_json::from_str(text).ok().map(Key)
+    }
+
+    fn of_row(row: &Row) -> Option<Key> {
+        row.iter().cloned().collect::<Option<Vec<String>>>().map(Key)
+    }
+}
+
+/// The key of the driving table, and how it is read and compared.
+#[derive(Clone, Debug)]
+pub(super) struct Keys {
+    pub(super) dialect: Dialect,
+    /// The driving table as it stands in SQL.
+    pub(super) table: String,
+    pub(super) columns: Vec<KeyColumn>,
+}
+
+/// Rows in key order: after the first key, up to and with the second, and how many they are.
+pub(super) type Range = (Option<Key>, Key, u64);
+
+/// Alias of the driving table in our own queries.
+pub(super) const ALIAS: &str = "whimbrel_d";
+
+impl Keys {
+    /// The key's columns of the table that is called `alias`.
+    pub(super) fn of(&self, alias: &str) -> Vec<String> {
+        self.columns
+            .iter()
+            .map(|column| {
+                let name = if column.rowid {
+                    column.name.clone()
+                } else {
+                    quote_ident(&column.name, self.dialect)
+                };
+                format!("{alias}.{name}")
+            })
+            .collect()
+    }
+
+    /// The key's columns as the author's statement calls the driving table.
+    fn as_written(&self) -> Vec<String> {
+        self.columns.iter().map(|column| column.sql.clone()).collect()
+    }
+
+    fn literals(&self, key: &Key) -> Result<Vec<String>, EngineError> {
+        let pairs = self.columns.iter().zip(&key.0);
+        let literals: Option<Vec<String>> = pairs
+            .map(|(column, text)| key_literal(text, &column.type_name, self.dialect))
+            .collect();
+        literals.filter(|found| found.len() == self.columns.len()).ok_or_else(|| self.unusable(key))
+    }
+
+    fn unusable(&self, key: &Key) -> EngineError {
+        EngineError::Refused(format!(
+            "The key {} of {} cannot be compared with; name another with `by=`",
+            self.shown(key),
+            self.table
+        ))
+    }
+
+    /// The condition that a row of the author's statement lies in `(after, last]`.
+    pub(super) fn range_as_written(
+        &self,
+        after: Option<&Key>,
+        last: &Key,
+    ) -> Result<String, EngineError> {
+        self.range(&self.as_written(), after, last)
+    }
+
+    /// The same for columns that are called otherwise.
+    pub(super) fn range(
+        &self,
+        columns: &[String],
+        after: Option<&Key>,
+        last: &Key,
+    ) -> Result<String, EngineError> {
+        let columns: Vec<&str> = columns.iter().map(String::as_str).collect();
+        let after = after.map(|key| self.literals(key)).transpose()?;
+        range_predicate(&columns, after.as_deref(), &self.literals(last)?, self.dialect)
+            .ok_or_else(|| self.unusable(last))
+    }
+
+    /// The condition that a row has exactly this key.
+    pub(super) fn equals(&self, columns: &[String], key: &Key) -> Result<String, EngineError> {
+        let pairs = columns.iter().zip(self.literals(key)?);
+        let parts: Vec<String> =
+            pairs.map(|(column, literal)| format!("{column} = {literal}")).collect();
+        Ok(parts.join(" AND "))
+    }
+
+    /// The condition that two tables' keys are the same.
+    pub(super) fn same(left: &[String], right: &[String]) -> String {
+        let parts: Vec<String> =
+            left.iter().zip(right).map(|(left, right)| format!("{left} = {right}")).collect();
+        parts.join(" AND ")
+    }
+
+    /// An expression whose text [`key_literal`] turns back into the value.
+    fn text_of(&self, column: &KeyColumn, sql: &str) -> String {
+        match self.dialect {
+            Dialect::Sqlite => format!("quote({sql})"),
+            Dialect::Postgres => format!("({sql})::text"),
+            Dialect::Mysql if is_binary(&column.type_name) => format!("HEX({sql})"),
+            Dialect::Mysql => format!("CAST({sql} AS CHAR)"),
+        }
+    }
+
+    /// `key1 AS whimbrel_k1, key2 AS whimbrel_k2`
+    pub(super) fn aliased(&self, columns: &[String]) -> String {
+        let parts: Vec<String> = columns
+            .iter()
+            .zip(self.names())
+            .map(|(sql, name)| format!("{sql} AS {name}"))
+            .collect();
+        parts.join(", ")
+    }
+
+    /// The names of the key's columns in our own tables.
+    pub(super) fn names(&self) -> Vec<String> {
+        (1..=self.columns.len()).map(|number| format!("whimbrel_k{number}")).collect()
+    }
+
+    /// Those names in the table called `alias`.
+    pub(super) fn names_in(&self, alias: &str) -> Vec<String> {
+        self.names().iter().map(|name| format!("{alias}.{name}")).collect()
+    }
+
+    /// The key of the row that comes `number`th (from 1) among those in `(after, last]`.
+    pub(super) async fn nth(
+        &self,
+        session: &mut dyn Session,
+        after: Option<&Key>,
+        last: &Key,
+        number: u64,
+    ) -> Result<Option<Key>, EngineError> {
+        let columns = self.of(ALIAS);
+        self.one(session, &self.range(&columns, after, last)?, "", number.saturating_sub(1)).await
+    }
+
+    /// The rows of the batch after those that a cursor has done; none when all are done.
+    pub(super) async fn next(
+        &self,
+        session: &mut dyn Session,
+        cursor: &Cursor,
+        size: u64,
+    ) -> Result<Option<Range>, EngineError> {
+        let Some(upper) = &cursor.upper else { return Ok(None) };
+        if cursor.last.as_ref() == Some(upper) {
+            return Ok(None);
+        }
+        let after = cursor.last.clone();
+        if let Some(last) = self.nth(session, after.as_ref(), upper, size).await? {
+            return Ok(Some((after, last, size)));
+        }
+        let rows = self.count(session, after.as_ref(), upper).await?;
+        Ok(Some((after, upper.clone(), rows)))
+    }
+
+    /// The greatest key there is.
+    pub(super) async fn greatest(
+        &self,
+        session: &mut dyn Session,
+    ) -> Result<Option<Key>, EngineError> {
+        let there: Vec<String> =
+            self.of(ALIAS).iter().map(|column| format!("{column} IS NOT NULL")).collect();
+        self.one(session, &there.join(" AND "), " DESC", 0).await
+    }
+
+    /// The texts are read outside of the query that orders, where a column of the same name would
+    /// be the text and be ordered as one.
+    async fn one(
+        &self,
+        session: &mut dyn Session,
+        condition: &str,
+        order: &str,
+        offset: u64,
+    ) -> Result<Option<Key>, EngineError> {
+        let columns = self.of(ALIAS);
+        let ordered: Vec<String> =
+            columns.iter().map(|column| format!("{column}{order}")).collect();
+        let names = self.names_in("whimbrel_b");
+        let texts: Vec<String> = self
+            .columns
+            .iter()
+            .zip(&names)
+            .map(|(column, sql)| self.text_of(column, sql))
+            .collect();
+        let sql = format!(
+            "SELECT {} FROM (SELECT {} FROM {} {ALIAS} WHERE {condition} ORDER BY {} LIMIT 1 \
+             OFFSET {offset}) whimbrel_b",
+            texts.join(", "),
+            self.aliased(&columns),
+            self.table,
+            ordered.join(", ")
+        );
+        Ok(session.query(&sql).await?.first().and_then(Key::of_row))
+    }
+
+    /// How many driving rows lie in `(after, last]`.
+    pub(super) async fn count(
+        &self,
+        session: &mut dyn Session,
+        after: Option<&Key>,
+        last: &Key,
+    ) -> Result<u64, EngineError> {
+        let sql = format!(
+            "SELECT count(*) FROM {} {ALIAS} WHERE {}",
+            self.table,
+            self.range(&self.of(ALIAS), after, last)?
+        );
+        let rows = session.query(&sql).await?;
+        let count = rows.first().map_or(0, |row| crate::ledger::number(row, 0));
+        Ok(u64::try_from(count).unwrap_or(0))
+    }
+
+    /// The key's columns with their types, as the cursor keeps them.
+    pub(super) fn json(&self) -> String {
+        let columns: Vec<serde_json::Value> = self
+            .columns
+            .iter()
+            .map(|column| {
+                serde_json::json!({
+                    "name": column.name,
+                    "type": column.type_name,
+                    "collation": column.collation,
+                })
+            })
+            .collect();
+        serde_json::Value::Array(columns).to_string()
+    }
+
+    /// A key in words: `id = 17`.
+    pub(super) fn shown(&self, key: &Key) -> String {
+        let pairs = self.columns.iter().zip(&key.0);
+        let parts: Vec<String> =
+            pairs.map(|(column, text)| format!("{} = {text}", column.name)).collect();
+        parts.join(", ")
+    }
+}
+
+fn is_binary(type_name: &str) -> bool {
+    let lower = type_name.to_ascii_lowercase();
+    lower.contains("binary") || lower.contains("blob")
+}

@@ -1,0 +1,16 @@
+//! Data migrations: a statement that changes many rows, cut into batches.
+//!
+//! Each batch is one transaction with the fence, the values before, the statement, the values
+//! after, and the cursor. So a batch happens exactly once, whatever dies, and a later process goes
+//! on where the cursor stands.
+
+mod batch;
+mod cursor;
+mod image;
+mod insert;
+mod job;
+mod key;
+pub(crate) mod moment;
+mod say;
+mod start;
+pub(crate) mod undo;

@@ -1,0 +1,59 @@
+//! The parameters of data migrations: one moment and one run for all batches, also after a resume.
+
+use whimbrel_core::data::with_parameters;
+use whimbrel_core::sql::dialect::Dialect;
+
+use super::cursor::Details;
+use crate::apply::Applier;
+use crate::error::EngineError;
+use crate::ledger::{now_ms, number, text};
+
+/// When a data migration began, and in which run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Moment {
+    pub(super) began_ms: i64,
+    pub(super) run_id: String,
+}
+
+impl Applier<'_> {
+    /// The moment of a data migration: that of its first cursor, or now.
+    pub(crate) async fn moment(&mut self, migration: &str) -> Result<Moment, EngineError> {
+        let sql = format!(
+            "SELECT began_ms, details FROM {} WHERE migration = {} AND direction = 'up' \
+             AND state <> 'undone' ORDER BY seq LIMIT 1",
+            self.ledger.table("cursors"),
+            self.ledger.quote(migration)
+        );
+        if let Some(row) = self.session.query(&sql).await?.first() {
+            let details: Details = serde_json::from_str(&text(row, 1)).unwrap_or_default();
+            return Ok(Moment { began_ms: number(row, 0), run_id: details.run_id });
+        }
+        let sql = format!("SELECT {}", now_ms(self.ledger.dialect));
+        let rows = self.session.query(&sql).await?;
+        let began_ms = rows.first().map_or(0, |row| number(row, 0));
+        Ok(Moment { began_ms, run_id: self.lease.run_id.clone() })
+    }
+}
+
+impl Moment {
+    /// A statement with its parameters filled in.
+    pub(crate) fn fill(&self, sql: &str, dialect: Dialect) -> String {
+        if !sql.contains(':') {
+            return sql.to_owned();
+        }
+        let started = started_at(self.began_ms, dialect);
+        let run_id = whimbrel_core::sql::quote::quote_text(&self.run_id, dialect);
+        let values = [("run_started_at", started.as_str()), ("run_id", run_id.as_str())];
+        with_parameters(sql, dialect, &values)
+    }
+}
+
+/// A moment as the database's own functions for "now" give it.
+fn started_at(ms: i64, dialect: Dialect) -> String {
+    let (seconds, rest) = (ms.div_euclid(1_000), ms.rem_euclid(1_000));
+    match dialect {
+        Dialect::Sqlite => format!("datetime({seconds}, 'unixepoch')"),
+        Dialect::Postgres => format!("to_timestamp({seconds}.{rest:03})"),
+        Dialect::Mysql => format!("FROM_UNIXTIME({seconds}.{rest:03})"),
+    }
+}

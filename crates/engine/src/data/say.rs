@@ -1,0 +1,99 @@
+//! Telling what batches do, and sending what the author wrote.
+
+use super::cursor::Cursor;
+use super::job::Job;
+use crate::apply::{Applier, StepWork};
+use crate::error::EngineError;
+use crate::event::{BatchProgress, Event};
+
+impl Job {
+    /// The statement that forgets the temporary tables.
+    pub(super) fn drop_temporary_sql(&self) -> String {
+        self.temporary_sql().into_iter().next().unwrap_or_else(|| "SELECT 1".to_owned())
+    }
+}
+
+impl Applier<'_> {
+    /// Sends the author's statement as it was rewritten for one batch.
+    pub(super) async fn author(
+        &mut self,
+        work: &StepWork<'_>,
+        job: &Job,
+        sql: &str,
+    ) -> Result<u64, EngineError> {
+        self.send_rewritten(work, job.statement, sql).await
+    }
+
+    /// Sends a query of the author's whose rows we keep.
+    pub(super) async fn author_reads(
+        &mut self,
+        work: &StepWork<'_>,
+        job: &Job,
+        sql: &str,
+    ) -> Result<u64, EngineError> {
+        self.send_rewritten(work, job.statement, sql).await
+    }
+
+    pub(super) fn say_whole(&mut self, work: &StepWork<'_>, reason: String) {
+        let index = work.step.statements.start;
+        let line = work.migration.script.statements.get(index).map_or(1, |one| one.line);
+        self.events.send(Event::RunsWhole {
+            migration: work.migration.name.clone(),
+            line: line + work.migration.lines_before,
+            reason,
+        });
+    }
+
+    pub(super) fn say_batches(&mut self, work: &StepWork<'_>, job: &Job, cursor: &Cursor) {
+        self.send_progress(work, job, cursor, true);
+    }
+
+    pub(super) fn say_progress(&mut self, work: &StepWork<'_>, job: &Job, cursor: &Cursor) {
+        self.send_progress(work, job, cursor, false);
+    }
+
+    fn send_progress(&mut self, work: &StepWork<'_>, job: &Job, cursor: &Cursor, begins: bool) {
+        let name = &work.migration.name;
+        let (done, total) = self.position;
+        let estimated = cursor.details.rows_estimated.max(cursor.total.read);
+        let text = format!("{name} row {} of about {estimated}", cursor.total.read);
+        self.lease.progress.set(done as u64, total as u64, &text);
+        self.events.send(Event::Batch(Box::new(BatchProgress {
+            migration: name.clone(),
+            statement: job.statement + 1,
+            table: job.keys.table.clone(),
+            begins,
+            done: cursor.done,
+            batches: cursor.batches,
+            rows_read: cursor.total.read,
+            rows_written: cursor.total.written,
+            rows_quarantined: cursor.total.quarantined,
+            rows_missing: cursor.total.missing,
+            rows_estimated: estimated,
+            batch_size: cursor.size,
+        })));
+    }
+
+    /// Waits before a batch is tried again after a lock was not granted.
+    pub(super) async fn say_retry(
+        &mut self,
+        work: &StepWork<'_>,
+        error: &EngineError,
+        attempt: u32,
+    ) {
+        let base = 50 * u64::from(attempt.min(20));
+        let delay = crate::jitter::between_ms(base, base * 3);
+        let reason = match error {
+            EngineError::Statement(failure) => failure.error.to_string(),
+            other => other.to_string(),
+        };
+        self.events.send(Event::Retrying {
+            migration: work.migration.name.clone(),
+            attempt,
+            delay_ms: delay.as_millis(),
+            reason,
+            blockers: self.lease.progress.blockers(),
+        });
+        tokio::time::sleep(delay).await;
+    }
+}

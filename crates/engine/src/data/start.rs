@@ -1,0 +1,328 @@
+//! Beginning a statement that runs in batches, or going on with one.
+
+use whimbrel_core::data::DataKind;
+use whimbrel_core::directive::BatchSize;
+use whimbrel_core::ledger::AttemptEvent;
+use whimbrel_core::pace::{BATCH_ROWS_FIRST, Pace};
+use whimbrel_core::sql::dialect::Dialect;
+
+use super::cursor::{Cursor, CursorId, Details, Tally};
+use super::insert::suffix;
+use super::job::Job;
+use super::key::ALIAS;
+use crate::apply::{Applier, StepWork};
+use crate::error::{EngineError, Problem};
+use crate::failpoint;
+use crate::ledger::{UndoEntry, number, text};
+
+impl Applier<'_> {
+    /// Makes the temporary tables of a job, where the connection keeps them.
+    pub(super) async fn open_temporary(&mut self, job: &Job) -> Result<(), EngineError> {
+        for sql in job.temporary_sql() {
+            self.session.batch(&sql).await?;
+        }
+        Ok(())
+    }
+
+    /// The cursor of a statement: the one that an earlier run has left, or a new one.
+    pub(super) async fn cursor(
+        &mut self,
+        work: &StepWork<'_>,
+        job: &Job,
+    ) -> Result<Cursor, EngineError> {
+        let id = cursor_id(work, job);
+        let ledger = self.ledger;
+        if let Some(cursor) = Cursor::read(&ledger, self.session.as_mut(), id).await? {
+            self.check_resumable(work, job, &cursor).await?;
+            return Ok(cursor);
+        }
+        self.begin_cursor(work, job).await
+    }
+
+    /// A statement that has begun must be the same when it goes on, and so must its key.
+    async fn check_resumable(
+        &mut self,
+        work: &StepWork<'_>,
+        job: &Job,
+        cursor: &Cursor,
+    ) -> Result<(), EngineError> {
+        let line = work.migration.script.statements.get(job.statement).map_or(1, |one| one.line);
+        let problem = |message: String, hint: &str| {
+            EngineError::Files(vec![Problem {
+                path: work.migration.path.clone(),
+                place: Some((line + work.migration.lines_before, 1)),
+                message,
+                hint: Some(hint.to_owned()),
+            }])
+        };
+        if cursor.hash != work.step.hash {
+            return Err(problem(
+                format!(
+                    "This statement was changed after {} of its batches were done",
+                    cursor.batches
+                ),
+                "Put it back as it was and run `whimbrel up` again, or take back what is done with \
+                 `whimbrel undo` first",
+            ));
+        }
+        if cursor.key_columns != job.keys.json() || cursor.driving != job.keys.table {
+            return Err(problem(
+                format!("The key of `{}` is not what it was when this began", cursor.driving),
+                "Make the key as it was, or take back what is done with `whimbrel undo`",
+            ));
+        }
+        if let Some(before) = cursor.details.schema_version
+            && before != self.schema_version().await?
+        {
+            return Err(problem(
+                format!(
+                    "`{}` has no key but the rowid, and the schema was changed (or VACUUM ran) \
+                     since this began: rowids may be others now",
+                    cursor.driving
+                ),
+                "Take back what is done with `whimbrel undo`, give the table a key, and begin again",
+            ));
+        }
+        Ok(())
+    }
+
+    async fn begin_cursor(
+        &mut self,
+        work: &StepWork<'_>,
+        job: &Job,
+    ) -> Result<Cursor, EngineError> {
+        let mut details = Details {
+            run_id: job.moment.run_id.clone(),
+            rows_estimated: self.estimate(job).await?,
+            ..Details::default()
+        };
+        let mysql = self.ledger.dialect == Dialect::Mysql;
+        if mysql {
+            // Making a table would end the transaction; an empty one that is left over is harmless.
+            self.make_tables(work, job, &mut details).await?;
+        }
+        self.session.batch(self.ledger.begin()).await?;
+        let made = self.begin_in_transaction(work, job, details, mysql).await;
+        if made.is_err() {
+            crate::ledger::rollback(self.session.as_mut()).await;
+        }
+        made?;
+        failpoint::pass("batch.after_cursor");
+        let ledger = self.ledger;
+        let mut cursor = Cursor::read(&ledger, self.session.as_mut(), cursor_id(work, job))
+            .await?
+            .ok_or_else(|| EngineError::LedgerDamaged("a cursor is not there".to_owned()))?;
+        if job.keys.columns.iter().any(|column| column.rowid) {
+            cursor.details.schema_version = Some(self.schema_version().await?);
+            let sql = cursor.details_sql(&ledger);
+            self.write_rows(&[sql]).await?;
+        }
+        Ok(cursor)
+    }
+
+    async fn begin_in_transaction(
+        &mut self,
+        work: &StepWork<'_>,
+        job: &Job,
+        mut details: Details,
+        made: bool,
+    ) -> Result<(), EngineError> {
+        self.lease.fence(self.session.as_mut()).await?;
+        if !made {
+            self.make_tables(work, job, &mut details).await?;
+        }
+        if let Some(undo) = &details.undo_table {
+            let sql = self.undo_row(work, job, undo);
+            self.session.batch(&sql).await?;
+        }
+        let upper = job.keys.greatest(self.session.as_mut()).await?;
+        let cursor = Cursor {
+            seq: 0,
+            hash: work.step.hash.clone(),
+            done: false,
+            driving: job.keys.table.clone(),
+            key_columns: job.keys.json(),
+            last: None,
+            upper,
+            details,
+            batches: 0,
+            total: Tally::default(),
+            size: match job.settled.size {
+                BatchSize::Auto => BATCH_ROWS_FIRST,
+                BatchSize::Rows(rows) => rows,
+            },
+            began_ms: job.moment.began_ms,
+        };
+        let sql = cursor.insert_sql(&self.ledger, cursor_id(work, job), self.lease.token);
+        self.session.batch(&sql).await?;
+        let begun = self.attempt_row(work, AttemptEvent::Begun, None, None, None);
+        self.session.batch(&begun).await?;
+        failpoint::pass("batch.before_cursor");
+        Ok(self.session.batch("COMMIT").await?)
+    }
+
+    /// Makes the empty undo table, and the table of driving rows that produced nothing unless an
+    /// earlier statement of the file has made it.
+    async fn make_tables(
+        &mut self,
+        work: &StepWork<'_>,
+        job: &Job,
+        details: &mut Details,
+    ) -> Result<(), EngineError> {
+        let run = self.lease.run_id.get(24..).unwrap_or("run").to_owned();
+        let end = suffix(job.statement);
+        if job.undo {
+            let name = format!("undo_{run}{end}");
+            let sql = format!(
+                "CREATE TABLE {} AS {}{}",
+                self.undo_table(&name),
+                job.undo_table_select(),
+                empty(self.ledger.dialect)
+            );
+            self.session.batch(&sql).await?;
+            details.undo_table = Some(name);
+        }
+        if job.is_staged() {
+            details.missing_table = match self.missing_table(work, job).await? {
+                Some(name) => Some(name),
+                None => {
+                    let name = format!("missing_{run}{end}");
+                    let sql = format!(
+                        "CREATE TABLE {} AS SELECT {} FROM {} {ALIAS}{}",
+                        self.undo_table(&name),
+                        job.keys.aliased(&job.keys.of(ALIAS)),
+                        job.keys.table,
+                        empty(self.ledger.dialect)
+                    );
+                    self.session.batch(&sql).await?;
+                    Some(name)
+                }
+            };
+        }
+        Ok(())
+    }
+
+    /// The table of missing keys that an earlier statement of the same file has made for the same
+    /// driving table and key.
+    async fn missing_table(
+        &mut self,
+        work: &StepWork<'_>,
+        job: &Job,
+    ) -> Result<Option<String>, EngineError> {
+        let sql = format!(
+            "SELECT details FROM {} WHERE migration = {} AND direction = 'up' \
+             AND state <> 'undone' AND driving = {} AND key_columns = {} ORDER BY seq",
+            self.ledger.table("cursors"),
+            self.ledger.quote(&work.migration.name),
+            self.ledger.quote(&job.keys.table),
+            self.ledger.quote(&job.keys.json())
+        );
+        let rows = self.session.query(&sql).await?;
+        Ok(rows.iter().find_map(|row| {
+            let details: Details = serde_json::from_str(&text(row, 0)).ok()?;
+            details.missing_table
+        }))
+    }
+
+    fn undo_row(&self, work: &StepWork<'_>, job: &Job, undo: &str) -> String {
+        let (kind, keys, columns) = match job.batchable.kind {
+            DataKind::Update => ("update", job.key_names(), job.image_columns()),
+            DataKind::Delete => ("delete", job.key_names(), job.image_columns()),
+            DataKind::Insert => ("insert", job.target_key.clone(), job.stored_columns()),
+        };
+        self.ledger.undo_sql(&UndoEntry {
+            run_id: &self.lease.run_id,
+            migration: &work.migration.name,
+            statement_index: job.statement,
+            event: "kept",
+            kind,
+            object: &job.target.name.to_string(),
+            kept_as: undo,
+            key_columns: &keys,
+            columns: &columns,
+            rows_kept: 0,
+            token: self.lease.token,
+        })
+    }
+
+    /// About how many driving rows there are, cheaply.
+    async fn estimate(&mut self, job: &Job) -> Result<u64, EngineError> {
+        let table = &job.keys.table;
+        let sql = match self.ledger.dialect {
+            Dialect::Postgres => format!(
+                "SELECT reltuples::bigint FROM pg_class WHERE oid = {}::regclass",
+                self.ledger.quote(table)
+            ),
+            Dialect::Mysql => format!(
+                "SELECT table_rows FROM information_schema.tables \
+                 WHERE table_schema = coalesce({}, DATABASE()) AND table_name = {}",
+                job.batchable
+                    .driving
+                    .schema
+                    .as_ref()
+                    .map_or_else(|| "NULL".to_owned(), |name| self.ledger.quote(name)),
+                self.ledger.quote(&job.batchable.driving.name)
+            ),
+            Dialect::Sqlite => format!("SELECT count(*) FROM {table}"),
+        };
+        let rows = self.session.query(&sql).await?;
+        let found = rows.first().map_or(-1, |row| number(row, 0));
+        // PostgreSQL says -1, and small tables are said to be empty, before they were analysed.
+        if found > 0 || self.ledger.dialect == Dialect::Sqlite {
+            return Ok(u64::try_from(found).unwrap_or(0));
+        }
+        let rows = self.session.query(&format!("SELECT count(*) FROM {table}")).await?;
+        Ok(rows.first().map_or(0, |row| u64::try_from(number(row, 0)).unwrap_or(0)))
+    }
+
+    async fn schema_version(&mut self) -> Result<i64, EngineError> {
+        let rows = self.session.query("PRAGMA schema_version").await?;
+        Ok(rows.first().map_or(0, |row| number(row, 0)))
+    }
+}
+
+impl Job {
+    /// Statements that make the temporary tables that the batches need.
+    pub(super) fn temporary_sql(&self) -> Vec<String> {
+        match self.batchable.kind {
+            DataKind::Insert if self.is_staged() => self.stage_table_sql(),
+            DataKind::Update | DataKind::Delete if self.undo => self.image_table_sql(),
+            DataKind::Insert | DataKind::Update | DataKind::Delete => Vec::new(),
+        }
+    }
+
+    /// The select whose columns the undo table has.
+    fn undo_table_select(&self) -> String {
+        match self.batchable.kind {
+            DataKind::Update | DataKind::Delete => self.undo_columns_select(),
+            DataKind::Insert => {
+                let items = self.inserted_items("whimbrel_t").join(", ");
+                format!("SELECT {items} FROM {} whimbrel_t", self.target_sql())
+            }
+        }
+    }
+
+    pub(super) fn key_names(&self) -> Vec<String> {
+        self.keys.columns.iter().map(|column| column.name.clone()).collect()
+    }
+
+    /// How large the batches are, going on from where the cursor stands.
+    pub(super) fn pace(&self, cursor: &Cursor) -> Pace {
+        match self.settled.size {
+            BatchSize::Auto => Pace::following(self.settled.target_ms, Some(cursor.size)),
+            BatchSize::Rows(rows) => Pace::fixed(rows),
+        }
+    }
+}
+
+pub(super) fn cursor_id<'a>(work: &StepWork<'a>, job: &Job) -> CursorId<'a> {
+    CursorId { migration: &work.migration.name, direction: "up", statement: job.statement }
+}
+
+/// The end of a query of which only the columns are wanted.
+fn empty(dialect: Dialect) -> &'static str {
+    match dialect {
+        Dialect::Postgres => " WITH NO DATA",
+        Dialect::Sqlite | Dialect::Mysql => " LIMIT 0",
+    }
+}

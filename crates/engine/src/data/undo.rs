@@ -1,0 +1,689 @@
+//! Taking back what the batches of a data migration changed, where it is still what they wrote.
+//!
+//! The statements are taken back in reverse order, each in batches over its undo table, with a
+//! cursor of their own: so an undo is resumed like any other run.
+
+use std::time::Instant;
+
+use whimbrel_core::data::KeyColumn;
+use whimbrel_core::ddl::{ObjectKind, ObjectName};
+use whimbrel_core::pace::Pace;
+use whimbrel_core::plan::{OnConflict, PlannedMigration};
+use whimbrel_core::snapshot::Table;
+use whimbrel_core::sql::dialect::Dialect;
+
+use super::cursor::{BatchRow, Cursor, CursorId, Details, Tally};
+use super::image::{new_name, old_name};
+use super::job::quote_column;
+use super::key::{Key, Keys};
+use crate::apply::Applier;
+use crate::apply::keep::sql_name;
+use crate::error::{EngineError, UndoConflict};
+use crate::event::Event;
+use crate::failpoint;
+use crate::ledger::{UndoEntry, names_of, number, text};
+use crate::project::UndoStatement;
+
+/// How long a batch of an undo should take, in milliseconds.
+const TARGET_MS: u64 = 300;
+/// Most conflicts that are listed.
+const CONFLICTS_SHOWN_MAX: usize = 20;
+
+/// What one statement has left to be taken back.
+pub(crate) struct Kept {
+    pub(super) statement: usize,
+    pub(super) kind: String,
+    pub(super) object: String,
+    pub(super) kept_as: String,
+    pub(super) keys: Vec<String>,
+    pub(super) columns: Vec<String>,
+}
+
+/// A statement's undo table brought together with the table as it is now.
+pub(super) struct Undo<'a> {
+    pub(super) kept: &'a Kept,
+    pub(super) keys: Keys,
+    pub(super) target: Table,
+    pub(super) dialect: Dialect,
+}
+
+impl Applier<'_> {
+    /// What the statements of a data migration have kept and nothing has taken back, newest first.
+    pub(crate) async fn kept_values(&mut self, migration: &str) -> Result<Vec<Kept>, EngineError> {
+        let undo = self.ledger.table("undo");
+        let sql = format!(
+            "SELECT u.statement_index, u.kind, u.object, u.kept_as, u.key_columns, u.columns \
+             FROM {undo} u WHERE u.migration = {} AND u.event = 'kept' \
+             AND u.kind IN ('update', 'delete', 'insert') AND NOT EXISTS (SELECT 1 FROM {undo} r \
+             WHERE r.kept_as = u.kept_as AND r.event <> 'kept') ORDER BY u.statement_index DESC",
+            self.ledger.quote(migration)
+        );
+        let rows = self.session.query(&sql).await?;
+        Ok(rows
+            .iter()
+            .map(|row| Kept {
+                statement: usize::try_from(number(row, 0)).unwrap_or(0),
+                kind: text(row, 1),
+                object: text(row, 2),
+                kept_as: text(row, 3),
+                keys: names_of(&text(row, 4)),
+                columns: names_of(&text(row, 5)),
+            })
+            .collect())
+    }
+
+    /// Takes back all that a data migration changed.
+    pub(crate) async fn undo_migration(
+        &mut self,
+        migration: &PlannedMigration,
+        on_conflict: OnConflict,
+    ) -> Result<(), EngineError> {
+        let kept = self.kept_values(&migration.name).await?;
+        self.check_all_kept(migration, &kept).await?;
+        if on_conflict == OnConflict::Stop {
+            self.check_conflicts(migration, &kept).await?;
+        }
+        for one in &kept {
+            let undo = self.undo_of(one).await?;
+            self.undo_statement(migration, &undo, on_conflict).await?;
+        }
+        Ok(())
+    }
+
+    /// Each statement that ran must have kept what it changed.
+    async fn check_all_kept(
+        &mut self,
+        migration: &PlannedMigration,
+        kept: &[Kept],
+    ) -> Result<(), EngineError> {
+        let sql = format!(
+            "SELECT statement_index, details FROM {} WHERE migration = {} AND direction = 'up' \
+             AND state <> 'undone' ORDER BY seq",
+            self.ledger.table("cursors"),
+            self.ledger.quote(&migration.name)
+        );
+        for row in self.session.query(&sql).await? {
+            let statement = usize::try_from(number(&row, 0)).unwrap_or(0);
+            let details: Details = serde_json::from_str(&text(&row, 1)).unwrap_or_default();
+            let known = kept.iter().any(|one| one.statement == statement);
+            if details.undo_table.is_none() && !known {
+                return Err(self.nothing_kept(migration, statement, "it ran with `undo=off`"));
+            }
+            if details.undo_table.is_some() && !known {
+                return Err(self.nothing_kept(migration, statement, "what it kept was purged"));
+            }
+        }
+        Ok(())
+    }
+
+    fn nothing_kept(
+        &self,
+        migration: &PlannedMigration,
+        statement: usize,
+        why: &str,
+    ) -> EngineError {
+        EngineError::Refused(format!(
+            "Statement {} of `{}` cannot be taken back: {why}. Write a `.down.sql` file and run \
+             `whimbrel down --from-file`, or restore a backup",
+            statement + 1,
+            migration.name
+        ))
+    }
+
+    /// The undo table of a statement with its key.
+    pub(super) async fn undo_of<'k>(&mut self, kept: &'k Kept) -> Result<Undo<'k>, EngineError> {
+        let dialect = self.ledger.dialect;
+        let name = match kept.object.split_once('.') {
+            Some((schema, name)) if dialect == Dialect::Postgres => {
+                ObjectName::in_schema(schema, name)
+            }
+            _ => ObjectName::bare(kept.object.clone()),
+        };
+        let scope = [(ObjectKind::Table, name.clone())];
+        let snapshot = self.session.inspect(Some(&scope)).await?;
+        let Some(target) = snapshot.table(&name, dialect).cloned() else {
+            let message = format!("The table `{}` is not there any more", kept.object);
+            return Err(EngineError::Refused(message));
+        };
+        if let Some(gone) = kept.columns.iter().chain(&kept.keys).find(|name| {
+            *name != "rowid" && !target.columns.iter().any(|column| column.name == **name)
+        }) {
+            return Err(EngineError::Refused(format!(
+                "The column `{gone}` of `{}` is not there any more; bring it back first",
+                kept.object
+            )));
+        }
+        let columns = kept
+            .keys
+            .iter()
+            .enumerate()
+            .map(|(at, name)| {
+                let column = target.columns.iter().find(|column| column.name == *name);
+                KeyColumn {
+                    name: format!("whimbrel_k{}", at + 1),
+                    sql: format!("u.whimbrel_k{}", at + 1),
+                    type_name: column
+                        .map_or_else(|| "INTEGER".to_owned(), |column| column.type_name.clone()),
+                    rowid: false,
+                    collation: None,
+                }
+            })
+            .collect();
+        let keys = Keys { dialect, table: self.undo_table(&kept.kept_as), columns };
+        Ok(Undo { kept, keys, target, dialect })
+    }
+
+    /// With `stop`, nothing is taken back while anything was changed since.
+    async fn check_conflicts(
+        &mut self,
+        migration: &PlannedMigration,
+        kept: &[Kept],
+    ) -> Result<(), EngineError> {
+        let mut shown = Vec::new();
+        let mut count = 0;
+        for one in kept {
+            let undo = self.undo_of(one).await?;
+            let (found, total) = self.conflicts(&undo).await?;
+            count += total;
+            shown.extend(found);
+        }
+        if count == 0 {
+            return Ok(());
+        }
+        shown.truncate(CONFLICTS_SHOWN_MAX);
+        Err(EngineError::UndoConflicts { migration: migration.name.clone(), count, shown })
+    }
+
+    /// What one statement has kept, and what somebody changed of it since.
+    pub(crate) async fn undo_statement_plan(
+        &mut self,
+        kept: &Kept,
+    ) -> Result<(UndoStatement, u64, Vec<UndoConflict>), EngineError> {
+        let undo = self.undo_of(kept).await?;
+        let (shown, conflicts) = self.conflicts(&undo).await?;
+        let count = format!("SELECT count(*) FROM {}", undo.keys.table);
+        let rows = self.session.query(&count).await?;
+        let statement = UndoStatement {
+            statement: kept.statement + 1,
+            kind: kept.kind.clone(),
+            table: kept.object.clone(),
+            rows: rows.first().map_or(0, |row| u64::try_from(number(row, 0)).unwrap_or(0)),
+        };
+        Ok((statement, conflicts, shown))
+    }
+
+    /// Rows that somebody changed since, some of them in words, and how many they are.
+    async fn conflicts(
+        &mut self,
+        undo: &Undo<'_>,
+    ) -> Result<(Vec<UndoConflict>, u64), EngineError> {
+        let after = self.undone_until(undo).await?;
+        let count = format!("SELECT count(*) {}", undo.conflicts_from(after.as_deref()));
+        let rows = self.session.query(&count).await?;
+        let count = rows.first().map_or(0, |row| u64::try_from(number(row, 0)).unwrap_or(0));
+        if count == 0 {
+            return Ok((Vec::new(), 0));
+        }
+        let sql = format!(
+            "SELECT {} {} LIMIT {CONFLICTS_SHOWN_MAX}",
+            undo.shown_items().join(", "),
+            undo.conflicts_from(after.as_deref())
+        );
+        let rows = self.session.query(&sql).await?;
+        Ok((rows.iter().flat_map(|row| undo.conflict_of(row)).collect(), count))
+    }
+
+    /// The condition that a row was not taken back by an earlier, interrupted undo.
+    async fn undone_until(&mut self, undo: &Undo<'_>) -> Result<Option<String>, EngineError> {
+        let sql = format!(
+            "SELECT last_key, upper_key FROM {} WHERE direction = 'undo' AND driving = {} \
+             AND state = 'running' AND last_key IS NOT NULL",
+            self.ledger.table("cursors"),
+            self.ledger.quote(&undo.keys.table)
+        );
+        let rows = self.session.query(&sql).await?;
+        let Some(row) = rows.first() else { return Ok(None) };
+        let (last, upper) = (Key::of_json(&text(row, 0)), Key::of_json(&text(row, 1)));
+        let (Some(last), Some(upper)) = (last, upper) else { return Ok(None) };
+        Ok(Some(undo.keys.range(&undo.keys.of("u"), Some(&last), &upper)?))
+    }
+
+    async fn undo_statement(
+        &mut self,
+        migration: &PlannedMigration,
+        undo: &Undo<'_>,
+        on_conflict: OnConflict,
+    ) -> Result<(), EngineError> {
+        let id = CursorId {
+            migration: &migration.name,
+            direction: "undo",
+            statement: undo.kept.statement,
+        };
+        let mut cursor = self.undo_cursor(id, undo).await?;
+        let mut pace = Pace::following(TARGET_MS, Some(cursor.size));
+        while !cursor.done {
+            if self.options.stop.is_set() {
+                return Err(EngineError::Stopped);
+            }
+            let next = self.undo_batch(migration, undo, (&cursor, &mut pace), on_conflict).await;
+            cursor = match next {
+                Ok(next) => next,
+                Err(error) => {
+                    crate::ledger::rollback(self.session.as_mut()).await;
+                    return Err(error);
+                }
+            };
+        }
+        self.events.send(Event::Restored {
+            migration: migration.name.clone(),
+            what: format!("{} of statement {}", undo.kept.object, undo.kept.statement + 1),
+            rows: i64::try_from(cursor.total.written).unwrap_or(i64::MAX),
+        });
+        Ok(())
+    }
+
+    async fn undo_cursor(
+        &mut self,
+        id: CursorId<'_>,
+        undo: &Undo<'_>,
+    ) -> Result<Cursor, EngineError> {
+        let ledger = self.ledger;
+        if let Some(cursor) = Cursor::read(&ledger, self.session.as_mut(), id).await? {
+            return Ok(cursor);
+        }
+        let names = undo.keys.names().join(", ");
+        let index = match ledger.dialect {
+            Dialect::Mysql => String::new(),
+            Dialect::Sqlite => format!(
+                "CREATE INDEX IF NOT EXISTS {}_key ON {} ({names})",
+                undo.keys.table, undo.keys.table
+            ),
+            Dialect::Postgres => format!(
+                "CREATE INDEX IF NOT EXISTS {}_key ON {} ({names})",
+                undo.kept.kept_as, undo.keys.table
+            ),
+        };
+        if index.is_empty() {
+            let add = format!("ALTER TABLE {} ADD INDEX IF NOT EXISTS ({names})", undo.keys.table);
+            self.session.batch(&add).await?;
+        }
+        self.session.batch(ledger.begin()).await?;
+        let made = self.begin_undo(id, undo, &index).await;
+        if made.is_err() {
+            crate::ledger::rollback(self.session.as_mut()).await;
+        }
+        made?;
+        Cursor::read(&ledger, self.session.as_mut(), id)
+            .await?
+            .ok_or_else(|| EngineError::LedgerDamaged("a cursor is not there".to_owned()))
+    }
+
+    async fn begin_undo(
+        &mut self,
+        id: CursorId<'_>,
+        undo: &Undo<'_>,
+        index: &str,
+    ) -> Result<(), EngineError> {
+        self.lease.fence(self.session.as_mut()).await?;
+        if !index.is_empty() {
+            self.session.batch(index).await?;
+        }
+        let upper = undo.keys.greatest(self.session.as_mut()).await?;
+        let cursor = Cursor {
+            seq: 0,
+            hash: String::new(),
+            done: false,
+            driving: undo.keys.table.clone(),
+            key_columns: undo.keys.json(),
+            last: None,
+            upper,
+            details: Details::default(),
+            batches: 0,
+            total: Tally::default(),
+            size: whimbrel_core::pace::BATCH_ROWS_FIRST,
+            began_ms: 0,
+        };
+        self.session.batch(&cursor.insert_sql(&self.ledger, id, self.lease.token)).await?;
+        failpoint::pass("batch.before_cursor");
+        Ok(self.session.batch("COMMIT").await?)
+    }
+
+    async fn undo_batch(
+        &mut self,
+        migration: &PlannedMigration,
+        undo: &Undo<'_>,
+        (cursor, pace): (&Cursor, &mut Pace),
+        on_conflict: OnConflict,
+    ) -> Result<Cursor, EngineError> {
+        failpoint::pass("batch.before_begin");
+        self.session.batch(self.ledger.begin()).await?;
+        let began = Instant::now();
+        self.lease.fence(self.session.as_mut()).await?;
+        let mut next = cursor.clone();
+        let range = undo.keys.next(self.session.as_mut(), cursor, pace.rows()).await?;
+        let Some((after, last, rows)) = range else {
+            next.done = true;
+            return self.commit_undo(undo, next, None).await;
+        };
+        let predicate = undo.keys.range(&undo.keys.of("u"), after.as_ref(), &last)?;
+        let sql = undo.restore_sql(&predicate, on_conflict);
+        let written = match self.session.run(&sql, None).await {
+            Ok(outcome) => outcome.rows_affected.unwrap_or(0),
+            Err(mut error) => {
+                error.offset = None;
+                return Err(self.failure(migration, undo.kept.statement, error, 0));
+            }
+        };
+        failpoint::pass("batch.after_statement");
+        if on_conflict == OnConflict::Stop
+            && self.is_left(undo, &predicate, written != rows).await?
+        {
+            let (shown, count) = self.conflicts(undo).await?;
+            return Err(EngineError::UndoConflicts {
+                migration: migration.name.clone(),
+                count,
+                shown,
+            });
+        }
+        let tally = Tally { read: rows, written, ..Tally::default() };
+        next.total.add(tally);
+        next.done = Some(&last) == cursor.upper.as_ref();
+        next.batches += 1;
+        pace.done(rows, began.elapsed().as_secs_f64() * 1_000.0);
+        next.size = pace.rows();
+        let row = BatchRow {
+            run_id: &self.lease.run_id,
+            id: CursorId {
+                migration: &migration.name,
+                direction: "undo",
+                statement: undo.kept.statement,
+            },
+            number: next.batches,
+            after: after.as_ref(),
+            last: &last,
+            tally,
+            duration_ms: began.elapsed().as_millis(),
+            token: self.lease.token,
+        }
+        .sql(&self.ledger);
+        next.last = Some(last);
+        self.commit_undo(undo, next, Some(row)).await
+    }
+
+    /// Whether somebody changed a row of the range while it was being taken back.
+    async fn is_left(
+        &mut self,
+        undo: &Undo<'_>,
+        range: &str,
+        fewer: bool,
+    ) -> Result<bool, EngineError> {
+        if undo.kept.kind != "insert" || !fewer {
+            return Ok(fewer);
+        }
+        // An inserted row that is gone already is no conflict.
+        let sql = format!("SELECT 1 {} LIMIT 1", undo.conflicts_from(Some(range)));
+        Ok(!self.session.query(&sql).await?.is_empty())
+    }
+
+    async fn commit_undo(
+        &mut self,
+        undo: &Undo<'_>,
+        next: Cursor,
+        row: Option<String>,
+    ) -> Result<Cursor, EngineError> {
+        let mut sql = vec![next.advance_sql(&self.ledger, self.lease.token)];
+        sql.extend(row);
+        let migration = self.cursor_migration(next.seq).await?;
+        if next.done {
+            sql.push(self.ledger.undo_sql(&UndoEntry {
+                run_id: &self.lease.run_id,
+                migration: &migration,
+                statement_index: undo.kept.statement,
+                event: "restored",
+                kind: &undo.kept.kind,
+                object: &undo.kept.object,
+                kept_as: &undo.kept.kept_as,
+                key_columns: &undo.kept.keys,
+                columns: &undo.kept.columns,
+                rows_kept: i64::try_from(next.total.written).unwrap_or(i64::MAX),
+                token: self.lease.token,
+            }));
+            sql.push(format!(
+                "UPDATE {} SET state = 'undone' WHERE migration = {} AND statement_index = {} \
+                 AND state <> 'undone'",
+                self.ledger.table("cursors"),
+                self.ledger.quote(&migration),
+                undo.kept.statement
+            ));
+        }
+        self.session.batch(&sql.join("; ")).await?;
+        failpoint::pass("batch.before_commit");
+        self.session.batch("COMMIT").await?;
+        failpoint::pass("batch.after_commit");
+        Ok(next)
+    }
+
+    async fn cursor_migration(&mut self, seq: i64) -> Result<String, EngineError> {
+        let sql =
+            format!("SELECT migration FROM {} WHERE seq = {seq}", self.ledger.table("cursors"));
+        let rows = self.session.query(&sql).await?;
+        Ok(rows.first().map(|row| text(row, 0)).unwrap_or_default())
+    }
+}
+
+impl Undo<'_> {
+    fn target_sql(&self) -> String {
+        sql_name(&self.target.name, self.dialect)
+    }
+
+    fn column(&self, alias: &str, name: &str) -> String {
+        format!("{alias}.{}", quote_column(name, self.dialect))
+    }
+
+    fn key_matches(&self) -> String {
+        let target: Vec<String> =
+            self.kept.keys.iter().map(|name| self.column("t", name)).collect();
+        Keys::same(&target, &self.keys.of("u"))
+    }
+
+    /// Whether each column still holds what the migration wrote.
+    fn unchanged(&self, old_too: bool) -> String {
+        let parts: Vec<String> = self
+            .kept
+            .columns
+            .iter()
+            .enumerate()
+            .map(|(at, name)| {
+                let now = self.column("t", name);
+                let same = same_value(&now, &format!("u.{}", new_name(at)), self.dialect);
+                if old_too {
+                    let back = same_value(&now, &format!("u.{}", old_name(at)), self.dialect);
+                    format!("({same} OR {back})")
+                } else {
+                    same
+                }
+            })
+            .collect();
+        if parts.is_empty() { "1 = 1".to_owned() } else { parts.join(" AND ") }
+    }
+
+    /// `FROM ... WHERE` of the rows that somebody changed since.
+    fn conflicts_from(&self, range: Option<&str>) -> String {
+        let (target, undo, key) = (self.target_sql(), &self.keys.table, self.key_matches());
+        let range = range.map_or_else(String::new, |range| format!(" AND {range}"));
+        match self.kept.kind.as_str() {
+            "delete" => format!("FROM {undo} u JOIN {target} t ON {key} WHERE 1 = 1{range}"),
+            "insert" => format!(
+                "FROM {undo} u JOIN {target} t ON {key} WHERE NOT ({}){range}",
+                self.unchanged(false)
+            ),
+            _ => {
+                let first = self.kept.keys.first().map_or("rowid", String::as_str);
+                format!(
+                    "FROM {undo} u LEFT JOIN {target} t ON {key} WHERE ({} IS NULL OR NOT ({})){range}",
+                    self.column("t", first),
+                    self.unchanged(true)
+                )
+            }
+        }
+    }
+
+    /// The key, then for each column the value before, the one written and the one now.
+    fn shown_items(&self) -> Vec<String> {
+        let text = |sql: &str| match self.dialect {
+            Dialect::Postgres => format!("({sql})::text"),
+            Dialect::Sqlite => format!("quote({sql})"),
+            Dialect::Mysql => format!("CAST({sql} AS CHAR)"),
+        };
+        let mut items: Vec<String> = self.keys.of("u").iter().map(|key| text(key)).collect();
+        for (at, name) in self.kept.columns.iter().enumerate() {
+            let old = format!("u.{}", old_name(at));
+            let new = format!("u.{}", new_name(at));
+            items.push(if self.kept.kind == "insert" { "NULL".to_owned() } else { text(&old) });
+            items.push(if self.kept.kind == "delete" { "NULL".to_owned() } else { text(&new) });
+            items.push(text(&self.column("t", name)));
+        }
+        items
+    }
+
+    fn conflict_of(&self, row: &crate::backend::Row) -> Vec<UndoConflict> {
+        let keys = self.kept.keys.len();
+        let key: Vec<String> = self
+            .kept
+            .keys
+            .iter()
+            .zip(row)
+            .map(|(name, value)| format!("{name} = {}", value.as_deref().unwrap_or("NULL")))
+            .collect();
+        let mut out = Vec::new();
+        for (at, column) in self.kept.columns.iter().enumerate() {
+            let value = |offset: usize| row.get(keys + at * 3 + offset).cloned().flatten();
+            let (old, new, now) = (value(0), value(1), value(2));
+            if self.kept.kind != "delete" && (now == new || now == old) && now.is_some() {
+                continue;
+            }
+            out.push(UndoConflict {
+                table: self.kept.object.clone(),
+                key: key.join(", "),
+                column: column.clone(),
+                old,
+                new,
+                now,
+            });
+            if self.kept.kind == "delete" {
+                break;
+            }
+        }
+        out
+    }
+
+    /// The statement that takes back the rows of a range.
+    fn restore_sql(&self, range: &str, on_conflict: OnConflict) -> String {
+        let (target, undo, key) = (self.target_sql(), &self.keys.table, self.key_matches());
+        let quoted: Vec<String> =
+            self.kept.columns.iter().map(|name| quote_column(name, self.dialect)).collect();
+        match self.kept.kind.as_str() {
+            "delete" => {
+                let identity = self.target.columns.iter().any(|column| column.identity);
+                let over = if identity && self.dialect == Dialect::Postgres {
+                    "OVERRIDING SYSTEM VALUE "
+                } else {
+                    ""
+                };
+                let old: Vec<String> =
+                    (0..quoted.len()).map(|at| format!("u.{}", old_name(at))).collect();
+                let mut columns = quoted.clone();
+                let mut values = old;
+                if self.kept.keys.iter().any(|name| name == "rowid") {
+                    columns.push("rowid".to_owned());
+                    values.push("u.whimbrel_k1".to_owned());
+                }
+                format!(
+                    "INSERT INTO {target} ({}) {over}SELECT {} FROM {undo} u WHERE {range} \
+                     AND NOT EXISTS (SELECT 1 FROM {target} t WHERE {key})",
+                    columns.join(", "),
+                    values.join(", ")
+                )
+            }
+            "insert" => {
+                let same = if on_conflict == OnConflict::Force {
+                    String::new()
+                } else {
+                    format!(" AND {}", self.unchanged(false))
+                };
+                match self.dialect {
+                    Dialect::Postgres => format!(
+                        "DELETE FROM {target} t USING {undo} u WHERE {range} AND {key}{same}"
+                    ),
+                    Dialect::Mysql => format!(
+                        "DELETE t FROM {target} t JOIN {undo} u ON {key} WHERE {range}{same}"
+                    ),
+                    Dialect::Sqlite => {
+                        let keys = &self.kept.keys;
+                        let of = |alias: &str| {
+                            let names: Vec<String> =
+                                keys.iter().map(|name| self.column(alias, name)).collect();
+                            names.join(", ")
+                        };
+                        format!(
+                            "DELETE FROM {target} AS d WHERE ({}) IN (SELECT {} FROM {undo} u \
+                             JOIN {target} t ON {key} WHERE {range}{same})",
+                            of("d"),
+                            of("t")
+                        )
+                    }
+                }
+            }
+            _ => self.update_sql(range, on_conflict, &quoted),
+        }
+    }
+
+    fn update_sql(&self, range: &str, on_conflict: OnConflict, quoted: &[String]) -> String {
+        let (target, undo, key) = (self.target_sql(), &self.keys.table, self.key_matches());
+        let sets: Vec<String> = quoted
+            .iter()
+            .enumerate()
+            .map(|(at, name)| {
+                let (old, new) = (format!("u.{}", old_name(at)), format!("u.{}", new_name(at)));
+                let to = match self.dialect {
+                    Dialect::Mysql => format!("t.{name}"),
+                    Dialect::Sqlite | Dialect::Postgres => name.clone(),
+                };
+                match on_conflict {
+                    OnConflict::Skip => {
+                        let same = same_value(&format!("t.{name}"), &new, self.dialect);
+                        format!("{to} = CASE WHEN {same} THEN {old} ELSE t.{name} END")
+                    }
+                    OnConflict::Stop | OnConflict::Force => format!("{to} = {old}"),
+                }
+            })
+            .collect();
+        let sets = sets.join(", ");
+        let same = if on_conflict == OnConflict::Stop {
+            format!(" AND {}", self.unchanged(true))
+        } else {
+            String::new()
+        };
+        match self.dialect {
+            Dialect::Postgres | Dialect::Sqlite => format!(
+                "UPDATE {target} AS t SET {sets} FROM {undo} u WHERE {range} AND {key}{same}"
+            ),
+            Dialect::Mysql => {
+                format!("UPDATE {target} t JOIN {undo} u ON {key} SET {sets} WHERE {range}{same}")
+            }
+        }
+    }
+}
+
+/// Whether two values are the same, byte for byte, NULL being the same as NULL.
+fn same_value(left: &str, right: &str, dialect: Dialect) -> String {
+    match dialect {
+        Dialect::Postgres => format!(
+            "({left})::text COLLATE \"C\" IS NOT DISTINCT FROM ({right})::text COLLATE \"C\""
+        ),
+        Dialect::Sqlite => {
+            format!("({left} COLLATE BINARY IS {right} AND typeof({left}) = typeof({right}))")
+        }
+        Dialect::Mysql => format!("(BINARY {left} <=> BINARY {right})"),
+    }
+}
