@@ -45,8 +45,6 @@ pub struct PlannedMigration {
     pub token_checksum: String,
     /// Whether what it makes is verified.
     pub verify: bool,
-    /// How long its statements wait for locks, in milliseconds; the run's setting without one.
-    pub lock_timeout_ms: Option<u64>,
 }
 
 impl PlannedMigration {

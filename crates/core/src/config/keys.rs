@@ -100,7 +100,8 @@ pub const CONFIG_KEYS: &[ConfigKey] = &[
         variable: Some("WHIMBREL_STATEMENT_TIMEOUT"),
         values: "a duration such as \"5m\"",
         default: "0",
-        docs: "How long one statement may run; 0 is no limit.",
+        docs: "How long one statement of a migration may run; 0 is no limit, also where a role, a \
+               database or a server has one. The directive of the same name says more.",
     },
     ConfigKey {
         name: "wait",

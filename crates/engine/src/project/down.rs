@@ -8,7 +8,6 @@ use whimbrel_core::plan::PlannedMigration;
 use super::load::{Picture, changes_of};
 use super::up::Run;
 use super::{Project, RunOptions};
-use crate::apply::ApplyOptions;
 use crate::backend::Session;
 use crate::error::{EngineError, Problem};
 use crate::event::Events;
@@ -121,12 +120,7 @@ impl Project {
         let detail = format!("{{\"migrations\":{names:?},\"confirmed\":{:?}}}", plan.phrase);
         let audit = self.audit(run, "down", &detail);
         self.write(run, &[audit]).await?;
-        let apply = ApplyOptions {
-            group: options.group,
-            lock_timeout_ms: self.options.lock_timeout_ms,
-            keep_bytes_max: self.options.keep_bytes_max,
-            stop: options.stop.clone(),
-        };
+        let apply = self.apply_options(options);
         let mut applier = self.applier(run, &apply, events);
         let result = applier.down(&planned, &picture.ledger).await;
         let report = applier.report;
@@ -218,7 +212,6 @@ impl Project {
             down_text: Some(text),
             verify_script: None,
             verify: false,
-            lock_timeout_ms: None,
             script,
         })
     }

@@ -134,10 +134,6 @@ impl Project {
             down_text: migration.down.as_ref().map(|down| down.text.clone()),
             verify_script,
             verify: script.options.verify.unwrap_or(true),
-            lock_timeout_ms: script
-                .options
-                .lock_timeout
-                .map(|limit| u64::try_from(limit.as_millis()).unwrap_or(u64::MAX)),
             script,
         })
     }

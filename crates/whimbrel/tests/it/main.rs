@@ -12,6 +12,7 @@ mod example_chats;
 mod example_d1;
 mod faults;
 mod histories;
+mod limits;
 mod newcomer;
 mod races;
 mod reference;
