@@ -17,6 +17,7 @@ pub mod history;
 pub mod ledger;
 pub mod migration;
 pub mod plan;
+pub mod pooled;
 pub mod probe;
 pub mod secret;
 pub mod snapshot;

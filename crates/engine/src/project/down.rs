@@ -66,6 +66,7 @@ impl Project {
         Self::check_files(&picture.files)?;
         self.check_environment(&picture)?;
         let planned = self.choose_down(&picture, session.as_mut(), selection).await?;
+        self.check_pooled(&planned, session.as_mut()).await?;
         let mut losses = Vec::new();
         for migration in &planned {
             self.losses(migration, session.as_mut(), &mut losses).await;

@@ -9,6 +9,7 @@ mod load;
 mod new;
 mod parents;
 mod plan;
+mod pooled;
 mod status;
 mod up;
 mod verify;

@@ -14,6 +14,8 @@ mod faults;
 mod histories;
 mod limits;
 mod newcomer;
+#[cfg(feature = "postgres")]
+mod pooled;
 mod races;
 mod reference;
 #[cfg(feature = "postgres")]
