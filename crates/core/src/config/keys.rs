@@ -119,7 +119,8 @@ pub const CONFIG_KEYS: &[ConfigKey] = &[
         variable: None,
         values: "`true` or `false`",
         default: "false",
-        docs: "Whether destructive acts want their phrase typed, so that `--yes` is not enough.",
+        docs: "Whether destructive acts want their phrase typed, so that `--yes` is not enough. The \
+               phrase ends with the environment's name there: `DELETE CHATS TABLE IN prod`.",
     },
     ConfigKey {
         name: "backup",

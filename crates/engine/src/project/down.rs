@@ -7,7 +7,7 @@ use whimbrel_core::plan::PlannedMigration;
 
 use super::load::{Picture, changes_of};
 use super::up::Run;
-use super::{Project, RunOptions};
+use super::{Project, ProjectOptions, RunOptions};
 use crate::backend::Session;
 use crate::error::{EngineError, Problem};
 use crate::event::Events;
@@ -71,9 +71,16 @@ impl Project {
         for migration in &planned {
             self.losses(migration, session.as_mut(), &mut losses).await;
         }
-        let phrase = phrase(&planned);
+        let phrase = phrase(&planned).map(|phrase| self.with_environment(phrase));
         let migrations = planned.iter().map(|one| one.name.clone()).collect();
         Ok(DownPlan { migrations, losses, phrase, planned })
+    }
+
+    /// In a protected environment its name belongs to the phrase, so that what is typed for one
+    /// database does nothing to another.
+    fn with_environment(&self, phrase: String) -> String {
+        let ProjectOptions { protected, environment, .. } = &self.options;
+        if *protected { format!("{phrase} IN {environment}") } else { phrase }
     }
 
     /// Takes back what `plan` says. `typed` is the phrase that the user typed, if one was asked.
