@@ -113,7 +113,9 @@ pub const KEYS: &[KeyRow] = &[
         values: "a duration: 500ms, 5s, 2m; 0 waits without end",
         default: "the setting `lock-timeout`",
         scopes: BOTH,
-        docs: "How long one try waits for a lock before it gives up and is made again.",
+        docs: "How long one try waits for a lock before it gives up and is made again. A limit \
+               that the file sets itself (`SET lock_timeout`) counts in place of it. On SQLite \
+               a try waits at most 2 s, and a statement inside a transaction has its lock already.",
     },
     KeyRow {
         key: Key::StatementTimeout,
@@ -121,7 +123,11 @@ pub const KEYS: &[KeyRow] = &[
         values: "a duration: 500ms, 5s, 2m; 0 is no limit",
         default: "the setting `statement-timeout`",
         scopes: BOTH,
-        docs: "How long one statement may run.",
+        docs: "How long one statement may run; what Whimbrel sends itself (copies, checks, its own \
+               rows) is not bounded by it. PostgreSQL, MariaDB and SQLite end every statement; \
+               MySQL can end only SELECT (`max_execution_time`). Without a limit here, one that \
+               a role, a database or a server has is switched off while migrations run. A limit \
+               that the file sets itself (`SET statement_timeout`) counts in place of it.",
     },
     KeyRow {
         key: Key::Purpose,

@@ -19,6 +19,7 @@ pub mod ledger;
 pub mod migration;
 pub mod pace;
 pub mod plan;
+pub mod pooled;
 pub mod probe;
 pub mod secret;
 pub mod snapshot;

@@ -59,8 +59,6 @@ pub struct PlannedMigration {
     pub verify: bool,
     /// Its way back is to undo what its batches changed.
     pub undo: Option<OnConflict>,
-    /// How long its statements wait for locks, in milliseconds; the run's setting without one.
-    pub lock_timeout_ms: Option<u64>,
 }
 
 impl PlannedMigration {

@@ -3,6 +3,7 @@
 
 mod client;
 mod dump;
+mod hold;
 mod log;
 
 use std::path::{Path, PathBuf};
@@ -13,6 +14,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use tempfile::TempDir;
 
 use self::client::Client;
+pub use self::hold::Holder;
 use crate::failure::{Result, must};
 use crate::servers::{MariaDb, Postgres, TlsKind};
 use crate::variables::{self, Backend, required};

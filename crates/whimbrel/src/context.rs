@@ -145,6 +145,7 @@ impl Context {
             user: self.user.clone(),
             keep_bytes_max: settings.keep_max.value,
             lock_timeout_ms: millis(settings.lock_timeout.value),
+            statement_timeout_ms: millis(settings.statement_timeout.value),
         }
     }
 
@@ -156,7 +157,7 @@ impl Context {
             persist_to: self.global.persist_to.clone(),
             wait: self.global.wait.clone(),
             lock_timeout: self.global.lock_timeout.clone(),
-            ..Flags::default()
+            statement_timeout: self.global.statement_timeout.clone(),
         }
     }
 

@@ -1,5 +1,6 @@
 //! Errors as people and scripts see them: kind, words, advice, exit code.
 
+use whimbrel_engine::backend::DbErrorKind;
 use whimbrel_engine::{EngineError, StatementFailure};
 
 use crate::printer::{Printer, Style};
@@ -296,8 +297,16 @@ fn statement(failure: &StatementFailure) -> Explained {
         lines.push(format!("= waited for {blocker}"));
     }
     lines.push(kept(&failure.finished, failure.steps_kept));
-    let hint = "Correct it and run the same command again; it goes on from there".to_owned();
-    (Exit::Failed, lines, vec![hint])
+    let mut hints = Vec::new();
+    if failure.error.kind == DbErrorKind::Timeout {
+        hints.push(
+            "If it may take longer, write `-- whimbrel: statement-timeout=10m` before it, or pass \
+             `--statement-timeout`; `0` is no limit"
+                .to_owned(),
+        );
+    }
+    hints.push("Correct it and run the same command again; it goes on from there".to_owned());
+    (Exit::Failed, lines, hints)
 }
 
 /// Most lines of a statement that are shown around an error.

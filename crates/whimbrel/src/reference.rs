@@ -14,9 +14,9 @@ const WIDTH: usize = 100;
 /// Where the part of every command's help begins that is the same for all.
 const SHARED: &str = "\nOptions for every command:";
 /// Settings that are read and checked, and that nothing heeds yet.
-const SETTINGS_WITHOUT_EFFECT: &[&str] = &["statement-timeout", "backup"];
+const SETTINGS_WITHOUT_EFFECT: &[&str] = &["backup"];
 /// Keys of directives that are read and checked, and that nothing heeds yet.
-const KEYS_WITHOUT_EFFECT: &[&str] = &["statement-timeout", "requires"];
+const KEYS_WITHOUT_EFFECT: &[&str] = &["requires"];
 
 /// Every generated page: its path below the project's folder, and its text.
 pub fn reference_pages() -> Vec<(String, String)> {
@@ -67,7 +67,7 @@ fn directives() -> String {
     page.push_str("\n## Not in effect yet\n\n");
     page.push_str("These keys are read and checked, and nothing heeds them yet: ");
     page.push_str(&names(KEYS_WITHOUT_EFFECT));
-    page.push_str(".\n`lock-timeout` counts for the whole file only.\n");
+    page.push_str(".\n");
     page
 }
 

@@ -20,6 +20,7 @@ pub(super) fn prove(program: &Path, request: &Request) -> Findings {
     for engine in &request.engines {
         if *engine == Engine::Sqlite {
             disks(&bench, &mut findings);
+            note(&mut findings, timeout::run(&bench, *engine));
             continue;
         }
         cuts(&bench, *engine, &mut findings);

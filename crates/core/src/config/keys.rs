@@ -100,7 +100,8 @@ pub const CONFIG_KEYS: &[ConfigKey] = &[
         variable: Some("WHIMBREL_STATEMENT_TIMEOUT"),
         values: "a duration such as \"5m\"",
         default: "0",
-        docs: "How long one statement may run; 0 is no limit.",
+        docs: "How long one statement of a migration may run; 0 is no limit, also where a role, a \
+               database or a server has one. The directive of the same name says more.",
     },
     ConfigKey {
         name: "wait",
@@ -118,7 +119,8 @@ pub const CONFIG_KEYS: &[ConfigKey] = &[
         variable: None,
         values: "`true` or `false`",
         default: "false",
-        docs: "Whether destructive acts want their phrase typed, so that `--yes` is not enough.",
+        docs: "Whether destructive acts want their phrase typed, so that `--yes` is not enough. The \
+               phrase ends with the environment's name there: `DELETE CHATS TABLE IN prod`.",
     },
     ConfigKey {
         name: "backup",

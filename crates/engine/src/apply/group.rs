@@ -133,10 +133,7 @@ impl Applier<'_> {
 
     async fn open_group(&mut self) -> Result<u64, EngineError> {
         self.session.batch(self.ledger.begin()).await?;
-        if self.ledger.dialect == Dialect::Postgres {
-            let limit = format!("SET LOCAL lock_timeout = {}", self.options.lock_timeout_ms);
-            self.session.batch(&limit).await?;
-        }
+        self.limit_group().await?;
         self.lease.fence(self.session.as_mut()).await?;
         self.orphans().await
     }
@@ -204,12 +201,14 @@ impl Applier<'_> {
         {
             rows.push(reset.to_owned());
             rows.push(crate::ledger::path::FOR_TRANSACTION.to_owned());
-            rows.push(format!("SET LOCAL lock_timeout = {}", self.options.lock_timeout_ms));
         }
         rows.push("RELEASE SAVEPOINT whimbrel_member".to_owned());
         failpoint::pass("ledger.before_write");
         self.session.batch(&rows.join(";\n")).await?;
         failpoint::pass("ledger.after_write");
+        if migration.script.changes_session() {
+            self.limit_group().await?;
+        }
         Ok(Done { duration_ms: began.elapsed().as_millis(), facts })
     }
 

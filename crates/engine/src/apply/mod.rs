@@ -3,6 +3,7 @@
 mod failure;
 mod group;
 pub(crate) mod keep;
+mod limits;
 mod migration;
 mod orphans;
 mod recover;
@@ -18,7 +19,7 @@ use std::time::Instant;
 use whimbrel_core::ledger::{Direction, LedgerState, MigrationEvent};
 use whimbrel_core::plan::{GroupMode, PlannedMigration};
 
-use crate::backend::{Backend, DbError, Session};
+use crate::backend::{Backend, DbError, Limits, Session};
 use crate::error::EngineError;
 use crate::event::{Event, Events};
 use crate::interop::Mirror;
@@ -54,6 +55,8 @@ pub struct ApplyOptions {
     pub group: GroupMode,
     /// How long a statement waits for a lock before its step is tried again, in milliseconds.
     pub lock_timeout_ms: u64,
+    /// How long a statement may run, in milliseconds; 0 is no limit.
+    pub statement_timeout_ms: u64,
     /// Up to how many bytes a removed table or column is kept without being asked.
     pub keep_bytes_max: u64,
     /// Asked to stop.
@@ -75,6 +78,8 @@ pub(crate) struct Applier<'a> {
     pub(crate) reconnects: u32,
     /// Copies whose empty tables are made, by statement.
     pub(crate) prepared: Vec<(usize, keep::Copy)>,
+    /// The limits that were sent last; nothing where a transaction has not been bounded yet.
+    pub(crate) in_force: Option<Limits>,
     /// How many copies this run has begun, so that each has a name of its own.
     pub(crate) copies_made: u32,
 }

@@ -12,6 +12,7 @@ use whimbrel_core::verify::Expected;
 use super::Applier;
 use super::keep::sql_name;
 use super::migration::StepWork;
+use crate::backend::Limits;
 use crate::error::{EngineError, Undecided};
 use crate::event::Event;
 use crate::failpoint;
@@ -108,21 +109,19 @@ impl Applier<'_> {
     }
 
     /// Sweeps away what an earlier try left, and sets the limits for a statement outside of a
-    /// transaction.
-    pub(super) async fn prepare_bare(&mut self, work: &StepWork<'_>) -> Result<(), EngineError> {
+    /// transaction. Returns those that are put back afterwards.
+    pub(super) async fn prepare_bare(
+        &mut self,
+        work: &StepWork<'_>,
+    ) -> Result<Limits, EngineError> {
         if let Some(name) = self.invalid_index(work).await? {
-            self.session.batch("SET lock_timeout = 0").await?;
+            let endless = Limits { lock_ms: Some(0), statement_ms: Some(0) };
+            let before = self.session.limits().await?;
+            self.session.limit(endless, false).await?;
             self.session.batch(&format!("DROP INDEX CONCURRENTLY IF EXISTS {name}")).await?;
+            self.session.limit(before, false).await?;
         }
-        let text = work.migration.script.statement(work.step.statements.start);
-        // A time-out would leave an INVALID index each time.
-        let concurrently = text.to_ascii_uppercase().contains("CONCURRENTLY");
-        if concurrently {
-            self.session.batch("SET lock_timeout = 0").await?;
-        } else if let Some(limit) = self.lock_timeout_sql(work, false) {
-            self.session.batch(&limit).await?;
-        }
-        Ok(())
+        self.limit_bare(work).await
     }
 
     /// The index that the statement builds without blocking writers, as it stands in SQL, if an

@@ -18,6 +18,7 @@ use crate::verify;
 impl Applier<'_> {
     /// A statement that only changes the session.
     pub(super) async fn session_step(&mut self, work: &StepWork<'_>) -> Result<(), EngineError> {
+        self.in_force = None;
         for index in work.step.statements.clone() {
             self.statement(work, index).await?;
         }
@@ -50,11 +51,10 @@ impl Applier<'_> {
         failpoint::pass("transaction.before_begin");
         let violations = self.violations_before(work).await?;
         self.prepare_copies(work).await?;
+        self.limit_before_begin(work).await?;
         self.session.batch(self.ledger.begin()).await?;
         failpoint::pass("transaction.after_begin");
-        if let Some(limit) = self.lock_timeout_sql(work, true) {
-            self.session.batch(&limit).await?;
-        }
+        self.limit_after_begin(work).await?;
         self.lease.fence(self.session.as_mut()).await?;
         failpoint::pass("statement.before_first");
         let mut rows = 0;
@@ -108,12 +108,14 @@ impl Applier<'_> {
         let violations = self.violations_before(work).await?;
         self.lease.renew(self.session.as_mut()).await?;
         self.prepare_copies(work).await?;
+        self.limit_before_begin(work).await?;
         failpoint::pass("transaction.before_begin");
         let mut rows = 0;
         for (count, index) in body.enumerate() {
             self.keep(work, index).await?;
             rows += self.statement(work, index).await?;
             if count == 0 {
+                self.limit_after_begin(work).await?;
                 failpoint::pass("transaction.after_begin");
             } else {
                 failpoint::pass("statement.between");
@@ -139,14 +141,23 @@ impl Applier<'_> {
     /// The author's own transaction that the author rolls back: it leaves nothing, so it may be
     /// repeated, and its row is written afterwards.
     pub(super) async fn own_rollback(&mut self, work: &StepWork<'_>) -> Result<(), EngineError> {
-        for index in work.step.statements.clone() {
-            if let Err(error) = self.statement(work, index).await {
-                rollback(self.session.as_mut()).await;
-                return Err(self.record_failure(work, error).await);
-            }
+        if let Err(error) = self.own_rollback_once(work).await {
+            rollback(self.session.as_mut()).await;
+            return Err(self.record_failure(work, error).await);
         }
         let row = self.attempt_row(work, AttemptEvent::Done, None, None, None);
         self.write_rows(&[row]).await
+    }
+
+    async fn own_rollback_once(&mut self, work: &StepWork<'_>) -> Result<(), EngineError> {
+        self.limit_before_begin(work).await?;
+        for (count, index) in work.step.statements.clone().enumerate() {
+            self.statement(work, index).await?;
+            if count == 0 {
+                self.limit_after_begin(work).await?;
+            }
+        }
+        Ok(())
     }
 
     /// One statement outside of any transaction: intent, statement, done.
@@ -159,7 +170,7 @@ impl Applier<'_> {
                 self.attempt_row(work, AttemptEvent::Intent, None, None, Some(&fingerprint));
             self.write_rows(&[intent]).await?;
             failpoint::pass("history.after_intent");
-            self.prepare_bare(work).await?;
+            let limits = self.prepare_bare(work).await?;
             let locked = match self.ledger.dialect {
                 Dialect::Mysql => self.keep_outside(work, index).await?,
                 Dialect::Sqlite | Dialect::Postgres => false,
@@ -169,6 +180,7 @@ impl Applier<'_> {
             if locked {
                 self.session.batch("UNLOCK TABLES").await?;
             }
+            self.unlimit_bare(limits).await;
             let error = match result {
                 Ok(rows) => {
                     failpoint::pass("statement.after_last");
@@ -204,8 +216,12 @@ impl Applier<'_> {
             _ => self.text_back(work, index).await?,
         };
         let sent = text.as_deref().unwrap_or_else(|| script.statement(index));
+        let limited = self.limit_statement(work, index).await?;
         let outcome = self.session.run(sent, script.copy_data(index)).await;
         self.lease.progress.busy(false);
+        if limited {
+            self.unlimit_statement(outcome.is_ok()).await?;
+        }
         let outcome = match outcome {
             Ok(outcome) => outcome,
             Err(mut error) => {
@@ -394,22 +410,6 @@ impl Applier<'_> {
             });
         }
         Ok(facts)
-    }
-
-    /// The statement that bounds the waiting for locks, where the database has one.
-    pub(super) fn lock_timeout_sql(&self, work: &StepWork<'_>, local: bool) -> Option<String> {
-        let ms = work.migration.lock_timeout_ms.unwrap_or(self.options.lock_timeout_ms);
-        match self.ledger.dialect {
-            Dialect::Postgres if local => Some(format!("SET LOCAL lock_timeout = {ms}")),
-            Dialect::Postgres => Some(format!("SET lock_timeout = {ms}")),
-            Dialect::Mysql => {
-                let seconds = ms.div_ceil(1_000).max(1);
-                Some(format!(
-                    "SET SESSION lock_wait_timeout = {seconds}, innodb_lock_wait_timeout = {seconds}"
-                ))
-            }
-            Dialect::Sqlite => None,
-        }
     }
 }
 

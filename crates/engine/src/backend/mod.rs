@@ -66,6 +66,16 @@ pub struct ServerFacts {
     pub settings: Vec<(String, String)>,
 }
 
+/// How long statements may wait for locks and run, in milliseconds; 0 is without end. `None` leaves
+/// the limit as it is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Limits {
+    /// For a lock.
+    pub lock_ms: Option<u64>,
+    /// For the statement as a whole.
+    pub statement_ms: Option<u64>,
+}
+
 /// One open connection.
 #[async_trait]
 pub trait Session: Send {
@@ -97,6 +107,16 @@ pub trait Session: Send {
 
     /// The same as [`Session::reset`] as far as a transaction allows: statements to run inside it.
     fn reset_in_transaction(&self) -> Option<&'static str>;
+
+    /// Bounds the statements that follow: until the open transaction ends where `local` is asked
+    /// for and the database can (PostgreSQL), else until it is said again.
+    async fn limit(&mut self, limits: Limits, local: bool) -> Result<(), DbError>;
+
+    /// The limits in force, where they are worth being put back after a statement outside of any
+    /// transaction.
+    async fn limits(&mut self) -> Result<Limits, DbError> {
+        Ok(Limits::default())
+    }
 
     /// Facts about the server and this connection.
     async fn facts(&mut self) -> Result<ServerFacts, DbError>;

@@ -7,8 +7,7 @@ use whimbrel_core::plan::PlannedMigration;
 
 use super::load::{Picture, changes_of};
 use super::up::Run;
-use super::{Project, RunOptions};
-use crate::apply::ApplyOptions;
+use super::{Project, ProjectOptions, RunOptions};
 use crate::backend::Session;
 use crate::error::{EngineError, Problem};
 use crate::event::Events;
@@ -67,13 +66,21 @@ impl Project {
         Self::check_files(&picture.files)?;
         self.check_environment(&picture)?;
         let planned = self.choose_down(&picture, session.as_mut(), selection).await?;
+        self.check_pooled(&planned, session.as_mut()).await?;
         let mut losses = Vec::new();
         for migration in &planned {
             self.losses(migration, session.as_mut(), &mut losses).await;
         }
-        let phrase = phrase(&planned);
+        let phrase = phrase(&planned).map(|phrase| self.with_environment(phrase));
         let migrations = planned.iter().map(|one| one.name.clone()).collect();
         Ok(DownPlan { migrations, losses, phrase, planned })
+    }
+
+    /// In a protected environment its name belongs to the phrase, so that what is typed for one
+    /// database does nothing to another.
+    fn with_environment(&self, phrase: String) -> String {
+        let ProjectOptions { protected, environment, .. } = &self.options;
+        if *protected { format!("{phrase} IN {environment}") } else { phrase }
     }
 
     /// Takes back what `plan` says. `typed` is the phrase that the user typed, if one was asked.
@@ -121,12 +128,7 @@ impl Project {
         let detail = format!("{{\"migrations\":{names:?},\"confirmed\":{:?}}}", plan.phrase);
         let audit = self.audit(run, "down", &detail);
         self.write(run, &[audit]).await?;
-        let apply = ApplyOptions {
-            group: options.group,
-            lock_timeout_ms: self.options.lock_timeout_ms,
-            keep_bytes_max: self.options.keep_bytes_max,
-            stop: options.stop.clone(),
-        };
+        let apply = self.apply_options(options);
         let mut applier = self.applier(run, &apply, events);
         let result = applier.down(&planned, &picture.ledger).await;
         let report = applier.report;
@@ -223,7 +225,6 @@ impl Project {
             verify_script: None,
             verify: false,
             undo: None,
-            lock_timeout_ms: None,
             script,
         })
     }
@@ -253,7 +254,6 @@ impl Project {
             verify_script: None,
             verify: false,
             undo: Some(on_conflict),
-            lock_timeout_ms: None,
             script,
         })
     }

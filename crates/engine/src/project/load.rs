@@ -138,10 +138,6 @@ impl Project {
             verify_script,
             verify: script.options.verify.unwrap_or(true),
             undo: None,
-            lock_timeout_ms: script
-                .options
-                .lock_timeout
-                .map(|limit| u64::try_from(limit.as_millis()).unwrap_or(u64::MAX)),
             script,
         })
     }

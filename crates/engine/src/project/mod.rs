@@ -9,6 +9,7 @@ mod load;
 mod new;
 mod parents;
 mod plan;
+mod pooled;
 mod status;
 mod undo;
 mod up;
@@ -69,6 +70,8 @@ pub struct ProjectOptions {
     pub keep_bytes_max: u64,
     /// How long a statement waits for a lock before its step is tried again, in milliseconds.
     pub lock_timeout_ms: u64,
+    /// How long a statement may run, in milliseconds; 0 is no limit.
+    pub statement_timeout_ms: u64,
 }
 
 /// How a run goes about it.

@@ -61,6 +61,7 @@ impl Project {
         let chosen = self.choose(&picture, selection)?;
         if let Some(session) = &mut session {
             self.check_parents(&chosen, session.as_mut()).await?;
+            self.check_pooled(&chosen, session.as_mut()).await?;
         }
         let mut notes = Vec::new();
         if picture.identity.is_none() {

@@ -7,7 +7,6 @@ use whimbrel_core::plan::{OnConflict, PlannedMigration};
 use super::load::Picture;
 use super::up::Run;
 use super::{Project, RunOptions};
-use crate::apply::ApplyOptions;
 use crate::error::{EngineError, UndoConflict};
 use crate::event::{Events, Silent};
 use crate::report::RunReport;
@@ -147,14 +146,5 @@ impl Project {
         };
         let planned = self.plan_up(file).map_err(|problem| EngineError::Files(vec![problem]))?;
         Ok(PlannedMigration { undo: Some(on_conflict), ..planned })
-    }
-
-    fn apply_options(&self, options: &RunOptions) -> ApplyOptions {
-        ApplyOptions {
-            group: options.group,
-            lock_timeout_ms: self.options.lock_timeout_ms,
-            keep_bytes_max: self.options.keep_bytes_max,
-            stop: options.stop.clone(),
-        }
     }
 }

@@ -73,12 +73,8 @@ impl Project {
         self.reconcile(run, &mut picture, events).await?;
         let plan = self.choose(&picture, selection)?;
         self.check_parents(&plan, run.session.as_mut()).await?;
-        let apply = ApplyOptions {
-            group: options.group,
-            lock_timeout_ms: self.options.lock_timeout_ms,
-            keep_bytes_max: self.options.keep_bytes_max,
-            stop: options.stop.clone(),
-        };
+        self.check_pooled(&plan, run.session.as_mut()).await?;
+        let apply = self.apply_options(options);
         let fresh = run.fresh;
         let mut applier = self.applier(run, &apply, events);
         let result = applier.up(&plan, &picture.ledger, fresh).await;
@@ -107,6 +103,17 @@ impl Project {
             reconnects: 0,
             prepared: Vec::new(),
             copies_made: 0,
+            in_force: None,
+        }
+    }
+
+    pub(super) fn apply_options(&self, options: &RunOptions) -> ApplyOptions {
+        ApplyOptions {
+            group: options.group,
+            lock_timeout_ms: self.options.lock_timeout_ms,
+            statement_timeout_ms: self.options.statement_timeout_ms,
+            keep_bytes_max: self.options.keep_bytes_max,
+            stop: options.stop.clone(),
         }
     }
 

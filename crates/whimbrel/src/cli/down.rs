@@ -26,7 +26,7 @@ pub struct Args {
     /// Use the files' down texts, not those that the ledger kept
     #[arg(long)]
     from_file: bool,
-    /// The phrase, where nobody can type it
+    /// The phrase, where nobody can type it; in a protected environment it ends with ` IN NAME`
     #[arg(long, value_name = "PHRASE")]
     confirm: Option<String>,
     /// Show what would be lost, and do nothing

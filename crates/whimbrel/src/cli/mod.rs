@@ -79,6 +79,9 @@ pub struct Global {
     /// How long a statement waits for a lock before its step is tried again (2s by default)
     #[arg(long, global = true, value_name = "DURATION")]
     pub lock_timeout: Option<String>,
+    /// How long a statement may run before it is ended (no limit by default)
+    #[arg(long, global = true, value_name = "DURATION")]
+    pub statement_timeout: Option<String>,
     /// Write JSON: a document, or an object a line while something goes on
     #[arg(long, global = true)]
     pub json: bool,

@@ -14,6 +14,7 @@ every_engine!(
     out_of_order_runs_only_where_nothing_is_shared,
     a_table_that_is_gone_is_found_by_verify,
     a_wrong_phrase_changes_nothing,
+    a_protected_environment_wants_its_name,
     verify_queries_are_part_of_up,
 );
 
@@ -178,6 +179,33 @@ fn a_wrong_phrase_changes_nothing(bench: &Bench) {
     assert_eq!(bench.database.rows(), rows);
     let down = bench.whimbrel().run(["down", "--confirm", "DELETE USERS TABLE"]).success();
     assert!(down.stderr.contains("2 rows"), "{down}");
+    bench.whimbrel().run(["status", "--check"]).expect_code(3);
+}
+
+fn a_protected_environment_wants_its_name(bench: &Bench) {
+    bench.project.file(
+        "whimbrel.toml",
+        "[environments.prod]\nprotected = true\n[environments.stage]\nprotected = true\n",
+    );
+    bench.migration("0001_users.sql", USERS);
+    bench.migration("0001_users.down.sql", "DROP TABLE users;");
+    let prod = |arguments: &[&str]| {
+        let all = arguments.iter().chain(&["--env", "prod"]).copied().collect::<Vec<_>>();
+        bench.whimbrel().run(all)
+    };
+    prod(&["up"]).success();
+    for refused in [
+        &["down"][..],
+        &["down", "--yes"],
+        &["down", "--confirm", "DELETE USERS TABLE"],
+        &["down", "--confirm", "DELETE USERS TABLE", "--yes"],
+        &["down", "--confirm", "DELETE USERS TABLE IN stage"],
+    ] {
+        let down = prod(refused).expect_code(6);
+        assert!(down.stderr.contains("`DELETE USERS TABLE IN prod`"), "{down}");
+        assert_eq!(bench.database.query("SELECT count(*) FROM users").trim(), "2");
+    }
+    prod(&["down", "--confirm", "DELETE USERS TABLE IN prod"]).success();
     bench.whimbrel().run(["status", "--check"]).expect_code(3);
 }
 

@@ -61,6 +61,11 @@ fn a_statement_that_is_too_slow_leaves_nothing_on_postgres() {
 }
 
 #[test]
+fn a_statement_that_is_too_slow_leaves_nothing_on_sqlite() {
+    timeout::run(&bench(), Engine::Sqlite).unwrap();
+}
+
+#[test]
 fn a_statement_that_is_too_slow_leaves_nothing_on_mariadb() {
     timeout::run(&bench(), Engine::Mariadb).unwrap();
 }

@@ -12,7 +12,10 @@ mod example_chats;
 mod example_d1;
 mod faults;
 mod histories;
+mod limits;
 mod newcomer;
+#[cfg(feature = "postgres")]
+mod pooled;
 mod races;
 mod reference;
 #[cfg(feature = "postgres")]

@@ -3,7 +3,10 @@
 use std::time::{Duration, Instant};
 
 use super::client::Client;
-use crate::backend::{DbError, DbErrorKind, Row};
+use crate::backend::{DbError, DbErrorKind, Limits, Row};
+
+/// Waiting without end, in seconds: the longest that the server knows.
+const ENDLESS_S: u64 = 31_536_000;
 
 /// How far two readings of the same server's start may differ, in seconds.
 const START_S_TOLERANCE: u64 = 2;
@@ -15,6 +18,25 @@ const END_LOOK_MS: u64 = 50;
 const BLOCKERS_MAX: usize = 5;
 /// Longest piece of another session's statement that is shown, in characters.
 const STATEMENT_CHARS_MAX: usize = 120;
+
+/// The statement that bounds those that follow it; `None` where there is nothing to say. MySQL can
+/// bound the running time of queries only, and older servers not even that.
+pub(super) fn limit_sql(limits: Limits, mariadb: bool, version: (u16, u16)) -> Option<String> {
+    let mut set = Vec::new();
+    if let Some(ms) = limits.lock_ms {
+        let seconds = if ms == 0 { ENDLESS_S } else { ms.div_ceil(1_000).min(ENDLESS_S) };
+        set.push(format!("lock_wait_timeout = {seconds}, innodb_lock_wait_timeout = {seconds}"));
+    }
+    if let Some(ms) = limits.statement_ms {
+        if mariadb && version >= (10, 1) {
+            let ms = ms.min(ENDLESS_S * 1_000);
+            set.push(format!("max_statement_time = {}.{:03}", ms / 1_000, ms % 1_000));
+        } else if !mariadb && version >= (5, 7) {
+            set.push(format!("max_execution_time = {}", ms.min(u64::from(u32::MAX))));
+        }
+    }
+    (!set.is_empty()).then(|| format!("SET SESSION {}", set.join(", ")))
+}
 
 /// A session by its number, which a server gives again after a restart, and by the start and the
 /// host of the server that gave it.

@@ -19,7 +19,9 @@ use whimbrel_core::database_url::MyUrl;
 use whimbrel_core::snapshot::Snapshot;
 
 use self::client::Client;
-use super::{Backend, DbError, ForeignKeyViolation, Outcome, Row, Scope, ServerFacts, Session};
+use super::{
+    Backend, DbError, ForeignKeyViolation, Limits, Outcome, Row, Scope, ServerFacts, Session,
+};
 
 /// A MariaDB or MySQL database.
 #[derive(Clone, Debug)]
@@ -91,6 +93,13 @@ impl Session for MysqlSession {
 
     fn reset_in_transaction(&self) -> Option<&'static str> {
         None
+    }
+
+    async fn limit(&mut self, limits: Limits, _local: bool) -> Result<(), DbError> {
+        match locks::limit_sql(limits, self.client.is_mariadb(), self.client.version()) {
+            Some(sql) => self.client.batch(&sql).await,
+            None => Ok(()),
+        }
     }
 
     async fn facts(&mut self) -> Result<ServerFacts, DbError> {

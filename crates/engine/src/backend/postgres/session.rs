@@ -19,13 +19,16 @@ use super::tls::TlsFacts;
 use super::wire::Wire;
 use super::{PostgresBackend, catalog, facts, others};
 use crate::backend::{
-    DbError, DbErrorKind, ForeignKeyViolation, Outcome, Row, Scope, ServerFacts, Session,
+    DbError, DbErrorKind, ForeignKeyViolation, Limits, Outcome, Row, Scope, ServerFacts, Session,
 };
 
 /// Everything that `DISCARD ALL` does, as statements that a transaction allows.
 const RESET_IN_TRANSACTION: &str = "CLOSE ALL; RESET SESSION AUTHORIZATION; RESET ROLE; RESET ALL; \
     DEALLOCATE ALL; UNLISTEN *; SELECT pg_catalog.pg_advisory_unlock_all(); DISCARD PLANS; \
     DISCARD TEMP; DISCARD SEQUENCES";
+
+/// Longest time-out that the server takes, in milliseconds.
+const MS_MAX: u64 = 2_147_483_647;
 
 pub(super) struct PgSession {
     pub(super) backend: PostgresBackend,
@@ -232,6 +235,28 @@ impl Session for PgSession {
 
     fn reset_in_transaction(&self) -> Option<&'static str> {
         Some(RESET_IN_TRANSACTION)
+    }
+
+    async fn limit(&mut self, limits: Limits, local: bool) -> Result<(), DbError> {
+        let scope = if local { "LOCAL" } else { "SESSION" };
+        let names = [("lock_timeout", limits.lock_ms), ("statement_timeout", limits.statement_ms)];
+        let set: Vec<String> = names
+            .into_iter()
+            .filter_map(|(name, ms)| Some(format!("SET {scope} {name} = {}", ms?.min(MS_MAX))))
+            .collect();
+        // A pooler would keep the setting for others.
+        if set.is_empty() || (!local && self.pooled().is_some()) {
+            return Ok(());
+        }
+        self.batch(&set.join("; ")).await
+    }
+
+    async fn limits(&mut self) -> Result<Limits, DbError> {
+        let sql = "SELECT name, setting FROM pg_catalog.pg_settings \
+                   WHERE name IN ('lock_timeout', 'statement_timeout') ORDER BY name";
+        let rows = self.query(sql).await?;
+        let ms = |row: usize| rows.get(row)?.get(1)?.as_ref()?.parse().ok();
+        Ok(Limits { lock_ms: ms(0), statement_ms: ms(1) })
     }
 
     async fn facts(&mut self) -> Result<ServerFacts, DbError> {

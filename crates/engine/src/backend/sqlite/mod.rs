@@ -4,7 +4,7 @@ mod catalog;
 mod error;
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use rusqlite::fallible_iterator::FallibleIterator;
@@ -15,11 +15,14 @@ use whimbrel_core::snapshot::Snapshot;
 
 use self::error::from_rusqlite;
 use super::{
-    Backend, DbError, DbErrorKind, ForeignKeyViolation, Outcome, Row, Scope, ServerFacts, Session,
+    Backend, DbError, DbErrorKind, ForeignKeyViolation, Limits, Outcome, Row, Scope, ServerFacts,
+    Session,
 };
 
 /// How long SQLite itself waits for another process's lock before it reports `SQLITE_BUSY`.
 const BUSY_TIMEOUT_MS: u64 = 2_000;
+/// After how many of SQLite's own instructions the clock is looked at, where there is a limit.
+const PROGRESS_OPERATIONS: i32 = 1_000;
 /// How many rows without a parent are named in a message.
 const VIOLATION_SAMPLE_MAX: usize = 5;
 
@@ -102,7 +105,11 @@ impl Backend for SqliteBackend {
     }
 
     async fn connect(&self) -> Result<Box<dyn Session>, DbError> {
-        Ok(Box::new(SqliteSession { backend: self.clone(), connection: self.open()? }))
+        Ok(Box::new(SqliteSession {
+            backend: self.clone(),
+            connection: self.open()?,
+            statement_ms: 0,
+        }))
     }
 
     async fn is_open_elsewhere(&self) -> Result<bool, DbError> {
@@ -128,9 +135,41 @@ impl Backend for SqliteBackend {
 struct SqliteSession {
     backend: SqliteBackend,
     connection: Connection,
+    /// How long one of the author's statements may run, in milliseconds; 0 is without end.
+    statement_ms: u64,
 }
 
 impl SqliteSession {
+    /// Runs one statement to its end and drops its rows.
+    fn execute(&self, sql: &str) -> rusqlite::Result<()> {
+        // SQLite's own splitter has the last word: whatever follows the first statement runs too.
+        let mut batch = Batch::new(&self.connection, sql);
+        while let Some(mut statement) = batch.next()? {
+            let mut rows = statement.raw_query();
+            while rows.next()?.is_some() {}
+        }
+        Ok(())
+    }
+
+    /// The same, ended when the time is over.
+    fn execute_within(&mut self, sql: &str) -> Result<(), DbError> {
+        if self.statement_ms == 0 {
+            return self.execute(sql).map_err(from_rusqlite);
+        }
+        let (began, limit) = (Instant::now(), Duration::from_millis(self.statement_ms));
+        self.connection
+            .progress_handler(PROGRESS_OPERATIONS, Some(move || began.elapsed() > limit))
+            .map_err(from_rusqlite)?;
+        let done = self.execute(sql).map_err(from_rusqlite);
+        self.connection.progress_handler(0, None::<fn() -> bool>).map_err(from_rusqlite)?;
+        done.map_err(|mut error| {
+            if error.kind == DbErrorKind::Timeout {
+                error.message = format!("the statement ran longer than {} ms", self.statement_ms);
+            }
+            error
+        })
+    }
+
     fn rows(&self, sql: &str) -> Result<Vec<Row>, DbError> {
         let mut statement = self.connection.prepare(sql).map_err(from_rusqlite)?;
         let columns = statement.column_count();
@@ -161,12 +200,7 @@ fn text_of(value: ValueRef<'_>) -> Option<String> {
 impl Session for SqliteSession {
     async fn run(&mut self, sql: &str, _copy_data: Option<&str>) -> Result<Outcome, DbError> {
         let before = self.connection.total_changes();
-        // SQLite's own splitter has the last word: whatever follows the first statement runs too.
-        let mut batch = Batch::new(&self.connection, sql);
-        while let Some(mut statement) = batch.next().map_err(from_rusqlite)? {
-            let mut rows = statement.raw_query();
-            while rows.next().map_err(from_rusqlite)?.is_some() {}
-        }
+        self.execute_within(sql)?;
         let changed = self.connection.total_changes() > before;
         let rows_affected = changed.then(|| self.connection.changes());
         Ok(Outcome { rows_affected, notices: Vec::new() })
@@ -196,6 +230,14 @@ impl Session for SqliteSession {
 
     fn reset_in_transaction(&self) -> Option<&'static str> {
         None
+    }
+
+    async fn limit(&mut self, limits: Limits, _local: bool) -> Result<(), DbError> {
+        self.statement_ms = limits.statement_ms.unwrap_or(self.statement_ms);
+        let Some(lock_ms) = limits.lock_ms else { return Ok(()) };
+        // Nothing else happens in this process while SQLite waits, so each try is short.
+        let wait_ms = if lock_ms == 0 { BUSY_TIMEOUT_MS } else { lock_ms.min(BUSY_TIMEOUT_MS) };
+        self.connection.busy_timeout(Duration::from_millis(wait_ms)).map_err(from_rusqlite)
     }
 
     async fn facts(&mut self) -> Result<ServerFacts, DbError> {

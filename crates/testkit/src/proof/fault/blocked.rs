@@ -1,8 +1,6 @@
 //! A statement outside of a transaction that waits for somebody's lock when its program dies: the
 //! server goes on with it.
 
-use std::io::Write;
-use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
 use super::{named, plan, recover};
@@ -12,29 +10,6 @@ use crate::proof::trial::Trial;
 use crate::proof::{Verdict, ensure};
 
 const WAITS_WITHIN: Duration = Duration::from_secs(60);
-
-/// A session that reads a table in a transaction that it does not end.
-struct Reader(Child);
-
-impl Reader {
-    fn start(trial: &Trial<'_>) -> Verdict<Reader> {
-        let mut command = trial.database.client_command();
-        command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
-        let mut child = command.spawn().map_err(|error| error.to_string())?;
-        let pipe = child.stdin.as_mut().ok_or("the client takes no input")?;
-        let sql = b"BEGIN;\nINSERT INTO item VALUES (77, 'seventy-seven');\n";
-        pipe.write_all(sql).and_then(|()| pipe.flush()).map_err(|error| error.to_string())?;
-        Ok(Reader(child))
-    }
-}
-
-impl Drop for Reader {
-    fn drop(&mut self) {
-        // The server rolls its transaction back when the client is gone.
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
 
 /// Kills the program while its statement waits, runs it again, and only then ends the reader.
 /// `None` if the run leaves the engine out by name or statements do not outlive their client there.
@@ -49,8 +24,8 @@ pub fn run(bench: &Bench, engine: Engine) -> Verdict<Option<()>> {
         let Some(undisturbed) = bench.undisturbed(&plan)? else { return Ok(None) };
         let Some(trial) = Trial::new(bench.program(), &plan) else { return Ok(None) };
         trial.prepare()?;
-        let reader = Reader::start(&trial)?;
-        wait_for(&trial, &reader_sql(engine))?;
+        let sql = "INSERT INTO item VALUES (77, 'seventy-seven')";
+        let reader = trial.database.hold(sql).map_err(|error| error.to_string())?;
         let running = trial.whimbrel().spawn(["up", "--lock-timeout", "60s"]);
         wait_for(&trial, &waiting_sql(engine))?;
         running.kill();
@@ -62,18 +37,6 @@ pub fn run(bench: &Bench, engine: Engine) -> Verdict<Option<()>> {
         recover(&trial, &undisturbed)?;
         Ok(Some(()))
     })
-}
-
-/// A number that is not 0 once the reader has its lock.
-fn reader_sql(engine: Engine) -> String {
-    match engine {
-        Engine::Postgres => "SELECT count(*) FROM pg_stat_activity \
-             WHERE datname = current_database() AND state = 'idle in transaction';"
-            .to_owned(),
-        Engine::Sqlite | Engine::Mariadb => {
-            "SELECT count(*) FROM information_schema.innodb_trx WHERE trx_query IS NULL;".to_owned()
-        }
-    }
 }
 
 /// A number that is not 0 while one of the program's statements waits.

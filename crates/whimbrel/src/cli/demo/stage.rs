@@ -126,7 +126,7 @@ impl<'a> Stage<'a> {
         let mut global = self.context.global.clone();
         global.project = Some(self.folder.clone());
         (global.env, global.url, global.database, global.persist_to) = (None, None, None, None);
-        (global.wait, global.lock_timeout) = (None, None);
+        (global.wait, global.lock_timeout, global.statement_timeout) = (None, None, None);
         let stop = self.context.stop.clone();
         let user = self.context.user.clone();
         Context::new(global, self.printer.clone(), stop, Variables::default(), user)
