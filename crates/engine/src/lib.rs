@@ -26,8 +26,9 @@ pub use interop::Mirror;
 pub use lease::{LEASE_MS, LeaseInfo};
 pub use owner::Owner;
 pub use project::{
-    Check, CheckState, DownPlan, DownSelection, HistoryLine, Loss, PlanReport, PlannedLine,
-    PlannedStatement, Project, ProjectOptions, RunOptions, Selection, StatusLine, StatusReport,
+    Account, AccountLine, Check, CheckState, DownPlan, DownSelection, HistoryLine, Loss,
+    MissingRows, PlanReport, PlannedLine, PlannedStatement, Project, ProjectOptions,
+    QuarantineFilter, QuarantinedRow, Retried, RunOptions, Selection, StatusLine, StatusReport,
     Target, UndoPlan, UndoStatement, VerifyReport,
 };
 pub use report::{FactLine, Finished, RunReport};

@@ -43,3 +43,12 @@ pub struct RunReport {
     /// Facts of committed migrations that do not hold (non-transactional ones).
     pub unverified: Vec<(String, FactLine)>,
 }
+
+impl RunReport {
+    /// Adds what another part of the same run did.
+    pub(crate) fn add(&mut self, part: RunReport) {
+        self.finished.extend(part.finished);
+        self.unverified.extend(part.unverified);
+        self.interrupted |= part.interrupted;
+    }
+}

@@ -176,6 +176,14 @@ pub(crate) struct StepWork<'a> {
     pub(crate) kept: usize,
 }
 
+impl<'a> StepWork<'a> {
+    /// The work on the step of a data migration that holds statement `index`.
+    pub(crate) fn of_statement(migration: &'a PlannedMigration, index: usize) -> Option<Self> {
+        let step = migration.script.steps.iter().find(|step| step.statements.contains(&index))?;
+        Some(step_work(migration, Direction::Up, step, false, Instant::now(), 0))
+    }
+}
+
 fn step_work<'a>(
     migration: &'a PlannedMigration,
     direction: Direction,

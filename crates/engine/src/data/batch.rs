@@ -11,12 +11,11 @@ use whimbrel_core::sql::dialect::Dialect;
 use super::cursor::{BatchRow, Cursor, Tally};
 use super::insert::is_about_rows;
 use super::job::{Job, Prepared};
-use super::key::{ALIAS, Key, Range};
+use super::key::{Key, Range, Rows};
 use super::start::cursor_id;
 use crate::apply::{Applier, Done, StepWork};
-use crate::backend::{DbError, DbErrorKind};
+use crate::backend::DbErrorKind;
 use crate::error::EngineError;
-use crate::event::Event;
 use crate::failpoint;
 
 /// How long a batch waits for a lock, in milliseconds: shorter than PostgreSQL's deadlock time-out.
@@ -122,7 +121,7 @@ impl Applier<'_> {
         let mut tally = if divided {
             self.divide(work, job, cursor, (after.clone(), last.clone(), rows)).await?
         } else {
-            self.range(work, job, cursor, (after.as_ref(), &last)).await?
+            self.range(work, job, cursor, Rows::Range(after.as_ref(), &last)).await?
         };
         failpoint::pass("batch.after_statement");
         tally.read = rows;
@@ -171,21 +170,21 @@ impl Applier<'_> {
         Ok(())
     }
 
-    /// Does the work of one range.
-    async fn range(
+    /// Does the work of some driving rows.
+    pub(super) async fn range(
         &mut self,
         work: &StepWork<'_>,
         job: &Job,
         cursor: &Cursor,
-        range: (Option<&Key>, &Key),
+        rows: Rows<'_>,
     ) -> Result<Tally, EngineError> {
         let details = &cursor.details;
         let tally = match job.batchable.kind {
-            DataKind::Insert => self.insert_range(work, job, details, range).await?,
+            DataKind::Insert => self.insert_range(work, job, details, rows).await?,
             DataKind::Update | DataKind::Delete => {
                 let undo = details.undo_table.as_deref();
-                let written = self.change_range(work, job, undo, range).await?;
-                Tally { written, ..Tally::default() }
+                let written = self.change_range(work, job, undo, rows).await?;
+                Tally { written, produced: written, ..Tally::default() }
             }
         };
         if self.ledger.dialect == Dialect::Postgres
@@ -209,14 +208,15 @@ impl Applier<'_> {
         let mut open = vec![whole];
         while let Some((after, last, rows)) = open.pop() {
             self.session.batch("SAVEPOINT whimbrel_range").await?;
-            let error = match self.range(work, job, cursor, (after.as_ref(), &last)).await {
-                Ok(tally) => {
-                    self.session.batch("RELEASE SAVEPOINT whimbrel_range").await?;
-                    total.add(tally);
-                    continue;
-                }
-                Err(error) => error,
-            };
+            let error =
+                match self.range(work, job, cursor, Rows::Range(after.as_ref(), &last)).await {
+                    Ok(tally) => {
+                        self.session.batch("RELEASE SAVEPOINT whimbrel_range").await?;
+                        total.add(tally);
+                        continue;
+                    }
+                    Err(error) => error,
+                };
             let EngineError::Statement(failure) = &error else { return Err(error) };
             if !is_about_rows(&failure.error, self.ledger.dialect) {
                 return Err(error);
@@ -255,71 +255,6 @@ impl Applier<'_> {
         Ok(total)
     }
 
-    /// Sets a driving row aside.
-    async fn quarantine(
-        &mut self,
-        work: &StepWork<'_>,
-        job: &Job,
-        key: &Key,
-        error: &DbError,
-    ) -> Result<(), EngineError> {
-        let condition = job.keys.equals(&job.keys.of(ALIAS), key)?;
-        let sql = format!(
-            "SELECT {} FROM {} {ALIAS} WHERE {condition}",
-            self.row_json(job).await?,
-            job.keys.table
-        );
-        let rows = self.session.query(&sql).await?;
-        let row = rows.first().map_or_else(String::new, |row| crate::ledger::text(row, 0));
-        let ledger = self.ledger;
-        let now = crate::ledger::now_ms(ledger.dialect);
-        let sql = format!(
-            "INSERT INTO {} (run_id, migration, statement_index, driving, row_key, row_json, error, \
-             code, state, edit_json, tries, actor, at_ms, updated_ms, token) VALUES \
-             ({}, {}, {}, {}, {}, {}, {}, {}, 'open', NULL, 1, {}, {now}, {now}, {})",
-            ledger.table("quarantine"),
-            ledger.quote(&self.lease.run_id),
-            ledger.quote(&work.migration.name),
-            job.statement,
-            ledger.quote(&job.keys.table),
-            ledger.quote(&key.json()),
-            ledger.quote(&row),
-            ledger.quote(&error.message),
-            ledger.quote(error.code.as_deref().unwrap_or("")),
-            ledger.quote(self.actor),
-            self.lease.token
-        );
-        self.session.batch(&sql).await?;
-        self.events.send(Event::Quarantined {
-            migration: work.migration.name.clone(),
-            table: job.keys.table.clone(),
-            key: job.keys.shown(key),
-            reason: error.to_string(),
-        });
-        Ok(())
-    }
-
-    /// An expression that gives a driving row as JSON.
-    async fn row_json(&mut self, job: &Job) -> Result<String, EngineError> {
-        let dialect = self.ledger.dialect;
-        if dialect == Dialect::Postgres {
-            return Ok(format!("row_to_json({ALIAS})::text"));
-        }
-        let scope = [(whimbrel_core::ddl::ObjectKind::Table, job.batchable.driving.clone())];
-        let snapshot = self.session.inspect(Some(&scope)).await?;
-        let table = snapshot.table(&job.batchable.driving, dialect);
-        let columns = table.map_or(&[][..], |table| table.columns.as_slice());
-        let pairs: Vec<String> = columns
-            .iter()
-            .map(|column| {
-                let name = whimbrel_core::sql::quote::quote_ident(&column.name, dialect);
-                let value = json_value(&format!("{ALIAS}.{name}"), dialect);
-                format!("{}, {value}", self.ledger.quote(&column.name))
-            })
-            .collect();
-        Ok(format!("json_object({})", pairs.join(", ")))
-    }
-
     /// Writes the cursor and the row of the batch, and commits.
     async fn commit_batch(
         &mut self,
@@ -344,16 +279,6 @@ impl Applier<'_> {
         failpoint::pass("batch.after_commit");
         self.say_progress(work, job, &next);
         Ok(next)
-    }
-}
-
-/// A value as SQLite's and MariaDB's `json_object` takes it: bytes as hexadecimal.
-fn json_value(sql: &str, dialect: Dialect) -> String {
-    match dialect {
-        Dialect::Sqlite => {
-            format!("CASE typeof({sql}) WHEN 'blob' THEN hex({sql}) ELSE {sql} END")
-        }
-        Dialect::Postgres | Dialect::Mysql => sql.to_owned(),
     }
 }
 

@@ -31,6 +31,8 @@ pub(super) struct Details {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Tally {
     pub(super) read: u64,
+    pub(super) produced: u64,
+    pub(super) staged: u64,
     pub(super) written: u64,
     pub(super) quarantined: u64,
     pub(super) skipped: u64,
@@ -40,6 +42,8 @@ pub(super) struct Tally {
 impl Tally {
     pub(super) fn add(&mut self, other: Tally) {
         self.read += other.read;
+        self.produced += other.produced;
+        self.staged += other.staged;
         self.written += other.written;
         self.quarantined += other.quarantined;
         self.skipped += other.skipped;
@@ -74,7 +78,7 @@ pub(super) struct Cursor {
 
 const COLUMNS: &str = "seq, statement_hash, state, driving, key_columns, last_key, upper_key, \
                        details, batches, rows_read, rows_written, rows_quarantined, rows_skipped, \
-                       rows_missing, batch_size, began_ms";
+                       rows_missing, batch_size, began_ms, rows_produced, rows_staged";
 
 impl Cursor {
     /// Reads the cursor of a statement, if it has begun.
@@ -101,9 +105,10 @@ impl Cursor {
         format!(
             "INSERT INTO {} (migration, direction, statement_index, statement_hash, state, driving, \
              key_columns, last_key, upper_key, details, batches, rows_read, rows_written, \
-             rows_quarantined, rows_skipped, rows_missing, batch_size, began_ms, updated_ms, token) \
+             rows_quarantined, rows_skipped, rows_missing, batch_size, began_ms, updated_ms, token, \
+             rows_produced, rows_staged) \
              VALUES ({}, '{}', {}, {}, 'running', {}, {}, NULL, {}, {}, 0, 0, 0, 0, 0, 0, {}, {}, \
-             {now}, {token})",
+             {now}, {token}, 0, 0)",
             ledger.table("cursors"),
             ledger.quote(id.migration),
             id.direction,
@@ -130,7 +135,8 @@ impl Cursor {
         format!(
             "UPDATE {} SET state = '{}', last_key = {}, batches = {}, rows_read = {}, \
              rows_written = {}, rows_quarantined = {}, rows_skipped = {}, rows_missing = {}, \
-             batch_size = {}, updated_ms = {}, token = {token} WHERE seq = {}",
+             batch_size = {}, updated_ms = {}, token = {token}, rows_produced = {}, \
+             rows_staged = {} WHERE seq = {}",
             ledger.table("cursors"),
             if self.done { "done" } else { "running" },
             key_sql(ledger, self.last.as_ref()),
@@ -142,6 +148,8 @@ impl Cursor {
             self.total.missing,
             self.size,
             now_ms(ledger.dialect),
+            self.total.produced,
+            self.total.staged,
             self.seq
         )
     }
@@ -166,6 +174,8 @@ fn of_row(row: &Row) -> Cursor {
         batches: count(8),
         total: Tally {
             read: count(9),
+            produced: count(16),
+            staged: count(17),
             written: count(10),
             quarantined: count(11),
             skipped: count(12),

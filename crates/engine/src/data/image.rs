@@ -4,7 +4,7 @@ use whimbrel_core::data::DataKind;
 use whimbrel_core::sql::dialect::Dialect;
 
 use super::job::{Job, quote_column};
-use super::key::{Key, Keys};
+use super::key::{Keys, Rows};
 use crate::apply::{Applier, StepWork};
 use crate::error::EngineError;
 
@@ -112,9 +112,9 @@ impl Applier<'_> {
         work: &StepWork<'_>,
         job: &Job,
         undo_table: Option<&str>,
-        (after, last): (Option<&Key>, &Key),
+        rows: Rows<'_>,
     ) -> Result<u64, EngineError> {
-        let range = job.keys.range_as_written(after, last)?;
+        let range = job.keys.as_written_among(rows)?;
         let Some(undo) = undo_table else {
             let sql = job.batchable.restricted(&range);
             return self.author(work, job, &sql).await;
@@ -134,10 +134,10 @@ impl Applier<'_> {
                 ))
             }
         };
-        let rows = self.author(work, job, &sql).await?;
+        let changed = self.author(work, job, &sql).await?;
         let keep = format!("INSERT INTO {} {}", self.undo_table(undo), job.undo_select());
         self.session.batch(&keep).await?;
-        Ok(rows)
+        Ok(changed)
     }
 }
 

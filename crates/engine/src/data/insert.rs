@@ -7,7 +7,7 @@ use whimbrel_core::sql::dialect::Dialect;
 use super::cursor::{Details, Tally};
 use super::image::temporary_sql;
 use super::job::{Job, quote_column};
-use super::key::{ALIAS, Key, Keys};
+use super::key::{ALIAS, Key, Keys, Rows};
 use crate::apply::{Applier, StepWork};
 use crate::backend::DbErrorKind;
 use crate::error::EngineError;
@@ -86,7 +86,7 @@ impl Job {
     }
 }
 
-fn column_name(at: usize) -> String {
+pub(super) fn column_name(at: usize) -> String {
     format!("whimbrel_c{}", at + 1)
 }
 
@@ -97,16 +97,23 @@ impl Applier<'_> {
         work: &StepWork<'_>,
         job: &Job,
         details: &Details,
-        (after, last): (Option<&Key>, &Key),
+        rows: Rows<'_>,
     ) -> Result<Tally, EngineError> {
-        let range = job.keys.range_as_written(after, last)?;
+        let range = job.keys.as_written_among(rows)?;
         if !job.is_staged() {
             let written = self.author(work, job, &job.batchable.restricted(&range)).await?;
-            return Ok(Tally { written, ..Tally::default() });
+            return Ok(Tally { written, produced: written, ..Tally::default() });
         }
         self.session.batch(&format!("DELETE FROM {}", job.temporary(STAGE))).await?;
-        self.author_reads(work, job, &job.stage_fill_sql(&range)).await?;
-        let mut tally = self.account(job, details, (after, last)).await?;
+        let staged = self.author_reads(work, job, &job.stage_fill_sql(&range)).await?;
+        let mut tally = self.account(job, details, rows).await?;
+        tally.staged = staged;
+        let names = job.keys.names().join(", ");
+        let produced = format!(
+            "SELECT count(*) FROM (SELECT DISTINCT {names} FROM {}) whimbrel_p",
+            job.temporary(STAGE)
+        );
+        tally.produced = self.counted(&produced).await?;
         tally.written = match details.undo_table.as_deref() {
             Some(undo) => self.insert_and_keep(work, job, undo).await?,
             None => {
@@ -117,20 +124,63 @@ impl Applier<'_> {
         Ok(tally)
     }
 
+    /// Inserts what one driving row produces, with values that a person has written.
+    pub(super) async fn insert_edited(
+        &mut self,
+        work: &StepWork<'_>,
+        job: &Job,
+        key: &Key,
+        values: &[(String, String)],
+    ) -> Result<Tally, EngineError> {
+        let stage = job.temporary(STAGE);
+        self.session.batch(&format!("DELETE FROM {stage}")).await?;
+        let (names, literals): (Vec<_>, Vec<_>) = values.iter().cloned().unzip();
+        let staged = if values.len() == job.batchable.written.len() {
+            // All of it is written by hand: what the statement computes does not matter.
+            let sql = format!(
+                "INSERT INTO {stage} ({}, {}) VALUES ({}, {})",
+                job.keys.names().join(", "),
+                names.join(", "),
+                job.keys.literals(key)?.join(", "),
+                literals.join(", ")
+            );
+            self.author(work, job, &sql).await?
+        } else {
+            let range = job.keys.as_written_among(Rows::One(key))?;
+            let staged = self.author_reads(work, job, &job.stage_fill_sql(&range)).await?;
+            let sets: Vec<String> =
+                values.iter().map(|(name, value)| format!("{name} = {value}")).collect();
+            if !sets.is_empty() {
+                let sql = format!("UPDATE {stage} SET {}", sets.join(", "));
+                self.author(work, job, &sql).await?;
+            }
+            staged
+        };
+        let id = super::start::cursor_id(work, job);
+        let ledger = self.ledger;
+        let cursor = super::cursor::Cursor::read(&ledger, self.session.as_mut(), id).await?;
+        let undo = cursor.and_then(|cursor| cursor.details.undo_table);
+        let written = match undo {
+            Some(undo) => self.insert_and_keep(work, job, &undo).await?,
+            None => self.author(work, job, &job.insert_sql(None).unwrap_or_default()).await?,
+        };
+        Ok(Tally { staged, produced: 1, written, ..Tally::default() })
+    }
+
     /// Driving rows that produced nothing are noted until another statement of the file produces
     /// something from them.
     async fn account(
         &mut self,
         job: &Job,
         details: &Details,
-        (after, last): (Option<&Key>, &Key),
+        rows: Rows<'_>,
     ) -> Result<Tally, EngineError> {
         let mut tally = Tally::default();
         let Some(missing) = details.missing_table.as_deref() else { return Ok(tally) };
         let missing = self.undo_table(missing);
         let stage = job.temporary(STAGE);
         let staged_keys = job.keys.names_in("whimbrel_s");
-        let range = job.keys.range(&job.keys.of(ALIAS), after, last)?;
+        let range = job.keys.among(&job.keys.of(ALIAS), rows)?;
         let same = Keys::same(&job.keys.of(ALIAS), &staged_keys);
         let none = format!(
             "FROM {} {ALIAS} WHERE {range} AND NOT EXISTS (SELECT 1 FROM {stage} whimbrel_s \

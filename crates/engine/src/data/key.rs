@@ -38,6 +38,15 @@ pub(super) struct Keys {
 /// Rows in key order: after the first key, up to and with the second, and how many they are.
 pub(super) type Range = (Option<Key>, Key, u64);
 
+/// Which driving rows.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Rows<'a> {
+    /// Those after the first key, up to and with the second.
+    Range(Option<&'a Key>, &'a Key),
+    /// One.
+    One(&'a Key),
+}
+
 /// Alias of the driving table in our own queries.
 pub(super) const ALIAS: &str = "whimbrel_d";
 
@@ -62,7 +71,7 @@ impl Keys {
         self.columns.iter().map(|column| column.sql.clone()).collect()
     }
 
-    fn literals(&self, key: &Key) -> Result<Vec<String>, EngineError> {
+    pub(super) fn literals(&self, key: &Key) -> Result<Vec<String>, EngineError> {
         let pairs = self.columns.iter().zip(&key.0);
         let literals: Option<Vec<String>> = pairs
             .map(|(column, text)| key_literal(text, &column.type_name, self.dialect))
@@ -78,16 +87,20 @@ impl Keys {
         ))
     }
 
-    /// The condition that a row of the author's statement lies in `(after, last]`.
-    pub(super) fn range_as_written(
-        &self,
-        after: Option<&Key>,
-        last: &Key,
-    ) -> Result<String, EngineError> {
-        self.range(&self.as_written(), after, last)
+    /// The condition that the driving row of the author's statement is among these.
+    pub(super) fn as_written_among(&self, rows: Rows<'_>) -> Result<String, EngineError> {
+        self.among(&self.as_written(), rows)
     }
 
     /// The same for columns that are called otherwise.
+    pub(super) fn among(&self, columns: &[String], rows: Rows<'_>) -> Result<String, EngineError> {
+        match rows {
+            Rows::Range(after, last) => self.range(columns, after, last),
+            Rows::One(key) => self.equals(columns, key),
+        }
+    }
+
+    /// The condition that a key lies in `(after, last]`.
     pub(super) fn range(
         &self,
         columns: &[String],

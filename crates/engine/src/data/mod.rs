@@ -11,6 +11,7 @@ mod insert;
 mod job;
 mod key;
 pub(crate) mod moment;
+pub(crate) mod quarantine;
 mod say;
 mod start;
 pub(crate) mod undo;

@@ -167,6 +167,8 @@ const DATA: &[Table] = &[
             ("details", Text),
             ("batches", Int),
             ("rows_read", Int),
+            ("rows_produced", Int),
+            ("rows_staged", Int),
             ("rows_written", Int),
             ("rows_quarantined", Int),
             ("rows_skipped", Int),

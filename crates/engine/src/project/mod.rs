@@ -1,5 +1,6 @@
 //! A project: its files and its database, with one method for each verb of the user.
 
+mod account;
 mod alone;
 mod baseline;
 mod doctor;
@@ -10,6 +11,8 @@ mod new;
 mod parents;
 mod plan;
 mod pooled;
+mod quarantine;
+mod requires;
 mod status;
 mod undo;
 mod up;
@@ -24,10 +27,12 @@ use whimbrel_core::history::HistoryTable;
 use whimbrel_core::plan::GroupMode;
 use whimbrel_core::sql::dialect::Dialect;
 
+pub use self::account::{Account, AccountLine, MissingRows};
 pub use self::doctor::{Check, CheckState};
 pub use self::down::{DownPlan, DownSelection, Loss};
 pub use self::history::HistoryLine;
 pub use self::plan::{PlanReport, PlannedLine, PlannedStatement};
+pub use self::quarantine::{QuarantineFilter, QuarantinedRow, Retried};
 pub use self::status::{StatusLine, StatusReport};
 pub use self::undo::{UndoPlan, UndoStatement};
 pub use self::verify::VerifyReport;

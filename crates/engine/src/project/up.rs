@@ -5,6 +5,7 @@ use whimbrel_core::ledger::{Direction, MigrationEvent};
 use whimbrel_core::plan::PlannedMigration;
 
 use super::load::Picture;
+use super::requires;
 use super::{Project, RunOptions, Selection};
 use crate::apply::{Applier, ApplyOptions, lost_connection};
 use crate::backend::Session;
@@ -73,13 +74,24 @@ impl Project {
         self.reconcile(run, &mut picture, events).await?;
         let plan = self.choose(&picture, selection)?;
         self.check_parents(&plan, run.session.as_mut()).await?;
+        self.check_required_now(&plan, run.session.as_mut()).await?;
         self.check_pooled(&plan, run.session.as_mut()).await?;
         let apply = self.apply_options(options);
         let fresh = run.fresh;
-        let mut applier = self.applier(run, &apply, events);
-        let result = applier.up(&plan, &picture.ledger, fresh).await;
-        let report = applier.report;
-        result.map(|()| report)
+        let mut report = RunReport { run_id: run.lease.run_id.clone(), ..RunReport::default() };
+        for part in requires::parts(&plan) {
+            if let Some(first) = part.first() {
+                self.check_required(first, run.session.as_mut()).await?;
+            }
+            let mut applier = self.applier(run, &apply, events);
+            let result = applier.up(part, &picture.ledger, fresh).await;
+            report.add(applier.report);
+            result?;
+            if report.interrupted {
+                break;
+            }
+        }
+        Ok(report)
     }
 
     pub(super) fn applier<'a>(

@@ -1,6 +1,7 @@
 //! The command line: one file for each verb, and the options that all verbs share.
 
 mod accept;
+mod account;
 mod baseline;
 mod batches;
 mod completions;
@@ -12,6 +13,7 @@ mod history;
 mod init;
 mod new;
 mod plan;
+mod quarantine;
 mod resolve;
 mod status;
 mod text;
@@ -114,6 +116,10 @@ pub enum Command {
     Up(up::Args),
     /// Take migrations back
     Down(down::Args),
+    /// Prove that a data migration lost no row
+    Account(account::Args),
+    /// Look after rows that a data migration could not move
+    Quarantine(quarantine::Args),
     /// Take back what a data migration changed
     Undo(undo::Args),
     /// Prove that the database holds what the applied migrations promise
@@ -147,6 +153,8 @@ pub(crate) fn json_schemas() -> Vec<(&'static str, schemars::Schema)> {
         ("verify", schemars::schema_for!(Envelope<verify::VerifyJson>)),
         ("history", schemars::schema_for!(Envelope<history::HistoryJson>)),
         ("doctor", schemars::schema_for!(Envelope<doctor::DoctorJson>)),
+        ("account", schemars::schema_for!(Envelope<account::AccountJson>)),
+        ("quarantine", schemars::schema_for!(Envelope<quarantine::QuarantineJson>)),
     ]
 }
 
@@ -173,6 +181,8 @@ pub async fn run(cli: Cli, context: &mut Context) -> Result<Exit, CommandError> 
         Command::Plan(args) => plan::run(&args, context).await,
         Command::Up(args) => up::run(&args, context).await,
         Command::Down(args) => down::run(&args, context).await,
+        Command::Account(args) => account::run(&args, context).await,
+        Command::Quarantine(args) => quarantine::run(&args, context).await,
         Command::Undo(args) => undo::run(&args, context).await,
         Command::Verify(args) => verify::run(&args, context).await,
         Command::History(args) => history::run(&args, context).await,

@@ -1,0 +1,157 @@
+use schemars::JsonSchema;
+use serde::Serialize;
+use whimbrel_engine::Account;
+
+use crate::context::Context;
+use crate::error::{CommandError, Exit};
+use crate::output::envelope;
+use crate::printer::{Format, Style};
+
+/// Prove that a data migration lost no row
+///
+/// For each statement: how many rows were read, and what came of them. It holds when every driving
+/// row produced something, was declared to produce nothing (`skips=`), or was set aside and settled.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The data migration: a version or a file name
+    #[arg(value_name = "VERSION")]
+    migration: String,
+}
+
+/// What `account --json` prints.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct AccountJson {
+    /// File name of the migration.
+    migration: String,
+    /// Whether nothing was lost.
+    holds: bool,
+    /// Why it does not hold.
+    reasons: Vec<String>,
+    /// One for each statement that ran in batches.
+    statements: Vec<StatementJson>,
+    /// Driving rows of which nothing came.
+    missing: Vec<MissingJson>,
+    /// Rows in quarantine that are open.
+    quarantine_open: u64,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+struct StatementJson {
+    /// The statement, from 1.
+    statement: usize,
+    /// The driving table.
+    table: String,
+    /// Whether all of its batches are done.
+    done: bool,
+    /// Driving rows that were read.
+    rows_read: u64,
+    /// Driving rows from which something came.
+    rows_produced: u64,
+    /// Rows that were to be inserted (INSERT).
+    rows_staged: u64,
+    /// Rows inserted, changed or deleted.
+    rows_written: u64,
+    /// Driving rows set aside.
+    rows_quarantined: u64,
+    /// Driving rows that were declared to produce nothing.
+    rows_skipped: u64,
+    /// Driving rows of which nothing came in this statement.
+    rows_missing: u64,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+struct MissingJson {
+    /// The driving table.
+    table: String,
+    /// How many.
+    rows: u64,
+    /// Keys of some of them.
+    keys: Vec<String>,
+}
+
+pub(super) async fn run(args: &Args, context: &mut Context) -> Result<Exit, CommandError> {
+    let project = context.project()?;
+    let account = project.account(&args.migration).await?;
+    match context.printer.format() {
+        Format::Json => {
+            context.printer.json(&envelope("account", to_json(&account)), true);
+        }
+        Format::Human => show(&account, context),
+    }
+    Ok(if account.holds() { Exit::Done } else { Exit::Findings })
+}
+
+fn show(account: &Account, context: &mut Context) {
+    let printer = &mut context.printer;
+    printer.out(&format!("Account of {}", account.migration));
+    for line in &account.lines {
+        printer.out(&format!("  statement {}, driven by {}", line.statement, line.table));
+        let mut rows = vec![("read", line.read)];
+        if line.inserts {
+            rows.push(("produced something", line.produced));
+            rows.push(("skipped by declaration", line.skipped));
+            rows.push(("produced nothing", line.missing));
+        } else {
+            rows.push(("changed", line.written));
+        }
+        rows.push(("in quarantine", line.quarantined));
+        if line.inserts {
+            rows.push(("rows to be inserted", line.staged));
+            rows.push(("rows inserted", line.written));
+        }
+        for (what, count) in rows {
+            printer.out(&format!("    {count:>12}  {what}"));
+        }
+    }
+    for missing in &account.missing {
+        printer
+            .out(&format!("  {} rows of {} are not accounted for:", missing.rows, missing.table));
+        for key in &missing.keys {
+            printer.out(&format!("    {key}"));
+        }
+    }
+    if account.holds() {
+        let good = printer.styled_out(Style::Good, "holds");
+        printer.out(&format!("The account {good}: no row was lost"));
+        return;
+    }
+    let bad = printer.styled_out(Style::Error, "does not hold");
+    printer.out(&format!("The account {bad}:"));
+    for reason in &account.reasons {
+        printer.out(&format!("  {reason}"));
+    }
+}
+
+fn to_json(account: &Account) -> AccountJson {
+    AccountJson {
+        migration: account.migration.clone(),
+        holds: account.holds(),
+        reasons: account.reasons.clone(),
+        statements: account
+            .lines
+            .iter()
+            .map(|line| StatementJson {
+                statement: line.statement,
+                table: line.table.clone(),
+                done: line.done,
+                rows_read: line.read,
+                rows_produced: line.produced,
+                rows_staged: line.staged,
+                rows_written: line.written,
+                rows_quarantined: line.quarantined,
+                rows_skipped: line.skipped,
+                rows_missing: line.missing,
+            })
+            .collect(),
+        missing: account
+            .missing
+            .iter()
+            .map(|one| MissingJson {
+                table: one.table.clone(),
+                rows: one.rows,
+                keys: one.keys.clone(),
+            })
+            .collect(),
+        quarantine_open: account.open,
+    }
+}
