@@ -35,6 +35,7 @@ impl Applier<'_> {
                 return self.transaction(work).await;
             }
             Prepared::Batches(job) => job,
+            Prepared::Refused(problem) => return Err(EngineError::Files(vec![problem])),
         };
         self.open_temporary(&job).await?;
         let mut cursor = self.cursor(work, &job).await?;

@@ -338,7 +338,8 @@ pub(super) fn is_about_rows(error: &crate::backend::DbError, dialect: Dialect) -
     if error.kind != DbErrorKind::Statement {
         return false;
     }
-    let code = error.code.as_deref().unwrap_or("");
+    // SQLite and MariaDB: number or name first, then what it extends to.
+    let code = error.code.as_deref().unwrap_or("").split(' ').next().unwrap_or("");
     match dialect {
         // Classes: data exception, integrity constraint violation; raised by a trigger; WITH CHECK
         // OPTION (PostgreSQL manual, appendix A).
@@ -350,7 +351,7 @@ pub(super) fn is_about_rows(error: &crate::backend::DbError, dialect: Dialect) -
         Dialect::Sqlite => {
             ["SQLITE_CONSTRAINT", "SQLITE_MISMATCH", "SQLITE_TOOBIG", "SQLITE_ERROR"]
                 .iter()
-                .any(|name| code.split(' ').next() == Some(name))
+                .any(|name| code == *name)
                 && !error.message.contains("no such")
                 && !error.message.contains("syntax error")
         }

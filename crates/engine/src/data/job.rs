@@ -8,6 +8,7 @@ use whimbrel_core::data::{
 };
 use whimbrel_core::directive::{BatchSettings, BatchSize, OnError, UndoMode};
 use whimbrel_core::pace::BATCH_ROWS_FIRST;
+use whimbrel_core::plan::PlannedMigration;
 use whimbrel_core::snapshot::{Snapshot, Table};
 use whimbrel_core::sql::dialect::Dialect;
 use whimbrel_core::sql::quote::quote_ident;
@@ -17,8 +18,9 @@ use super::key::Keys;
 use super::moment::Moment;
 use crate::apply::keep::sql_name;
 use crate::apply::{Applier, StepWork};
-use crate::backend::DbError;
+use crate::backend::{DbError, DbErrorKind, Session};
 use crate::error::{EngineError, Problem};
+use crate::ledger::Ledger;
 
 /// How long a batch should take where nothing is said, in milliseconds.
 const TARGET_MS: u64 = 500;
@@ -57,7 +59,7 @@ impl Settled {
 }
 
 /// A statement that will run in batches.
-pub(super) struct Job {
+pub(crate) struct Job {
     pub(super) statement: usize,
     pub(super) batchable: Batchable,
     pub(super) keys: Keys,
@@ -101,168 +103,219 @@ pub(super) fn quote_column(name: &str, dialect: Dialect) -> String {
 }
 
 /// How a statement will run.
-pub(super) enum Prepared {
+pub(crate) enum Prepared {
     /// In one transaction, with the reason.
     Whole(String),
     /// In batches.
     Batches(Box<Job>),
+    /// Not at all: what is wrong with it, and what lifts that.
+    Refused(Problem),
 }
 
 impl Applier<'_> {
     /// Understands the statement of a step.
     pub(super) async fn prepare(&mut self, work: &StepWork<'_>) -> Result<Prepared, EngineError> {
-        let dialect = self.ledger.dialect;
-        let index = work.step.statements.start;
-        let script = &work.migration.script;
         let moment = self.moment(&work.migration.name).await?;
-        let text = moment.fill(script.statement(index), dialect);
-        let text = text.as_str();
-        let said = script.statement_options.get(index).map(|one| one.batch.clone());
-        let settled = Settled::of(&said.clone().unwrap_or_default(), dialect);
-        let mentions = match data::mentions(text, dialect) {
-            Ok(mentions) => mentions,
-            Err(refusal) => return self.whole_or_refused(work, &refusal, None).await,
-        };
-        let snapshot = self.session.inspect(None).await?;
-        let functions = self.functions(&mentions).await?;
-        let catalog = Catalog { dialect, snapshot: &snapshot, functions: &functions };
-        let options = batch_options(&said.unwrap_or_default());
-        let batchable = match data::analyse(text, &catalog, &options) {
-            Ok(batchable) => batchable,
-            Err(refusal) => {
-                return self.whole_or_refused(work, &refusal, Some(&mentions)).await;
-            }
-        };
-        let Some(target) = snapshot.table(&batchable.target, dialect).cloned() else {
-            let reason = format!("`{}` is no table", batchable.target);
-            return Ok(Prepared::Whole(reason));
-        };
-        let undo = self.wants_undo(work, &settled, &batchable, &snapshot)?;
-        let keys = Keys {
-            dialect,
-            table: sql_name(&batchable.driving, dialect),
-            columns: batchable.key.clone(),
-        };
-        let target_key = target_key(&target, dialect);
-        let pooled = self.session.facts().await?.pooled.is_some();
-        let job = Job {
-            statement: index,
-            batchable,
-            keys,
-            settled,
-            target,
-            target_key,
-            undo,
-            moment,
-            pooled,
-        };
-        Ok(Prepared::Batches(Box::new(job)))
-    }
-
-    /// A statement that cannot be cut runs whole if little is behind it; else it is refused with
-    /// the reason and what lifts it.
-    async fn whole_or_refused(
-        &mut self,
-        work: &StepWork<'_>,
-        refusal: &Refusal,
-        mentions: Option<&Mentions>,
-    ) -> Result<Prepared, EngineError> {
-        let reason = format!("{} ({})", refusal.message, refusal.code.code());
-        let small = match mentions {
-            Some(mentions) => self.are_small(mentions).await?,
-            // What cannot be parsed is run as it is, like in a schema migration.
-            None => true,
-        };
-        if small || refusal.code == data::RefusalCode::NoFrom {
-            return Ok(Prepared::Whole(reason));
-        }
         let index = work.step.statements.start;
-        let script = &work.migration.script;
-        let start = script.statements.get(index).map_or(0, |one| one.span.start);
-        let (line, column) = position(&script.text, start + refusal.span.start);
-        Err(EngineError::Files(vec![Problem {
-            path: work.migration.path.clone(),
-            place: Some((line + work.migration.lines_before, column)),
-            message: format!("This statement cannot run in batches: {reason}"),
-            hint: refusal.lift.clone(),
-        }]))
-    }
-
-    /// Whether each table that the statement speaks of has no more rows than one batch.
-    async fn are_small(&mut self, mentions: &Mentions) -> Result<bool, EngineError> {
-        for name in &mentions.relations {
-            let table = sql_name(name, self.ledger.dialect);
-            let sql = format!("SELECT 1 FROM {table} LIMIT 1 OFFSET {}", BATCH_ROWS_FIRST);
-            match self.session.query(&sql).await {
-                Ok(rows) if rows.is_empty() => {}
-                Ok(_) => return Ok(false),
-                // A name of the statement's own (a CTE): what is behind it is mentioned as well.
-                Err(error) if error.kind == crate::backend::DbErrorKind::Statement => {}
-                Err(error) => return Err(error.into()),
-            }
+        let session = self.session.as_mut();
+        match prepare(self.ledger, session, work.migration, index, moment).await? {
+            Prepared::Refused(problem) => Err(EngineError::Files(vec![problem])),
+            prepared => Ok(prepared),
         }
-        Ok(true)
     }
+}
 
-    /// What the catalog knows of the functions that a statement calls.
-    async fn functions(
-        &mut self,
-        mentions: &Mentions,
-    ) -> Result<BTreeMap<String, FunctionFacts>, DbError> {
-        let mut out = BTreeMap::new();
-        if self.ledger.dialect != Dialect::Postgres || mentions.functions.is_empty() {
-            return Ok(out);
+/// Understands statement `index` of a data migration against the live catalog, which is only read.
+pub(crate) async fn prepare(
+    ledger: Ledger,
+    session: &mut dyn Session,
+    migration: &PlannedMigration,
+    index: usize,
+    moment: Moment,
+) -> Result<Prepared, EngineError> {
+    let dialect = ledger.dialect;
+    let script = &migration.script;
+    let text = moment.fill(script.statement(index), dialect);
+    let said = script.statement_options.get(index).map(|one| one.batch.clone()).unwrap_or_default();
+    let settled = Settled::of(&said, dialect);
+    let mentions = match data::mentions(&text, dialect) {
+        Ok(mentions) => mentions,
+        // What cannot be parsed is run as it is, like in a schema migration.
+        Err(refusal) => return Ok(Prepared::Whole(reason(&refusal))),
+    };
+    let snapshot = session.inspect(None).await?;
+    let functions = functions(ledger, session, &mentions).await?;
+    let catalog = Catalog { dialect, snapshot: &snapshot, functions: &functions };
+    let batchable = match data::analyse(&text, &catalog, &batch_options(&said)) {
+        Ok(batchable) => batchable,
+        Err(refusal) => {
+            let small = are_small(ledger, session, &mentions).await?;
+            return Ok(whole_or_refused(migration, index, &refusal, small));
         }
-        let names: Vec<String> =
-            mentions.functions.iter().map(|name| self.ledger.quote(&name.to_lowercase())).collect();
+    };
+    if let Some(refusal) = null_in_key(ledger, session, &batchable).await? {
+        return Ok(whole_or_refused(migration, index, &refusal, false));
+    }
+    let Some(target) = snapshot.table(&batchable.target, dialect).cloned() else {
+        return Ok(Prepared::Whole(format!("`{}` is no table", batchable.target)));
+    };
+    let undo = match wants_undo(&settled, &batchable, &snapshot, dialect) {
+        Ok(undo) => undo,
+        Err(reason) => return Ok(Prepared::Refused(not_exact_problem(migration, index, &reason))),
+    };
+    let keys = Keys {
+        dialect,
+        table: sql_name(&batchable.driving, dialect),
+        columns: batchable.key.clone(),
+    };
+    let target_key = target_key(&target, dialect);
+    let pooled = session.facts().await?.pooled.is_some();
+    let statement = index;
+    Ok(Prepared::Batches(Box::new(Job {
+        statement,
+        batchable,
+        keys,
+        settled,
+        target,
+        target_key,
+        undo,
+        moment,
+        pooled,
+    })))
+}
+
+fn reason(refusal: &Refusal) -> String {
+    format!("{} ({})", refusal.message, refusal.code.code())
+}
+
+/// A statement that cannot be cut runs whole if little is behind it; else it is refused with the
+/// reason and what lifts it.
+fn whole_or_refused(
+    migration: &PlannedMigration,
+    index: usize,
+    refusal: &Refusal,
+    small: bool,
+) -> Prepared {
+    let reason = reason(refusal);
+    if small || refusal.code == data::RefusalCode::NoFrom {
+        return Prepared::Whole(reason);
+    }
+    let script = &migration.script;
+    let start = script.statements.get(index).map_or(0, |one| one.span.start);
+    let (line, column) = position(&script.text, start + refusal.span.start);
+    Prepared::Refused(Problem {
+        path: migration.path.clone(),
+        place: Some((line + migration.lines_before, column)),
+        message: format!("This statement cannot run in batches: {reason}"),
+        hint: refusal.lift.clone(),
+    })
+}
+
+/// Whether each table that the statement speaks of has no more rows than one batch.
+async fn are_small(
+    ledger: Ledger,
+    session: &mut dyn Session,
+    mentions: &Mentions,
+) -> Result<bool, EngineError> {
+    for name in &mentions.relations {
+        let table = sql_name(name, ledger.dialect);
+        let sql = format!("SELECT 1 FROM {table} LIMIT 1 OFFSET {BATCH_ROWS_FIRST}");
+        match session.query(&sql).await {
+            Ok(rows) if rows.is_empty() => {}
+            Ok(_) => return Ok(false),
+            // A name of the statement's own (a CTE): what is behind it is mentioned as well.
+            Err(error) if error.kind == DbErrorKind::Statement => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(true)
+}
+
+/// A key column that the catalog lets be NULL must not hold one: a range would never reach it.
+async fn null_in_key(
+    ledger: Ledger,
+    session: &mut dyn Session,
+    batchable: &Batchable,
+) -> Result<Option<Refusal>, EngineError> {
+    for column in &batchable.assumes_not_null {
         let sql = format!(
-            "SELECT lower(p.proname), max(CASE p.provolatile WHEN 'v' THEN 2 WHEN 's' THEN 1 \
-             ELSE 0 END), bool_or(l.lanname NOT IN ('internal', 'c')) FROM pg_proc p \
-             JOIN pg_language l ON l.oid = p.prolang WHERE lower(p.proname) IN ({}) GROUP BY 1",
-            names.join(", ")
+            "SELECT 1 FROM {} WHERE {} IS NULL LIMIT 1",
+            sql_name(&batchable.driving, ledger.dialect),
+            quote_ident(column, ledger.dialect)
         );
-        for row in self.session.query(&sql).await? {
-            let volatility = match crate::ledger::number(&row, 1) {
-                0 => Volatility::Immutable,
-                1 => Volatility::Stable,
-                _ => Volatility::Volatile,
-            };
-            let reads_tables = crate::ledger::text(&row, 2) == "t";
-            out.insert(crate::ledger::text(&row, 0), FunctionFacts { volatility, reads_tables });
+        if !session.query(&sql).await?.is_empty() {
+            return Ok(Some(Refusal {
+                code: data::RefusalCode::NullableKey,
+                span: 0..0,
+                message: format!("`{column}` of `{}` is NULL in some row", batchable.driving),
+                lift: Some("Name another key with `by=`".to_owned()),
+            }));
         }
-        Ok(out)
     }
+    Ok(None)
+}
 
-    /// Whether the values before and after are kept. Refused where they would not be all that
-    /// changes, unless somebody says that this is known.
-    fn wants_undo(
-        &self,
-        work: &StepWork<'_>,
-        settled: &Settled,
-        batchable: &Batchable,
-        snapshot: &Snapshot,
-    ) -> Result<bool, EngineError> {
-        if settled.undo == UndoMode::Off {
-            return Ok(false);
-        }
-        let Some(reason) = not_exact(batchable, snapshot, self.ledger.dialect) else {
-            return Ok(true);
+/// What the catalog knows of the functions that a statement calls.
+async fn functions(
+    ledger: Ledger,
+    session: &mut dyn Session,
+    mentions: &Mentions,
+) -> Result<BTreeMap<String, FunctionFacts>, DbError> {
+    let mut out = BTreeMap::new();
+    if ledger.dialect != Dialect::Postgres || mentions.functions.is_empty() {
+        return Ok(out);
+    }
+    let names: Vec<String> =
+        mentions.functions.iter().map(|name| ledger.quote(&name.to_lowercase())).collect();
+    let sql = format!(
+        "SELECT lower(p.proname), max(CASE p.provolatile WHEN 'v' THEN 2 WHEN 's' THEN 1 \
+         ELSE 0 END), bool_or(l.lanname NOT IN ('internal', 'c')), bool_or(p.prokind = 'a') \
+         FROM pg_proc p JOIN pg_language l ON l.oid = p.prolang WHERE lower(p.proname) IN ({}) \
+         GROUP BY 1",
+        names.join(", ")
+    );
+    for row in session.query(&sql).await? {
+        let volatility = match crate::ledger::number(&row, 1) {
+            0 => Volatility::Immutable,
+            1 => Volatility::Stable,
+            _ => Volatility::Volatile,
         };
-        if settled.undo == UndoMode::BestEffort {
-            return Ok(!reason.nothing);
-        }
-        let index = work.step.statements.start;
-        let line = work.migration.script.statements.get(index).map_or(1, |one| one.line);
-        Err(EngineError::Files(vec![Problem {
-            path: work.migration.path.clone(),
-            place: Some((line + work.migration.lines_before, 1)),
-            message: format!("An undo of this statement would not be exact: {}", reason.text),
-            hint: Some(
-                "Write `-- whimbrel: batch undo=best-effort` before it to keep what can be kept, \
-                 or `undo=off`"
-                    .to_owned(),
-            ),
-        }]))
+        let is = |at: usize| crate::ledger::text(&row, at) == "t";
+        let facts = FunctionFacts { volatility, reads_tables: is(2), aggregate: is(3) };
+        out.insert(crate::ledger::text(&row, 0), facts);
+    }
+    Ok(out)
+}
+
+/// Whether the values before and after are kept. Refused where they would not be all that changes,
+/// unless somebody says that this is known.
+fn wants_undo(
+    settled: &Settled,
+    batchable: &Batchable,
+    snapshot: &Snapshot,
+    dialect: Dialect,
+) -> Result<bool, String> {
+    if settled.undo == UndoMode::Off {
+        return Ok(false);
+    }
+    let Some(reason) = not_exact(batchable, snapshot, dialect) else { return Ok(true) };
+    if settled.undo == UndoMode::BestEffort {
+        return Ok(!reason.nothing);
+    }
+    Err(reason.text)
+}
+
+fn not_exact_problem(migration: &PlannedMigration, index: usize, reason: &str) -> Problem {
+    let line = migration.script.statements.get(index).map_or(1, |one| one.line);
+    Problem {
+        path: migration.path.clone(),
+        place: Some((line + migration.lines_before, 1)),
+        message: format!("An undo of this statement would not be exact: {reason}"),
+        hint: Some(
+            "Write `-- whimbrel: batch undo=best-effort` before it to keep what can be kept, or \
+             `undo=off`"
+                .to_owned(),
+        ),
     }
 }
 

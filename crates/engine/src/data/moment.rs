@@ -5,8 +5,9 @@ use whimbrel_core::sql::dialect::Dialect;
 
 use super::cursor::Details;
 use crate::apply::Applier;
+use crate::backend::Session;
 use crate::error::EngineError;
-use crate::ledger::{now_ms, number, text};
+use crate::ledger::{Ledger, now_ms, number, text};
 
 /// When a data migration began, and in which run.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,24 +19,40 @@ pub(crate) struct Moment {
 impl Applier<'_> {
     /// The moment of a data migration: that of its first cursor, or now.
     pub(crate) async fn moment(&mut self, migration: &str) -> Result<Moment, EngineError> {
-        let sql = format!(
-            "SELECT began_ms, details FROM {} WHERE migration = {} AND direction = 'up' \
-             AND state <> 'undone' ORDER BY seq LIMIT 1",
-            self.ledger.table("cursors"),
-            self.ledger.quote(migration)
-        );
-        if let Some(row) = self.session.query(&sql).await?.first() {
-            let details: Details = serde_json::from_str(&text(row, 1)).unwrap_or_default();
-            return Ok(Moment { began_ms: number(row, 0), run_id: details.run_id });
-        }
-        let sql = format!("SELECT {}", now_ms(self.ledger.dialect));
-        let rows = self.session.query(&sql).await?;
-        let began_ms = rows.first().map_or(0, |row| number(row, 0));
-        Ok(Moment { began_ms, run_id: self.lease.run_id.clone() })
+        let run_id = self.lease.run_id.clone();
+        moment(self.ledger, self.session.as_mut(), migration, run_id).await
     }
 }
 
+/// The moment of a data migration in a database that has a ledger.
+pub(crate) async fn moment(
+    ledger: Ledger,
+    session: &mut dyn Session,
+    migration: &str,
+    run_id: String,
+) -> Result<Moment, EngineError> {
+    let sql = format!(
+        "SELECT began_ms, details FROM {} WHERE migration = {} AND direction = 'up' \
+                 AND state <> 'undone' ORDER BY seq LIMIT 1",
+        ledger.table("cursors"),
+        ledger.quote(migration)
+    );
+    if let Some(row) = session.query(&sql).await?.first() {
+        let details: Details = serde_json::from_str(&text(row, 1)).unwrap_or_default();
+        return Ok(Moment { began_ms: number(row, 0), run_id: details.run_id });
+    }
+    let sql = format!("SELECT {}", now_ms(ledger.dialect));
+    let rows = session.query(&sql).await?;
+    let began_ms = rows.first().map_or(0, |row| number(row, 0));
+    Ok(Moment { began_ms, run_id })
+}
+
 impl Moment {
+    /// Now, for looking only.
+    pub(crate) fn for_plan() -> Moment {
+        Moment { began_ms: 0, run_id: String::new() }
+    }
+
     /// A statement with its parameters filled in.
     pub(crate) fn fill(&self, sql: &str, dialect: Dialect) -> String {
         if !sql.contains(':') {

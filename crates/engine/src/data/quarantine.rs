@@ -50,6 +50,7 @@ impl Applier<'_> {
                 match self.prepare(&work).await? {
                     Prepared::Batches(job) => jobs.push((row.statement, job)),
                     Prepared::Whole(reason) => return Err(EngineError::Refused(reason)),
+                    Prepared::Refused(problem) => return Err(EngineError::Files(vec![problem])),
                 }
             }
             let Some((_, job)) = jobs.iter().find(|(statement, _)| *statement == row.statement)

@@ -181,9 +181,10 @@ impl Applier<'_> {
     ) -> Result<(), EngineError> {
         let mut shown = Vec::new();
         let mut count = 0;
-        for one in kept {
+        for (at, one) in kept.iter().enumerate() {
             let undo = self.undo_of(one).await?;
-            let (found, total) = self.conflicts(&undo).await?;
+            let later = kept.get(..at).unwrap_or_default();
+            let (found, total) = self.conflicts(&undo, later).await?;
             count += total;
             shown.extend(found);
         }
@@ -194,13 +195,15 @@ impl Applier<'_> {
         Err(EngineError::UndoConflicts { migration: migration.name.clone(), count, shown })
     }
 
-    /// What one statement has kept, and what somebody changed of it since.
+    /// What one statement has kept, and what somebody changed of it since. `later` are the
+    /// statements after it.
     pub(crate) async fn undo_statement_plan(
         &mut self,
         kept: &Kept,
+        later: &[Kept],
     ) -> Result<(UndoStatement, u64, Vec<UndoConflict>), EngineError> {
         let undo = self.undo_of(kept).await?;
-        let (shown, conflicts) = self.conflicts(&undo).await?;
+        let (shown, conflicts) = self.conflicts(&undo, later).await?;
         let count = format!("SELECT count(*) FROM {}", undo.keys.table);
         let rows = self.session.query(&count).await?;
         let statement = UndoStatement {
@@ -213,11 +216,24 @@ impl Applier<'_> {
     }
 
     /// Rows that somebody changed since, some of them in words, and how many they are.
+    ///
+    /// Rows that a later statement of the same file changed too are left out: whether they are as
+    /// this statement left them can be seen when that one is taken back.
     async fn conflicts(
         &mut self,
         undo: &Undo<'_>,
+        later: &[Kept],
     ) -> Result<(Vec<UndoConflict>, u64), EngineError> {
-        let after = self.undone_until(undo).await?;
+        let mut parts: Vec<String> = self.undone_until(undo).await?.into_iter().collect();
+        for one in later.iter().filter(|one| one.object == undo.kept.object) {
+            if one.keys != undo.kept.keys {
+                return Ok((Vec::new(), 0));
+            }
+            let same = Keys::same(&undo.keys.names_in("l"), &undo.keys.of("u"));
+            let table = self.undo_table(&one.kept_as);
+            parts.push(format!("NOT EXISTS (SELECT 1 FROM {table} l WHERE {same})"));
+        }
+        let after = (!parts.is_empty()).then(|| parts.join(" AND "));
         let count = format!("SELECT count(*) {}", undo.conflicts_from(after.as_deref()));
         let rows = self.session.query(&count).await?;
         let count = rows.first().map_or(0, |row| u64::try_from(number(row, 0)).unwrap_or(0));
@@ -378,7 +394,7 @@ impl Applier<'_> {
         if on_conflict == OnConflict::Stop
             && self.is_left(undo, &predicate, written != rows).await?
         {
-            let (shown, count) = self.conflicts(undo).await?;
+            let (shown, count) = self.conflicts(undo, &[]).await?;
             return Err(EngineError::UndoConflicts {
                 migration: migration.name.clone(),
                 count,

@@ -66,8 +66,10 @@ impl Project {
         let mut events = Silent;
         let mut applier = self.applier(run, &apply, &mut events);
         let mut plan = UndoPlan { migration: planned.name.clone(), ..UndoPlan::default() };
-        for kept in applier.kept_values(&planned.name).await? {
-            let (statement, conflicts, shown) = applier.undo_statement_plan(&kept).await?;
+        let kept = applier.kept_values(&planned.name).await?;
+        for (at, one) in kept.iter().enumerate() {
+            let later = kept.get(..at).unwrap_or_default();
+            let (statement, conflicts, shown) = applier.undo_statement_plan(one, later).await?;
             plan.statements.push(statement);
             plan.conflicts += conflicts;
             plan.shown.extend(shown);

@@ -4,6 +4,7 @@
 
 mod conformance;
 mod crash;
+mod data;
 mod demo;
 mod directory;
 mod engines;
