@@ -7,6 +7,7 @@ pub mod capabilities;
 pub mod checksum;
 pub mod compare;
 pub mod config;
+pub mod data;
 pub mod database_url;
 pub mod ddl;
 pub mod destructive;
