@@ -1,3 +1,4 @@
 //! Tests of whole files and corpora.
 
+mod data;
 mod split;
