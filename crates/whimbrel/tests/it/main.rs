@@ -14,6 +14,7 @@ mod faults;
 mod histories;
 mod limits;
 mod newcomer;
+mod notices;
 #[cfg(feature = "postgres")]
 mod pooled;
 mod races;
