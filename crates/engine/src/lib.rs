@@ -25,8 +25,7 @@ pub use interop::Mirror;
 pub use lease::{LEASE_MS, LeaseInfo};
 pub use owner::Owner;
 pub use project::{
-    Check, CheckState, DownPlan, DownSelection, HistoryLine, Loss, PlanReport, PlannedLine,
-    PlannedStatement, Project, ProjectOptions, RunOptions, Selection, StatusLine, StatusReport,
-    Target, VerifyReport,
+    Check, DownPlan, DownSelection, HistoryLine, Loss, PlanReport, PlannedLine, PlannedStatement,
+    Project, ProjectOptions, RunOptions, Selection, StatusLine, StatusReport, Target, VerifyReport,
 };
 pub use report::{FactLine, Finished, RunReport};
