@@ -17,6 +17,7 @@ mod newcomer;
 mod notices;
 #[cfg(feature = "postgres")]
 mod pooled;
+mod prepared;
 mod races;
 mod reference;
 #[cfg(feature = "postgres")]
