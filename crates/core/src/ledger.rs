@@ -168,6 +168,8 @@ pub struct Recorded {
     pub text_checksum: String,
     /// Token checksum in force.
     pub token_checksum: String,
+    /// When a changed text was accepted in place of the one that ran, if one was.
+    pub accepted_ms: Option<i64>,
 }
 
 impl Recorded {
@@ -235,12 +237,14 @@ impl LedgerState {
                 if let Some(seen) = newest.get_mut(&row.name) {
                     seen.text_checksum.clone_from(&row.text_checksum);
                     seen.token_checksum.clone_from(&row.token_checksum);
+                    seen.accepted_ms = Some(row.at_ms);
                 }
                 continue;
             }
             let recorded = Recorded {
                 text_checksum: row.text_checksum.clone(),
                 token_checksum: row.token_checksum.clone(),
+                accepted_ms: None,
                 row,
             };
             newest.insert(recorded.row.name.clone(), recorded);

@@ -15,6 +15,7 @@ pub mod directive;
 pub mod directory;
 pub mod format;
 pub mod history;
+pub mod judgement;
 pub mod ledger;
 pub mod migration;
 pub mod pace;

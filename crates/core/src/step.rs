@@ -260,9 +260,18 @@ fn has_word(text: &str, word: &str) -> bool {
     text.as_bytes().windows(word.len()).any(|window| window.eq_ignore_ascii_case(word.as_bytes()))
 }
 
+fn has_whole_word(text: &str, wanted: &[&str]) -> bool {
+    text.split(|c: char| !c.is_alphanumeric() && c != '_')
+        .any(|found| wanted.iter().any(|word| found.eq_ignore_ascii_case(word)))
+}
+
 fn slice<'a>(text: &'a str, span: &Range<usize>) -> &'a str {
     text.get(span.clone()).unwrap_or("")
 }
+
+/// Words that a statement which commits by itself begins with.
+const SCHEMA_WORDS: &[&str] =
+    &["alter", "create", "drop", "rename", "truncate", "grant", "revoke", "analyze", "optimize"];
 
 /// Walks over the statements and closes a step where the next one must begin.
 struct Cutter<'a> {
@@ -306,7 +315,26 @@ impl Cutter<'_> {
     fn own_transactions_hold_implicit_commits(&self) -> bool {
         let commits = |info: &StatementInfo| info.transaction == TransactionNeed::ImplicitCommit;
         let begins = |info: &StatementInfo| matches!(info.control, Some(TransactionControl::Begin));
-        self.script.infos.iter().any(commits) && self.script.infos.iter().any(begins)
+        let prepared = || !self.can.transactional_ddl && self.prepares_schema_change();
+        self.script.infos.iter().any(begins)
+            && (self.script.infos.iter().any(commits) || prepared())
+    }
+
+    /// Whether a text that is executed as a statement may be a schema change: it is written into a
+    /// variable, prepared or executed at once, somewhere in the file.
+    fn prepares_schema_change(&self) -> bool {
+        let infos = &self.script.infos;
+        let writes = |index: usize, info: &StatementInfo| {
+            let assigns = info.class == StatementClass::Setting
+                || (info.class == StatementClass::Query
+                    && self.script.statement(index).contains('@'));
+            assigns || info.verb.starts_with("EXECUTE")
+        };
+        infos.iter().any(|info| info.verb.starts_with("EXECUTE"))
+            && infos.iter().enumerate().any(|(index, info)| {
+                let text = self.script.statement(index);
+                writes(index, info) && has_whole_word(text, SCHEMA_WORDS)
+            })
     }
 
     fn outside(

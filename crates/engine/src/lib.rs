@@ -26,9 +26,9 @@ pub use interop::Mirror;
 pub use lease::{LEASE_MS, LeaseInfo};
 pub use owner::Owner;
 pub use project::{
-    Account, AccountLine, Check, CheckState, DownPlan, DownSelection, HistoryLine, Loss,
-    MissingRows, PlanReport, PlannedLine, PlannedStatement, Project, ProjectOptions,
-    QuarantineFilter, QuarantinedRow, Retried, RunOptions, Selection, StatusLine, StatusReport,
-    Target, UndoPlan, UndoStatement, VerifyReport,
+    Account, AccountLine, Check, DownPlan, DownSelection, HistoryLine, Loss, MissingRows,
+    PlanReport, PlannedLine, PlannedStatement, Project, ProjectOptions, QuarantineFilter,
+    QuarantinedRow, Retried, RunOptions, Selection, StatusLine, StatusReport, Target, UndoPlan,
+    UndoStatement, VerifyReport,
 };
 pub use report::{FactLine, Finished, RunReport};

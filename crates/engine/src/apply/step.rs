@@ -8,7 +8,7 @@ use whimbrel_core::sql::dialect::Dialect;
 
 use super::migration::StepWork;
 use super::{Applier, Done, LOCK_TRIES_MAX};
-use crate::backend::{DbError, DbErrorKind};
+use crate::backend::{DbError, DbErrorKind, Notice};
 use crate::error::EngineError;
 use crate::event::Event;
 use crate::failpoint;
@@ -225,8 +225,14 @@ impl Applier<'_> {
         let outcome = match outcome {
             Ok(outcome) => outcome,
             Err(mut error) => {
+                let notices = self.session.said_before_error();
                 self.name_orphans(script.statement(index), &mut error).await;
-                return Err(self.failure(work.migration, index, error, work.kept));
+                let error = self.failure(work.migration, index, error, work.kept);
+                // A statement that is sent once more says it once more.
+                if !wants_no_transaction(&error) {
+                    notices.into_iter().for_each(|notice| self.tell(work, index, notice));
+                }
+                return Err(error);
             }
         };
         self.said(work, index, outcome)
@@ -259,8 +265,6 @@ impl Applier<'_> {
         index: usize,
         outcome: crate::backend::Outcome,
     ) -> Result<u64, EngineError> {
-        let script = &work.migration.script;
-        let line = script.statements.get(index).map_or(1, |statement| statement.line);
         for notice in outcome.notices {
             if verify::is_truncation(self.ledger.dialect, &notice) {
                 let mut error = DbError::new(DbErrorKind::Statement, notice.message);
@@ -268,10 +272,17 @@ impl Applier<'_> {
                 error.detail = Some("A value would be cut short; this is never allowed".to_owned());
                 return Err(self.failure(work.migration, index, error, work.kept));
             }
-            let migration = work.migration.name.clone();
-            self.events.send(Event::Notice { migration, line, notice });
+            self.tell(work, index, notice);
         }
         Ok(outcome.rows_affected.unwrap_or(0))
+    }
+
+    /// Tells what the database said with statement `index`.
+    fn tell(&mut self, work: &StepWork<'_>, index: usize, notice: Notice) {
+        let statement = work.migration.script.statements.get(index);
+        let line = statement.map_or(1, |one| one.line) + work.migration.lines_before;
+        let migration = work.migration.name.clone();
+        self.events.send(Event::Notice { migration, line, notice });
     }
 
     /// Writes the step's rows and commits it, all in one transaction.
@@ -305,11 +316,26 @@ impl Applier<'_> {
     fn still_in_transaction(&self, work: &StepWork<'_>) -> Result<(), EngineError> {
         if self.session.in_transaction() == Some(false) {
             let last = work.step.statements.end.saturating_sub(1);
-            let error = DbError::new(
-                DbErrorKind::Statement,
-                "The database ended the transaction by itself; nothing of this step stays",
-            );
+            let message = match self.ledger.dialect {
+                Dialect::Mysql => {
+                    "A statement committed the transaction that it is part of; what ran up to it \
+                     stays. Write it outside of BEGIN and COMMIT"
+                }
+                Dialect::Sqlite | Dialect::Postgres => {
+                    "The database ended the transaction by itself; nothing of this step stays"
+                }
+            };
+            let error = DbError::new(DbErrorKind::Statement, message);
             return Err(self.failure(work.migration, last, error, work.kept));
+        }
+        Ok(())
+    }
+
+    /// Rows that are made to prove a cascade can meet a deadlock, which ends the whole transaction.
+    pub(super) fn survived_verification(&self) -> Result<(), EngineError> {
+        if self.session.in_transaction() == Some(false) {
+            let message = "The database ended the transaction while its result was verified";
+            return Err(DbError::new(DbErrorKind::Locked, message).into());
         }
         Ok(())
     }
@@ -399,6 +425,7 @@ impl Applier<'_> {
         }
         let facts =
             verify::after(self.session.as_mut(), self.ledger.dialect, work.migration).await?;
+        self.survived_verification()?;
         // Of a migration in several steps the earlier ones stay in any case: it is told afterwards.
         let atomic = work.migration.script.is_whole();
         if atomic && facts.iter().any(|fact| fact.fails()) {

@@ -84,6 +84,12 @@ pub trait Session: Send {
     /// `copy_data` holds the lines of a `COPY ... FROM STDIN`.
     async fn run(&mut self, sql: &str, copy_data: Option<&str>) -> Result<Outcome, DbError>;
 
+    /// What the database said with a statement that failed, before the error. A connection that has
+    /// nothing to say beyond the error itself says nothing.
+    fn said_before_error(&mut self) -> Vec<Notice> {
+        Vec::new()
+    }
+
     /// Runs statements of our own, several at once. Stops at the first error.
     async fn batch(&mut self, sql: &str) -> Result<(), DbError>;
 

@@ -190,33 +190,44 @@ impl Ledger {
         Ok(LedgerState::derive(rows, tries))
     }
 
-    /// The texts that ran for `name` last: up and down.
+    /// The texts in force for `name`, up and down: those that ran last, or that were accepted in
+    /// their place. An accepted text without a way back leaves the older way back in force.
     pub async fn texts(
         &self,
         session: &mut dyn Session,
         name: &str,
     ) -> Result<(Option<String>, Option<String>), EngineError> {
         let sql = format!(
-            "SELECT up_text, down_text FROM {} WHERE name = {} \
-             AND event IN ('up', 'baseline', 'adopt') ORDER BY seq DESC LIMIT 1",
+            "SELECT event, up_text, down_text FROM {} WHERE name = {} \
+             AND event IN ('up', 'baseline', 'adopt', 'accept') ORDER BY seq DESC",
             self.table("migrations"),
             self.quote(name)
         );
-        let rows = session.query(&sql).await?;
-        Ok(rows.into_iter().next().map_or((None, None), |row| {
-            let mut values = row.into_iter();
-            (values.next().flatten(), values.next().flatten())
-        }))
+        let (mut up, mut down) = (None, None);
+        for row in session.query(&sql).await? {
+            let ran = row.first().and_then(Option::as_deref) != Some(MigrationEvent::Accept.name());
+            let mut values = row.into_iter().skip(1);
+            up = up.or(values.next().flatten());
+            down = down.or(values.next().flatten());
+            if ran {
+                break;
+            }
+        }
+        Ok((up, down))
     }
 
-    /// The up texts of all applied migrations, by name, in the order of applying.
+    /// The up texts in force of all applied migrations, by name, in the order of applying.
     pub async fn applied_texts(
         &self,
         session: &mut dyn Session,
     ) -> Result<Vec<(String, Option<String>)>, EngineError> {
         let sql = format!(
-            "SELECT m.name, m.up_text FROM {0} m JOIN (SELECT name, max(seq) AS seq FROM {0} \
-             WHERE event <> 'accept' GROUP BY name) n ON n.seq = m.seq \
+            "SELECT m.name, coalesce(a.up_text, m.up_text) FROM {0} m \
+             JOIN (SELECT name, max(seq) AS seq FROM {0} WHERE event <> 'accept' GROUP BY name) n \
+             ON n.seq = m.seq \
+             LEFT JOIN (SELECT name, max(seq) AS seq FROM {0} WHERE event = 'accept' \
+             GROUP BY name) s ON s.name = m.name AND s.seq > m.seq \
+             LEFT JOIN {0} a ON a.seq = s.seq \
              WHERE m.event IN ('up', 'baseline', 'adopt') ORDER BY m.seq",
             self.table("migrations")
         );

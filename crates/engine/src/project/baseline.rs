@@ -2,6 +2,7 @@
 
 use whimbrel_core::compare::State;
 use whimbrel_core::ledger::{AttemptEvent, Direction, MigrationEvent};
+use whimbrel_core::migration::Migration;
 
 use super::up::Run;
 use super::{Project, RunOptions};
@@ -107,6 +108,7 @@ impl Project {
                 continue;
             }
             let Some(migration) = picture.files.directory.get(&one.name) else { continue };
+            self.check_readable(migration)?;
             let Some(facts) = picture.files.facts.iter().find(|facts| facts.name == one.name)
             else {
                 continue;
@@ -133,6 +135,16 @@ impl Project {
             self.write(run, &rows).await?;
         }
         Ok(accepted)
+    }
+
+    /// What is accepted is used from then on, so it must be possible to read it.
+    fn check_readable(&self, migration: &Migration) -> Result<(), EngineError> {
+        let texts = [Some(&migration.up), migration.down.as_ref()];
+        for text in texts.into_iter().flatten() {
+            self.script(&text.text, &text.path, text.lines_before)
+                .map_err(|problem| EngineError::Files(vec![problem]))?;
+        }
+        Ok(())
     }
 
     /// Declares whether a step in doubt happened. `statement` counts from 1.

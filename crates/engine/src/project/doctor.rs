@@ -1,18 +1,9 @@
 //! `doctor`: is everything there that a run needs?
 
+use whimbrel_core::judgement::{Judgement, Severity, judge};
+
 use super::Project;
 use crate::error::EngineError;
-
-/// How a check went.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum CheckState {
-    /// Good.
-    Good,
-    /// Worth knowing.
-    Note,
-    /// A run would fail or be unsafe.
-    Bad,
-}
 
 /// One line of the report.
 #[derive(Clone, Debug)]
@@ -22,50 +13,69 @@ pub struct Check {
     /// What was found.
     pub value: String,
     /// How it went.
-    pub state: CheckState,
+    pub severity: Severity,
+    /// What to do.
+    pub advice: Option<String>,
+}
+
+impl Check {
+    /// A line without advice.
+    pub fn new(name: &str, value: impl Into<String>, severity: Severity) -> Check {
+        Check { name: name.to_owned(), value: value.into(), severity, advice: None }
+    }
+
+    fn judged(name: &str, value: String, judgement: Judgement) -> Check {
+        let advice = judgement.advice.map(str::to_owned);
+        Check { name: name.to_owned(), value, severity: judgement.severity, advice }
+    }
+
+    fn advised(mut self, advice: &str) -> Check {
+        self.advice = Some(advice.to_owned());
+        self
+    }
 }
 
 impl Project {
     /// Checks connection, server, permissions and settings. Changes nothing.
     pub async fn doctor(&self) -> Result<Vec<Check>, EngineError> {
-        let mut out = Vec::new();
-        let mut say = |name: &str, value: String, state: CheckState| {
-            out.push(Check { name: name.to_owned(), value, state });
-        };
-        say("database", self.backend.label(), CheckState::Good);
+        let good = |name: &str, value: String| Check::new(name, value, Severity::Good);
+        let mut out = vec![good("database", self.backend.label())];
         let Some(mut session) = self.connect_to_read().await? else {
-            say("file", "does not exist; `up` makes it".to_owned(), CheckState::Note);
+            let check = Check::new("file", "does not exist", Severity::Note);
+            out.push(check.advised("`whimbrel up` makes it; check the path if it should be there"));
             return Ok(out);
         };
         let facts = session.facts().await?;
-        say("server", facts.version, CheckState::Good);
-        say("database name", facts.database, CheckState::Good);
-        if let Some(user) = facts.user {
-            say("user", user, CheckState::Good);
-        }
-        match facts.pooled {
-            Some(reason) => say("connection", format!("pooled: {reason}"), CheckState::Note),
-            None => say("connection", "direct".to_owned(), CheckState::Good),
-        }
-        for (name, value) in facts.settings {
-            say(&name, value, CheckState::Good);
-        }
-        match self.ledger.identity(session.as_mut()).await? {
-            Some(identity) => {
-                let value = format!(
-                    "format {}, database {}{}",
-                    identity.ledger_format,
-                    identity.database_id,
-                    if identity.environment.is_empty() {
-                        String::new()
-                    } else {
-                        format!(", environment {}", identity.environment)
-                    }
-                );
-                say("ledger", value, CheckState::Good);
+        out.push(good("server", facts.version));
+        out.push(good("database name", facts.database));
+        out.extend(facts.user.map(|user| good("user", user)));
+        out.push(match facts.pooled {
+            Some(reason) => {
+                Check::new("connection", format!("pooled: {reason}"), Severity::Warning).advised(
+                    "Migrations that need a session of their own are refused here: connect to the \
+                     server itself for them",
+                )
             }
-            None => say("ledger", "none yet".to_owned(), CheckState::Note),
+            None => good("connection", "direct".to_owned()),
+        });
+        for (name, value) in facts.settings {
+            let judgement = judge(self.ledger.dialect, &name, &value);
+            out.push(Check::judged(&name, value, judgement));
         }
+        out.push(match self.ledger.identity(session.as_mut()).await? {
+            Some(identity) => {
+                let environment = match identity.environment.as_str() {
+                    "" => String::new(),
+                    name => format!(", environment {name}"),
+                };
+                let (format, id) = (identity.ledger_format, identity.database_id);
+                good("ledger", format!("format {format}, database {id}{environment}"))
+            }
+            None => Check::new("ledger", "none yet", Severity::Note).advised(
+                "The first `whimbrel up` makes it; a database that has tables already needs \
+                 `whimbrel baseline`",
+            ),
+        });
         Ok(out)
     }
 }

@@ -18,6 +18,8 @@ pub struct HistoryLine {
     pub event: &'static str,
     /// When, in milliseconds since 1970.
     pub at_ms: i64,
+    /// When a changed text was accepted in place of the one that ran, if one was.
+    pub accepted_ms: Option<i64>,
     /// How long it took, in milliseconds.
     pub duration_ms: i64,
     /// Who.
@@ -77,6 +79,7 @@ impl Project {
             version: row.version.clone(),
             event: row.event.name(),
             at_ms: row.at_ms,
+            accepted_ms: recorded.accepted_ms,
             duration_ms: row.duration_ms,
             actor: row.actor.clone(),
             run_id: row.run_id.clone(),

@@ -28,7 +28,7 @@ use whimbrel_core::plan::GroupMode;
 use whimbrel_core::sql::dialect::Dialect;
 
 pub use self::account::{Account, AccountLine, MissingRows};
-pub use self::doctor::{Check, CheckState};
+pub use self::doctor::Check;
 pub use self::down::{DownPlan, DownSelection, Loss};
 pub use self::history::HistoryLine;
 pub use self::plan::{PlanReport, PlannedLine, PlannedStatement};

@@ -6,8 +6,9 @@ use crate::error::{CommandError, Exit};
 
 /// Accept that the file of an applied migration has changed
 ///
-/// For a change that the database has already. The file counts as unchanged from then on; `verify`
-/// and `down` go on using the text that ran.
+/// For a change that the database has already. The new text takes the place of the one that ran:
+/// `verify` proves what it promises, `history` shows what it makes, and `down` uses its way back
+/// (or the one kept before, if it has none). The text that ran stays in the ledger.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Versions or file names; all changed ones if none is named
@@ -26,5 +27,9 @@ pub(super) async fn run(args: &Args, context: &mut Context) -> Result<Exit, Comm
         .await?;
     context.names("accept", "accepted", &names);
     context.say(&format!("Accepted {}", plural(names.len(), "changed file")));
+    if !names.is_empty() {
+        let text = "`whimbrel verify` shows whether the database holds what it promises now";
+        context.printer.note(text);
+    }
     Ok(Exit::Done)
 }

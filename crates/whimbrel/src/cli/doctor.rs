@@ -1,6 +1,7 @@
 use serde::Serialize;
+use whimbrel_core::judgement::Severity;
 use whimbrel_engine::backend::DbError;
-use whimbrel_engine::{Check, CheckState, EngineError};
+use whimbrel_engine::{Check, EngineError};
 
 use super::text::table;
 use crate::context::Context;
@@ -8,9 +9,13 @@ use crate::error::{CommandError, Exit};
 use crate::output::envelope;
 use crate::printer::Format;
 
+/// How far advice is set in, under the line that it belongs to.
+const ADVICE_INDENT: usize = 9;
+
 /// Check connection, server and settings
 ///
-/// Ends with code 3 if a run would fail.
+/// Each line is good, a note, a warning with what to do, or bad. Ends with code 3 if a run would
+/// fail.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Show also where each setting comes from
@@ -31,8 +36,10 @@ pub(crate) struct DoctorJson {
 struct CheckJson {
     name: String,
     value: String,
-    /// `good`, `note` or `bad`.
+    /// `good`, `note`, `warning` or `bad`.
     state: String,
+    /// What to do, where there is something to do.
+    advice: Option<String>,
 }
 
 /// One setting.
@@ -57,7 +64,7 @@ pub(super) async fn run(args: &Args, context: &mut Context) -> Result<Exit, Comm
         .into_iter()
         .map(|(name, value, origin)| SettingJson { name: name.to_owned(), value, origin })
         .collect();
-    let bad = checks.iter().any(|check| check.state == CheckState::Bad);
+    let bad = checks.iter().any(|check| check.severity == Severity::Bad);
     if context.printer.format() == Format::Json {
         let data = DoctorJson { checks: checks.iter().map(check_json).collect(), settings };
         let value = envelope("doctor", data);
@@ -66,11 +73,14 @@ pub(super) async fn run(args: &Args, context: &mut Context) -> Result<Exit, Comm
         let rows: Vec<Vec<String>> = checks
             .iter()
             .map(|check| {
-                vec![word(check.state).to_owned(), check.name.clone(), check.value.clone()]
+                vec![format!("{:7}", word(check.severity)), check.name.clone(), check.value.clone()]
             })
             .collect();
-        for line in table(&rows) {
-            context.printer.out(&line);
+        for (line, check) in table(&rows).iter().zip(&checks) {
+            context.printer.out(line);
+            if let Some(advice) = &check.advice {
+                context.printer.out(&format!("{:ADVICE_INDENT$}{advice}", ""));
+            }
         }
         if args.explain {
             let rows: Vec<Vec<String>> =
@@ -84,22 +94,22 @@ pub(super) async fn run(args: &Args, context: &mut Context) -> Result<Exit, Comm
 }
 
 fn unreachable(label: String, error: &DbError) -> Vec<Check> {
-    let check = |name: &str, value, state| Check { name: name.to_owned(), value, state };
     let mut checks = vec![
-        check("database", label, CheckState::Good),
-        check("connection", error.to_string(), CheckState::Bad),
+        Check::new("database", label, Severity::Good),
+        Check::new("connection", error.to_string(), Severity::Bad),
     ];
     for more in [&error.detail, &error.hint].into_iter().flatten() {
-        checks.push(check("connection", more.clone(), CheckState::Note));
+        checks.push(Check::new("connection", more.clone(), Severity::Note));
     }
     checks
 }
 
-fn word(state: CheckState) -> &'static str {
-    match state {
-        CheckState::Good => "good",
-        CheckState::Note => "note",
-        CheckState::Bad => "bad",
+fn word(severity: Severity) -> &'static str {
+    match severity {
+        Severity::Good => "good",
+        Severity::Note => "note",
+        Severity::Warning => "warning",
+        Severity::Bad => "bad",
     }
 }
 
@@ -107,6 +117,7 @@ fn check_json(check: &Check) -> CheckJson {
     CheckJson {
         name: check.name.clone(),
         value: check.value.clone(),
-        state: word(check.state).to_owned(),
+        state: word(check.severity).to_owned(),
+        advice: check.advice.clone(),
     }
 }

@@ -27,6 +27,8 @@ struct HistoryEntryJson {
     event: String,
     /// Milliseconds since 1970 by the server's clock.
     at_ms: i64,
+    /// When a changed text was accepted in place of the one that ran, if one was.
+    accepted_ms: Option<i64>,
     duration_ms: i64,
     actor: String,
     run_id: String,
@@ -61,6 +63,9 @@ pub(super) async fn run(_args: &Args, context: &mut Context) -> Result<Exit, Com
             line.duration_ms,
             line.actor
         ));
+        if let Some(at_ms) = line.accepted_ms {
+            printer.out(&format!("    accepted as changed {}", time(at_ms)));
+        }
         if let Some(purpose) = &line.purpose {
             printer.out(&format!("    {purpose}"));
         }
@@ -100,6 +105,7 @@ fn entry(line: &HistoryLine) -> HistoryEntryJson {
         version: line.version.clone(),
         event: line.event.to_owned(),
         at_ms: line.at_ms,
+        accepted_ms: line.accepted_ms,
         duration_ms: line.duration_ms,
         actor: line.actor.clone(),
         run_id: line.run_id.clone(),

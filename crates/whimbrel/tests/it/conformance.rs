@@ -9,6 +9,7 @@ every_engine!(
     rows_of_a_delete_are_kept_on_request,
     keep_can_be_switched_off,
     an_edited_file_stops_the_next_run_until_it_is_accepted,
+    an_accepted_text_is_what_counts,
     a_comment_is_no_change,
     tables_without_history_are_refused_until_a_baseline,
     out_of_order_runs_only_where_nothing_is_shared,
@@ -126,6 +127,39 @@ fn an_edited_file_stops_the_next_run_until_it_is_accepted(bench: &Bench) {
     bench.whimbrel().run(["verify"]).expect_code(3);
     bench.whimbrel().run(["accept", "0001"]).success();
     bench.whimbrel().run(["up"]).success();
+}
+
+fn an_accepted_text_is_what_counts(bench: &Bench) {
+    bench.migration("0001_users.sql", USERS);
+    bench.migration("0001_users.down.sql", "DROP TABLE users;");
+    bench.whimbrel().run(["up"]).success();
+    // Somebody added a column by hand, and the file says so.
+    bench.database.query("ALTER TABLE users ADD COLUMN nick VARCHAR(20)");
+    bench.migration(
+        "0001_users.sql",
+        &format!("{USERS}ALTER TABLE users ADD COLUMN nick VARCHAR(20);"),
+    );
+    bench.whimbrel().run(["accept", "--reason", "by hand"]).success();
+    let verify = bench.whimbrel().run(["verify", "--verbose"]).success();
+    assert!(verify.stdout.contains("nick") || verify.stderr.contains("nick"), "{verify}");
+    let history = bench.whimbrel().run(["history"]).success();
+    assert!(history.stdout.contains("accepted as changed"), "{history}");
+    // What is not in the database does not become true by being accepted.
+    let more = format!("{USERS}ALTER TABLE users ADD COLUMN missing VARCHAR(20);");
+    bench.migration("0001_users.sql", &more);
+    bench.migration("0001_users.down.sql", "DROP TABLE users;\nCREATE TABLE after_it (x INTEGER);");
+    bench.whimbrel().run(["accept"]).success();
+    let verify = bench.whimbrel().run(["verify"]).expect_code(3);
+    assert!(verify.stdout.contains("missing"), "{verify}");
+    // A file without a way back does not take the kept one away.
+    bench.project.remove("migrations/0001_users.down.sql");
+    bench.migration("0001_users.sql", &format!("{USERS}SELECT 1;"));
+    bench.whimbrel().run(["accept"]).success();
+    bench.whimbrel().run(["down", "--confirm", "DELETE USERS TABLE"]).success();
+    assert_eq!(bench.database.query("SELECT count(*) FROM after_it").trim(), "0");
+    bench.whimbrel().run(["up"]).success();
+    let history = bench.whimbrel().run(["history"]).success();
+    assert!(!history.stdout.contains("accepted"), "{history}");
 }
 
 fn a_comment_is_no_change(bench: &Bench) {

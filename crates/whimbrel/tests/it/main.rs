@@ -2,6 +2,7 @@
 
 #![cfg(test)]
 
+mod cascades;
 mod conformance;
 mod crash;
 mod data;
@@ -15,8 +16,10 @@ mod faults;
 mod histories;
 mod limits;
 mod newcomer;
+mod notices;
 #[cfg(feature = "postgres")]
 mod pooled;
+mod prepared;
 mod races;
 mod reference;
 #[cfg(feature = "postgres")]

@@ -147,3 +147,31 @@ fn every_verb_helps_with_its_exit_codes() {
         assert!(output.stdout.contains(&format!("Usage: whimbrel {verb}")), "{verb}: {output}");
     }
 }
+
+#[test]
+fn the_doctor_warns_and_says_what_to_do() {
+    let project = begun();
+    let output = whimbrel(&project, &["doctor"]).success();
+    assert!(output.stdout.contains("note     file"), "{output}");
+    assert!(output.stdout.contains("`whimbrel up` makes it"), "{output}");
+    crate::engines::on("mariadb", |bench| {
+        bench.project.folder("migrations");
+        let output = bench.whimbrel().run(["doctor"]).success();
+        assert!(!output.stdout.contains("warning"), "{output}");
+        bench.database.query("ALTER DATABASE CHARACTER SET latin1");
+        let output = bench.whimbrel().run(["doctor"]).success();
+        assert!(output.stdout.contains("warning  character_set_database"), "{output}");
+        assert!(output.stdout.contains("CHARACTER SET utf8mb4"), "{output}");
+        let output = bench.whimbrel().run(["doctor", "--json"]).success();
+        assert!(output.stdout.contains("\"state\": \"warning\""), "{output}");
+    });
+    crate::engines::on("postgres", |bench| {
+        bench.project.folder("migrations");
+        let name = &bench.database.name;
+        bench
+            .database
+            .admin(&format!("ALTER DATABASE {name} SET default_transaction_read_only = on;"));
+        let output = bench.whimbrel().run(["doctor"]).expect_code(3);
+        assert!(output.stdout.contains("bad      default_transaction_read_only"), "{output}");
+    });
+}

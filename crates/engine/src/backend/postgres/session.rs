@@ -19,7 +19,8 @@ use super::tls::TlsFacts;
 use super::wire::Wire;
 use super::{PostgresBackend, catalog, facts, others};
 use crate::backend::{
-    DbError, DbErrorKind, ForeignKeyViolation, Limits, Outcome, Row, Scope, ServerFacts, Session,
+    DbError, DbErrorKind, ForeignKeyViolation, Limits, Notice, Outcome, Row, Scope, ServerFacts,
+    Session,
 };
 
 /// Everything that `DISCARD ALL` does, as statements that a transaction allows.
@@ -206,6 +207,10 @@ impl Session for PgSession {
         };
         let rows_affected = answer.map_err(|error| self.failure(&error, sql))?;
         Ok(Outcome { rows_affected, notices: self.shared.take_notices() })
+    }
+
+    fn said_before_error(&mut self) -> Vec<Notice> {
+        self.shared.take_notices()
     }
 
     async fn batch(&mut self, sql: &str) -> Result<(), DbError> {
