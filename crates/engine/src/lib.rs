@@ -27,8 +27,8 @@ pub use lease::{LEASE_MS, LeaseInfo};
 pub use owner::Owner;
 pub use project::{
     Account, AccountLine, Check, DownPlan, DownSelection, HistoryLine, Loss, MissingRows,
-    PlanReport, PlannedLine, PlannedStatement, Project, ProjectOptions, QuarantineFilter,
-    QuarantinedRow, Retried, RunOptions, Selection, StatusLine, StatusReport, Target, UndoPlan,
-    UndoStatement, VerifyReport,
+    PlanReport, PlannedBatches, PlannedLine, PlannedStatement, Project, ProjectOptions,
+    QuarantineFilter, QuarantinedRow, Retried, RunOptions, Selection, StatusLine, StatusReport,
+    Target, UndoPlan, UndoStatement, VerifyReport,
 };
 pub use report::{FactLine, Finished, RunReport};

@@ -33,7 +33,7 @@ const ERRORS_MAX: u64 = 1_000;
 
 /// What a directive says about batches, with what holds where it says nothing.
 #[derive(Clone, Debug)]
-pub(super) struct Settled {
+pub(crate) struct Settled {
     pub(super) size: BatchSize,
     pub(super) target_ms: u64,
     pub(super) on_error: OnError,
@@ -60,20 +60,20 @@ impl Settled {
 
 /// A statement that will run in batches.
 pub(crate) struct Job {
-    pub(super) statement: usize,
-    pub(super) batchable: Batchable,
-    pub(super) keys: Keys,
-    pub(super) settled: Settled,
+    pub(crate) statement: usize,
+    pub(crate) batchable: Batchable,
+    pub(crate) keys: Keys,
+    pub(crate) settled: Settled,
     /// The table that is written, as the catalog shows it.
-    pub(super) target: Table,
+    pub(crate) target: Table,
     /// Columns by which a row of the target is found again; empty without any.
-    pub(super) target_key: Vec<String>,
+    pub(crate) target_key: Vec<String>,
     /// Whether what changes is kept.
-    pub(super) undo: bool,
+    pub(crate) undo: bool,
     /// The values of the statement's parameters.
-    pub(super) moment: Moment,
+    pub(crate) moment: Moment,
     /// The connection does not keep temporary tables from one transaction to the next.
-    pub(super) pooled: bool,
+    pub(crate) pooled: bool,
 }
 
 impl Job {

@@ -28,10 +28,10 @@ impl Key {
 
 /// The key of the driving table, and how it is read and compared.
 #[derive(Clone, Debug)]
-pub(super) struct Keys {
+pub(crate) struct Keys {
     pub(super) dialect: Dialect,
     /// The driving table as it stands in SQL.
-    pub(super) table: String,
+    pub(crate) table: String,
     pub(super) columns: Vec<KeyColumn>,
 }
 

@@ -8,7 +8,7 @@ mod batch;
 mod cursor;
 mod image;
 mod insert;
-mod job;
+pub(crate) mod job;
 mod key;
 pub(crate) mod moment;
 pub(crate) mod quarantine;

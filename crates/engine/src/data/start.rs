@@ -9,11 +9,12 @@ use whimbrel_core::sql::dialect::Dialect;
 use super::cursor::{Cursor, CursorId, Details, Tally};
 use super::insert::suffix;
 use super::job::Job;
-use super::key::ALIAS;
+use super::key::{ALIAS, Rows};
 use crate::apply::{Applier, StepWork};
+use crate::backend::Session;
 use crate::error::{EngineError, Problem};
 use crate::failpoint;
-use crate::ledger::{UndoEntry, number, text};
+use crate::ledger::{Ledger, UndoEntry, number, text};
 
 impl Applier<'_> {
     /// Makes the temporary tables of a job, where the connection keeps them.
@@ -93,7 +94,7 @@ impl Applier<'_> {
     ) -> Result<Cursor, EngineError> {
         let mut details = Details {
             run_id: job.moment.run_id.clone(),
-            rows_estimated: self.estimate(job).await?,
+            rows_estimated: job.estimate(self.ledger, self.session.as_mut()).await?,
             ..Details::default()
         };
         let mysql = self.ledger.dialect == Dialect::Mysql;
@@ -245,36 +246,6 @@ impl Applier<'_> {
         })
     }
 
-    /// About how many driving rows there are, cheaply.
-    async fn estimate(&mut self, job: &Job) -> Result<u64, EngineError> {
-        let table = &job.keys.table;
-        let sql = match self.ledger.dialect {
-            Dialect::Postgres => format!(
-                "SELECT reltuples::bigint FROM pg_class WHERE oid = {}::regclass",
-                self.ledger.quote(table)
-            ),
-            Dialect::Mysql => format!(
-                "SELECT table_rows FROM information_schema.tables \
-                 WHERE table_schema = coalesce({}, DATABASE()) AND table_name = {}",
-                job.batchable
-                    .driving
-                    .schema
-                    .as_ref()
-                    .map_or_else(|| "NULL".to_owned(), |name| self.ledger.quote(name)),
-                self.ledger.quote(&job.batchable.driving.name)
-            ),
-            Dialect::Sqlite => format!("SELECT count(*) FROM {table}"),
-        };
-        let rows = self.session.query(&sql).await?;
-        let found = rows.first().map_or(-1, |row| number(row, 0));
-        // PostgreSQL says -1, and small tables are said to be empty, before they were analysed.
-        if found > 0 || self.ledger.dialect == Dialect::Sqlite {
-            return Ok(u64::try_from(found).unwrap_or(0));
-        }
-        let rows = self.session.query(&format!("SELECT count(*) FROM {table}")).await?;
-        Ok(rows.first().map_or(0, |row| u64::try_from(number(row, 0)).unwrap_or(0)))
-    }
-
     async fn schema_version(&mut self) -> Result<i64, EngineError> {
         let rows = self.session.query("PRAGMA schema_version").await?;
         Ok(rows.first().map_or(0, |row| number(row, 0)))
@@ -282,6 +253,60 @@ impl Applier<'_> {
 }
 
 impl Job {
+    /// About how many driving rows there are, cheaply.
+    pub(crate) async fn estimate(
+        &self,
+        ledger: Ledger,
+        session: &mut dyn Session,
+    ) -> Result<u64, EngineError> {
+        let table = &self.keys.table;
+        let sql = match ledger.dialect {
+            Dialect::Postgres => format!(
+                "SELECT reltuples::bigint FROM pg_class WHERE oid = {}::regclass",
+                ledger.quote(table)
+            ),
+            Dialect::Mysql => format!(
+                "SELECT table_rows FROM information_schema.tables \
+                 WHERE table_schema = coalesce({}, DATABASE()) AND table_name = {}",
+                self.batchable
+                    .driving
+                    .schema
+                    .as_ref()
+                    .map_or_else(|| "NULL".to_owned(), |name| ledger.quote(name)),
+                ledger.quote(&self.batchable.driving.name)
+            ),
+            Dialect::Sqlite => format!("SELECT count(*) FROM {table}"),
+        };
+        let rows = session.query(&sql).await?;
+        let found = rows.first().map_or(-1, |row| number(row, 0));
+        // PostgreSQL says -1, and small tables are said to be empty, before they were analysed.
+        if found > 0 || ledger.dialect == Dialect::Sqlite {
+            return Ok(u64::try_from(found).unwrap_or(0));
+        }
+        let rows = session.query(&format!("SELECT count(*) FROM {table}")).await?;
+        Ok(rows.first().map_or(0, |row| u64::try_from(number(row, 0)).unwrap_or(0)))
+    }
+
+    /// The statement as the first batch will send it; none without rows.
+    pub(crate) async fn first_batch(
+        &self,
+        session: &mut dyn Session,
+        rows: u64,
+    ) -> Result<Option<String>, EngineError> {
+        let Some(upper) = self.keys.greatest(session).await? else { return Ok(None) };
+        let size = match self.settled.size {
+            BatchSize::Auto => BATCH_ROWS_FIRST,
+            BatchSize::Rows(size) => size,
+        };
+        let last = if rows > size {
+            self.keys.nth(session, None, &upper, size).await?.unwrap_or(upper)
+        } else {
+            upper
+        };
+        let range = self.keys.as_written_among(Rows::Range(None, &last))?;
+        Ok(Some(self.batchable.restricted(&range)))
+    }
+
     /// Statements that make the temporary tables that the batches need.
     pub(super) fn temporary_sql(&self) -> Vec<String> {
         match self.batchable.kind {
@@ -302,7 +327,7 @@ impl Job {
         }
     }
 
-    pub(super) fn key_names(&self) -> Vec<String> {
+    pub(crate) fn key_names(&self) -> Vec<String> {
         self.keys.columns.iter().map(|column| column.name.clone()).collect()
     }
 

@@ -3,6 +3,7 @@
 use whimbrel_core::plan::PlannedMigration;
 use whimbrel_core::step::StepMode;
 
+use super::plan_data::PlannedBatches;
 use super::{Project, Selection};
 use crate::error::EngineError;
 
@@ -19,6 +20,8 @@ pub struct PlannedStatement {
     pub changes: Vec<String>,
     /// How it is committed, or why it is not sent.
     pub note: Option<String>,
+    /// How a statement of a data migration runs.
+    pub batches: Option<PlannedBatches>,
 }
 
 /// One migration of the plan.
@@ -67,14 +70,22 @@ impl Project {
         if picture.identity.is_none() {
             notes.push("The ledger's tables are made first".to_owned());
         }
-        let migrations = chosen
-            .iter()
-            .map(|planned| {
-                let direction = whimbrel_core::ledger::Direction::Up;
-                let partial = picture.ledger.partial(&planned.name, direction);
-                line(planned, partial.map_or(0, |partial| partial.done_count()))
-            })
-            .collect();
+        let mut migrations = Vec::new();
+        let mut waits = false;
+        for planned in &chosen {
+            let direction = whimbrel_core::ledger::Direction::Up;
+            let partial = picture.ledger.partial(&planned.name, direction);
+            let mut one = line(planned, partial.map_or(0, |partial| partial.done_count()));
+            if let Some(session) = &mut session {
+                for (index, found) in self.plan_batches(planned, session.as_mut(), waits).await? {
+                    if let Some(statement) = one.statements.get_mut(index) {
+                        statement.batches = Some(found);
+                    }
+                }
+            }
+            waits |= planned.kind == whimbrel_core::migration::Kind::Schema;
+            migrations.push(one);
+        }
         Ok(PlanReport { database: self.backend.label(), migrations, notes })
     }
 }
@@ -96,6 +107,7 @@ fn line(planned: &PlannedMigration, steps_done: usize) -> PlannedLine {
                 changes: planned.changes.get(index).map_or_else(Vec::new, |changes| {
                     changes.iter().map(ToString::to_string).collect()
                 }),
+                batches: None,
                 note: match (skipped, mode) {
                     (Some((_, reason)), _) => Some(format!("not sent: {reason}")),
                     (None, Some(mode)) => mode_note(mode).map(str::to_owned),
@@ -105,18 +117,20 @@ fn line(planned: &PlannedMigration, steps_done: usize) -> PlannedLine {
         })
         .collect();
     let atomic = script.is_one_transaction();
+    let data_steps = script.steps.iter().any(|step| step.mode == StepMode::Batches);
     let mut notes = Vec::new();
     if script.statements.is_empty() {
         notes.push("There is no statement in it; it is only recorded".to_owned());
     }
-    if !atomic {
+    if !atomic && !data_steps {
         let steps = script.steps.len();
         notes.push(format!(
             "It runs as {steps} steps: after an interruption it goes on with the next one, but \
              what is done stays"
         ));
     }
-    if planned.down_text.is_none() {
+    let data = planned.kind == whimbrel_core::migration::Kind::Data;
+    if planned.down_text.is_none() && !data {
         notes.push("It has no way back (no down text)".to_owned());
     }
     PlannedLine {

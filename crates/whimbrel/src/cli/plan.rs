@@ -1,5 +1,5 @@
 use serde::Serialize;
-use whimbrel_engine::{PlanReport, PlannedLine, PlannedStatement};
+use whimbrel_engine::{PlanReport, PlannedBatches, PlannedLine, PlannedStatement};
 
 use super::text::plural;
 use super::up::SelectionArgs;
@@ -52,6 +52,35 @@ struct PlanStatementJson {
     changes: Vec<String>,
     /// How it is committed, or why it is not sent.
     note: Option<String>,
+    /// How a statement of a data migration runs; null for others.
+    batches: Option<BatchesJson>,
+}
+
+/// How a statement of a data migration runs.
+#[derive(Debug, Serialize, schemars::JsonSchema)]
+struct BatchesJson {
+    /// Why it runs whole; null when it runs in batches.
+    whole: Option<String>,
+    /// Why it is refused; null when it is not.
+    refused: Option<String>,
+    /// What lifts the refusal.
+    lift: Option<String>,
+    /// The driving table.
+    table: String,
+    /// The key in whose order its rows are taken.
+    key: Vec<String>,
+    /// About how many driving rows there are.
+    rows: u64,
+    /// Whether what changes is kept for `undo`.
+    undo: bool,
+    /// Triggers of the written table that will fire.
+    triggers: Vec<String>,
+    /// Tables whose rows change along with those that are deleted.
+    cascades: Vec<String>,
+    /// What is worth knowing.
+    notes: Vec<String>,
+    /// The SQL of the first batch.
+    first_batch: Option<String>,
 }
 
 pub(super) async fn run(args: &Args, context: &mut Context) -> Result<Exit, CommandError> {
@@ -110,6 +139,9 @@ fn show_statement(statement: &PlannedStatement, migration: &PlannedLine, printer
         _ => String::new(),
     };
     printer.out(&format!("  {:>4}{step} {short}{more}", statement.line));
+    if let Some(batches) = &statement.batches {
+        return show_batches(batches, printer);
+    }
     if let Some(note) = &statement.note {
         printer.out(&format!("       {}", printer.styled_out(Style::Dim, note)));
     }
@@ -117,6 +149,56 @@ fn show_statement(statement: &PlannedStatement, migration: &PlannedLine, printer
         for change in &statement.changes {
             printer.out(&format!("       {change}"));
         }
+    }
+}
+
+fn show_batches(batches: &PlannedBatches, printer: &mut Printer) {
+    let mut lines = Vec::new();
+    if let Some((reason, lift)) = &batches.refused {
+        lines.push(reason.clone());
+        lines.extend(lift.iter().map(|lift| format!("hint: {lift}")));
+    } else if let Some(reason) = &batches.whole {
+        lines.push(format!("runs whole, in one transaction: {reason}"));
+    } else if !batches.table.is_empty() {
+        let undo = if batches.undo { "kept for undo" } else { "not kept: no undo" };
+        lines.push(format!(
+            "in batches along {} ({}), about {} rows, {undo}",
+            batches.table,
+            batches.key.join(", "),
+            batches.rows
+        ));
+    }
+    if !batches.triggers.is_empty() {
+        lines.push(format!("triggers that fire: {}", batches.triggers.join(", ")));
+    }
+    if !batches.cascades.is_empty() {
+        lines.push(format!("rows that go with them: {}", batches.cascades.join(", ")));
+    }
+    lines.extend(batches.notes.iter().map(|(code, message)| format!("{message} ({code})")));
+    for line in lines {
+        printer.out(&format!("       {}", printer.styled_out(Style::Dim, &line)));
+    }
+    if let Some(sql) = &batches.first_batch {
+        printer.out("       first batch:");
+        for line in sql.lines() {
+            printer.out(&format!("         {line}"));
+        }
+    }
+}
+
+fn batches_json(batches: &PlannedBatches) -> BatchesJson {
+    BatchesJson {
+        whole: batches.whole.clone(),
+        refused: batches.refused.as_ref().map(|(reason, _)| reason.clone()),
+        lift: batches.refused.as_ref().and_then(|(_, lift)| lift.clone()),
+        table: batches.table.clone(),
+        key: batches.key.clone(),
+        rows: batches.rows,
+        undo: batches.undo,
+        triggers: batches.triggers.clone(),
+        cascades: batches.cascades.clone(),
+        notes: batches.notes.iter().map(|(code, message)| format!("{code}: {message}")).collect(),
+        first_batch: batches.first_batch.clone(),
     }
 }
 
@@ -143,6 +225,7 @@ fn to_json(report: &PlanReport) -> PlanJson {
                         sql: statement.text.clone(),
                         changes: statement.changes.clone(),
                         note: statement.note.clone(),
+                        batches: statement.batches.as_ref().map(batches_json),
                     })
                     .collect(),
             })

@@ -1,0 +1,126 @@
+//! `plan` of a data migration: what each statement is driven by, and its first batch.
+
+use whimbrel_core::data::DataKind;
+use whimbrel_core::migration::Kind;
+use whimbrel_core::plan::PlannedMigration;
+use whimbrel_core::step::StepMode;
+
+use super::Project;
+use crate::backend::Session;
+use crate::data::job::{Prepared, prepare};
+use crate::data::moment::Moment;
+use crate::error::{EngineError, Problem};
+
+/// How a statement of a data migration will run.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PlannedBatches {
+    /// It runs whole, with the reason; else it runs in batches.
+    pub whole: Option<String>,
+    /// Why it is refused, and what lifts that.
+    pub refused: Option<(String, Option<String>)>,
+    /// The driving table.
+    pub table: String,
+    /// The key in whose order its rows are taken.
+    pub key: Vec<String>,
+    /// About how many driving rows there are.
+    pub rows: u64,
+    /// Whether what changes is kept for `undo`.
+    pub undo: bool,
+    /// Triggers of the written table that will fire.
+    pub triggers: Vec<String>,
+    /// Tables whose rows change along with those that are deleted.
+    pub cascades: Vec<String>,
+    /// What is worth knowing: a code and a sentence.
+    pub notes: Vec<(String, String)>,
+    /// The SQL of the first batch.
+    pub first_batch: Option<String>,
+}
+
+impl Project {
+    /// How the statements of a data migration will run, by statement. Empty for schema migrations.
+    ///
+    /// `waits` says that earlier migrations of the plan change the schema first, so that a
+    /// statement may speak of tables that are not there yet.
+    pub(super) async fn plan_batches(
+        &self,
+        planned: &PlannedMigration,
+        session: &mut dyn Session,
+        waits: bool,
+    ) -> Result<Vec<(usize, PlannedBatches)>, EngineError> {
+        let mut out = Vec::new();
+        if planned.kind != Kind::Data {
+            return Ok(out);
+        }
+        for step in planned.script.steps.iter().filter(|step| step.mode == StepMode::Batches) {
+            let index = step.statements.start;
+            let moment = Moment::for_plan();
+            let batches = match prepare(self.ledger, session, planned, index, moment).await? {
+                Prepared::Batches(job) => self.planned(&job, session).await?,
+                Prepared::Whole(reason) | Prepared::Refused(Problem { message: reason, .. })
+                    if waits =>
+                {
+                    let note = "It is looked at again when the migrations before it are done";
+                    PlannedBatches {
+                        notes: vec![("waits".to_owned(), format!("{note}; now: {reason}"))],
+                        ..PlannedBatches::default()
+                    }
+                }
+                Prepared::Whole(reason) => {
+                    PlannedBatches { whole: Some(reason), ..PlannedBatches::default() }
+                }
+                Prepared::Refused(problem) => PlannedBatches {
+                    refused: Some((problem.message, problem.hint)),
+                    ..PlannedBatches::default()
+                },
+            };
+            out.push((index, batches));
+        }
+        Ok(out)
+    }
+
+    async fn planned(
+        &self,
+        job: &crate::data::job::Job,
+        session: &mut dyn Session,
+    ) -> Result<PlannedBatches, EngineError> {
+        let snapshot = session.inspect(None).await?;
+        let dialect = self.ledger.dialect;
+        let target = &job.batchable.target;
+        let triggers = snapshot
+            .triggers
+            .iter()
+            .filter(|trigger| trigger.table.matches(target, dialect))
+            .map(|trigger| trigger.name.clone())
+            .collect();
+        let cascades = match job.batchable.kind {
+            DataKind::Delete => snapshot
+                .tables
+                .iter()
+                .filter(|table| {
+                    table.foreign_keys.iter().any(|key| {
+                        key.to_table.matches(target, dialect) && key.on_delete.changes_children()
+                    })
+                })
+                .map(|table| table.name.to_string())
+                .collect(),
+            DataKind::Update | DataKind::Insert => Vec::new(),
+        };
+        let rows = job.estimate(self.ledger, session).await?;
+        Ok(PlannedBatches {
+            table: job.keys.table.clone(),
+            key: job.key_names(),
+            rows,
+            undo: job.undo,
+            triggers,
+            cascades,
+            notes: job
+                .batchable
+                .notes
+                .iter()
+                .map(|note| (note.code.to_owned(), note.message.clone()))
+                .collect(),
+            first_batch: job.first_batch(session, rows).await?,
+            ..PlannedBatches::default()
+        })
+    }
+}
