@@ -18,6 +18,7 @@ pub mod ledger;
 pub mod migration;
 pub mod plan;
 pub mod probe;
+pub mod rows;
 pub mod secret;
 pub mod snapshot;
 pub mod sql;
