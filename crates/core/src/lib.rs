@@ -19,6 +19,7 @@ pub mod migration;
 pub mod plan;
 pub mod probe;
 pub mod rows;
+pub mod rules;
 pub mod secret;
 pub mod snapshot;
 pub mod sql;
