@@ -25,8 +25,8 @@ pub use interop::Mirror;
 pub use lease::{LEASE_MS, LeaseInfo};
 pub use owner::Owner;
 pub use project::{
-    Check, CheckState, DownPlan, DownSelection, HistoryLine, Loss, PlanReport, PlannedLine,
-    PlannedStatement, Project, ProjectOptions, RunOptions, Selection, StatusLine, StatusReport,
-    Target, VerifyReport,
+    Broken, Check, CheckState, DownPlan, DownSelection, HistoryLine, Judged, Loss, PlanReport,
+    PlannedLine, PlannedStatement, Project, ProjectOptions, RunOptions, Selection, StatusLine,
+    StatusReport, Target, ValidateOptions, ValidateReport, VerifyReport,
 };
 pub use report::{FactLine, Finished, RunReport};

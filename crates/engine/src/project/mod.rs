@@ -11,6 +11,7 @@ mod parents;
 mod plan;
 mod status;
 mod up;
+mod validate;
 mod verify;
 
 use std::path::PathBuf;
@@ -27,6 +28,7 @@ pub use self::down::{DownPlan, DownSelection, Loss};
 pub use self::history::HistoryLine;
 pub use self::plan::{PlanReport, PlannedLine, PlannedStatement};
 pub use self::status::{StatusLine, StatusReport};
+pub use self::validate::{Broken, Judged, ValidateOptions, ValidateReport};
 pub use self::verify::VerifyReport;
 use crate::apply::StopFlag;
 use crate::backend::{self, Backend, Session};

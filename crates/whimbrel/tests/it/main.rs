@@ -17,4 +17,5 @@ mod races;
 mod reference;
 #[cfg(feature = "postgres")]
 mod supabase;
+mod validate;
 mod wrangler;
