@@ -1,6 +1,7 @@
 //! `validate` on every engine alike.
 
 mod files;
+mod peers;
 mod size;
 
 use serde_json::Value;
