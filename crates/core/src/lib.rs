@@ -22,6 +22,8 @@ pub mod pace;
 pub mod plan;
 pub mod pooled;
 pub mod probe;
+pub mod rows;
+pub mod rules;
 pub mod secret;
 pub mod snapshot;
 pub mod sql;

@@ -235,6 +235,6 @@ fn tables_text(tables: &[String]) -> String {
 fn problems_text(problems: &[Problem]) -> String {
     match problems {
         [one] => one.message.clone(),
-        many => format!("{} problems in the migration files", many.len()),
+        many => format!("{} problems in the project's files", many.len()),
     }
 }

@@ -1,5 +1,7 @@
 //! What happens during a run, told to whoever shows it. The engine itself never prints.
 
+use whimbrel_core::rules::Violation;
+
 use crate::backend::Notice;
 use crate::lease::LeaseInfo;
 use crate::report::FactLine;
@@ -154,6 +156,15 @@ pub enum Event {
         /// Why.
         reason: String,
     },
+    /// Rows are being judged.
+    Judging {
+        /// The table, or the file of the check.
+        what: String,
+        /// Rows so far.
+        rows: u64,
+    },
+    /// A row breaks a rule.
+    Violated(Box<Violation>),
 }
 
 /// How far a statement that runs in batches is.

@@ -9,7 +9,7 @@ use crate::backend::{DbError, Session};
 const NAMES_MAX: usize = 100;
 
 /// Schemas of PostgreSQL platforms, which exist before the first migration.
-const PLATFORM_SCHEMAS: &[&str] = &[
+pub(crate) const PLATFORM_SCHEMAS: &[&str] = &[
     "auth",
     "storage",
     "realtime",

@@ -5,13 +5,15 @@ use std::process::Command;
 
 use crate::variables::{self, Backend, required};
 
-/// A tool that keeps a migration history of its own.
+/// A tool that tests run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Peer {
     /// Cloudflare's `wrangler`, for local D1 databases.
     Wrangler,
     /// The Supabase CLI.
     Supabase,
+    /// zod, by `tests/peers/zod.mjs`.
+    Zod,
 }
 
 impl Peer {
@@ -26,8 +28,12 @@ impl Peer {
         let program = match self {
             Peer::Wrangler => folder.join(".bin/wrangler"),
             Peer::Supabase => folder.join("@supabase/cli-linux-x64/bin/supabase"),
+            Peer::Zod => PathBuf::from("node"),
         };
         let mut command = Command::new(program);
+        if self == Peer::Zod {
+            command.arg(folder.with_file_name("zod.mjs"));
+        }
         command.env("CI", "1").env("NO_COLOR", "1").env("WRANGLER_SEND_METRICS", "false");
         command.env("DO_NOT_TRACK", "1").env("SUPABASE_TELEMETRY_DISABLED", "1");
         command.stdin(std::process::Stdio::null());

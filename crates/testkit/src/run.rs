@@ -174,6 +174,13 @@ impl Running {
         self.child.id()
     }
 
+    /// The most memory that the process has had at once so far, in KiB, where the system tells.
+    pub fn peak_memory_kib(&self) -> Option<u64> {
+        let text = std::fs::read_to_string(format!("/proc/{}/status", self.pid())).ok()?;
+        let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+        line.split_whitespace().next()?.parse().ok()
+    }
+
     /// Whether it has not ended yet. A stopped process runs.
     #[track_caller]
     pub fn is_running(&mut self) -> bool {

@@ -9,6 +9,7 @@ mod error;
 pub mod mysql;
 #[cfg(feature = "postgres")]
 pub mod postgres;
+mod rows;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
 
@@ -19,6 +20,7 @@ use whimbrel_core::ddl::{ObjectKind, ObjectName};
 use whimbrel_core::snapshot::Snapshot;
 
 pub use error::{DbError, DbErrorKind};
+pub use rows::RowStream;
 
 use crate::error::EngineError;
 use crate::project::{ProjectOptions, Target};
@@ -95,6 +97,9 @@ pub trait Session: Send {
 
     /// Runs one query of our own and returns its rows.
     async fn query(&mut self, sql: &str) -> Result<Vec<Row>, DbError>;
+
+    /// Runs one query and returns its rows as they come, with little memory however many there are.
+    async fn stream<'a>(&'a mut self, sql: &str) -> Result<Box<dyn RowStream + 'a>, DbError>;
 
     /// Whether a transaction is open, where the database can tell; SQLite ends one by itself after
     /// some errors.

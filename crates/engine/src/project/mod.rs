@@ -17,6 +17,7 @@ mod requires;
 mod status;
 mod undo;
 mod up;
+mod validate;
 mod verify;
 
 use std::path::PathBuf;
@@ -37,6 +38,7 @@ pub use self::plan_data::PlannedBatches;
 pub use self::quarantine::{QuarantineFilter, QuarantinedRow, Retried};
 pub use self::status::{StatusLine, StatusReport};
 pub use self::undo::{UndoPlan, UndoStatement};
+pub use self::validate::{Broken, Judged, ValidateOptions, ValidateReport};
 pub use self::verify::VerifyReport;
 use crate::apply::StopFlag;
 use crate::backend::{self, Backend, Session};

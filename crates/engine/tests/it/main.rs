@@ -10,4 +10,5 @@ mod postgres;
 mod postgres_pooler;
 #[cfg(feature = "postgres")]
 mod postgres_tls;
+mod rows;
 mod split_oracle;

@@ -8,7 +8,7 @@ use whimbrel_engine::backend::mysql::MysqlBackend;
 use whimbrel_engine::backend::{Backend, DbError, DbErrorKind, Notice, Session};
 use whimbrel_testkit::database::{TestDatabase, fresh_mariadb};
 
-fn backend(url: &str) -> MysqlBackend {
+pub(crate) fn backend(url: &str) -> MysqlBackend {
     MysqlBackend::new(parsed(url))
 }
 

@@ -133,6 +133,13 @@ impl EventPrinter<'_> {
                 self.printer
                     .note(&format!("{warning} {migration}: {table} row {key} set aside: {reason}"));
             }
+            Event::Judging { what, rows } => {
+                self.printer.progress(&format!("judging {what}: {rows} rows"));
+            }
+            Event::Violated(one) => {
+                self.printer
+                    .note(&format!("{warning} {}: {}: {}", one.table, one.rule, one.message));
+            }
             Event::MigrationStarted { .. }
             | Event::StepStarted { .. }
             | Event::MigrationDone { .. } => {}
@@ -180,6 +187,10 @@ fn to_json(event: &Event) -> Value {
         Event::Restored { migration, what, rows } => json!({
             "event": "restored", "migration": migration, "what": what, "rows": rows,
         }),
+        Event::Judging { what, rows } => json!({
+            "event": "judging", "what": what, "rows": rows,
+        }),
+        Event::Violated(violation) => super::validate::violation_line(violation),
         Event::Reconnected { reason } => json!({ "event": "reconnected", "reason": reason }),
         Event::MigrationDone { name, duration_ms, statements, facts, down } => json!({
             "event": "migration-done", "migration": name, "duration_ms": as_u64(*duration_ms),

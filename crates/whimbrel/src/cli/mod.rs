@@ -19,6 +19,7 @@ mod status;
 mod text;
 pub(crate) mod undo;
 mod up;
+mod validate;
 mod verify;
 
 use std::path::PathBuf;
@@ -35,7 +36,7 @@ pub const EXIT_CODES: &str = "Exit codes:
   0  done, or nothing to do
   1  failed; what was done is said
   2  wrong usage or configuration
-  3  findings, drift or pending migrations, where asked (`status --check`, `verify`)
+  3  findings, drift or pending migrations, where asked (`status --check`, `verify`, `validate`)
   4  a person must decide
   5  another run still holds the lease after `--wait`
   6  a confirmation is missing
@@ -124,6 +125,8 @@ pub enum Command {
     Undo(undo::Args),
     /// Prove that the database holds what the applied migrations promise
     Verify(verify::Args),
+    /// Judge existing rows by rules, without writing
+    Validate(validate::Args),
     /// Show what ran, when, by whom, and what it made
     History(history::Args),
     /// Accept that the file of an applied migration has changed
@@ -151,6 +154,7 @@ pub(crate) fn json_schemas() -> Vec<(&'static str, schemars::Schema)> {
         ("status", schemars::schema_for!(Envelope<status::StatusJson>)),
         ("plan", schemars::schema_for!(Envelope<plan::PlanJson>)),
         ("verify", schemars::schema_for!(Envelope<verify::VerifyJson>)),
+        ("validate", schemars::schema_for!(Envelope<validate::ValidateJson>)),
         ("history", schemars::schema_for!(Envelope<history::HistoryJson>)),
         ("doctor", schemars::schema_for!(Envelope<doctor::DoctorJson>)),
         ("account", schemars::schema_for!(Envelope<account::AccountJson>)),
@@ -185,6 +189,7 @@ pub async fn run(cli: Cli, context: &mut Context) -> Result<Exit, CommandError> 
         Command::Quarantine(args) => quarantine::run(&args, context).await,
         Command::Undo(args) => undo::run(&args, context).await,
         Command::Verify(args) => verify::run(&args, context).await,
+        Command::Validate(args) => validate::run(&args, context).await,
         Command::History(args) => history::run(&args, context).await,
         Command::Accept(args) => accept::run(&args, context).await,
         Command::Baseline(args) => baseline::run(&args, context).await,

@@ -24,4 +24,5 @@ mod races;
 mod reference;
 #[cfg(feature = "postgres")]
 mod supabase;
+mod validate;
 mod wrangler;

@@ -40,6 +40,15 @@ fn every_exit_code_has_its_line() {
 }
 
 #[test]
+fn the_page_of_rules_lists_every_secret_word() {
+    let page = std::fs::read_to_string(root().join("docs/reference/rules.md")).unwrap();
+    let list = page.split("<!-- secret words -->").nth(1).unwrap();
+    let list = list.split("<!-- end -->").next().unwrap();
+    let words: Vec<&str> = list.split('`').skip(1).step_by(2).collect();
+    assert_eq!(words, whimbrel_core::rules::SECRET_WORDS);
+}
+
+#[test]
 fn real_output_keeps_to_its_schema() {
     let project = project();
     for (arguments, verb) in [
@@ -47,6 +56,7 @@ fn real_output_keeps_to_its_schema() {
         (vec!["plan", "--json"], "plan"),
         (vec!["up", "--dry-run", "--json"], "plan"),
         (vec!["verify", "--json"], "verify"),
+        (vec!["validate", "--json"], "validate"),
         (vec!["history", "--json"], "history"),
         (vec!["doctor", "--json"], "doctor"),
     ] {

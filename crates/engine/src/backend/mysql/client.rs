@@ -20,7 +20,7 @@ const BINARY: u16 = 63;
 
 /// A connection and what is known about it.
 pub(super) struct Client {
-    conn: Conn,
+    pub(super) conn: Conn,
     in_transaction: Option<bool>,
     packet_bytes_max: usize,
     mariadb: bool,
@@ -277,7 +277,7 @@ fn row_of(values: Vec<Value>, columns: &[Column]) -> Row {
         .collect()
 }
 
-fn is_binary(column: &Column) -> bool {
+pub(super) fn is_binary(column: &Column) -> bool {
     use ColumnType as T;
     match column.column_type() {
         T::MYSQL_TYPE_BIT | T::MYSQL_TYPE_GEOMETRY => true,

@@ -9,6 +9,7 @@ mod connect;
 mod error;
 mod facts;
 mod locks;
+mod rows;
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -20,7 +21,8 @@ use whimbrel_core::snapshot::Snapshot;
 
 use self::client::Client;
 use super::{
-    Backend, DbError, ForeignKeyViolation, Limits, Outcome, Row, Scope, ServerFacts, Session,
+    Backend, DbError, ForeignKeyViolation, Limits, Outcome, Row, RowStream, Scope, ServerFacts,
+    Session,
 };
 
 /// A MariaDB or MySQL database.
@@ -76,6 +78,10 @@ impl Session for MysqlSession {
 
     async fn query(&mut self, sql: &str) -> Result<Vec<Row>, DbError> {
         Ok(self.client.sets(sql).await?.pop().unwrap_or_default())
+    }
+
+    async fn stream<'a>(&'a mut self, sql: &str) -> Result<Box<dyn RowStream + 'a>, DbError> {
+        Ok(Box::new(rows::MysqlRows::start(&mut self.client, sql).await?))
     }
 
     fn in_transaction(&self) -> Option<bool> {

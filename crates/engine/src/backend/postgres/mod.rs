@@ -1,8 +1,8 @@
 //! PostgreSQL, by tokio-postgres.
 //!
 //! Statements are sent by the simple protocol: no prepared statement is left behind, so that the
-//! same code works through a pooler. Only `COPY ... FROM STDIN` needs a prepared one, for the time
-//! of the copy.
+//! same code works through a pooler. Only a `COPY` that carries rows needs a prepared one, for the
+//! time of the copy.
 
 mod catalog;
 mod certificate;
@@ -12,6 +12,7 @@ mod error;
 mod facts;
 mod others;
 mod pooler;
+mod rows;
 mod session;
 mod shared;
 mod socket;

@@ -17,10 +17,10 @@ use super::error::{Places, from_connection, from_statement};
 use super::shared::Shared;
 use super::tls::TlsFacts;
 use super::wire::Wire;
-use super::{PostgresBackend, catalog, facts, others};
+use super::{PostgresBackend, catalog, facts, others, rows};
 use crate::backend::{
-    DbError, DbErrorKind, ForeignKeyViolation, Limits, Notice, Outcome, Row, Scope, ServerFacts,
-    Session,
+    DbError, DbErrorKind, ForeignKeyViolation, Limits, Notice, Outcome, Row, RowStream, Scope,
+    ServerFacts, Session,
 };
 
 /// Everything that `DISCARD ALL` does, as statements that a transaction allows.
@@ -140,7 +140,7 @@ impl PgSession {
         })
     }
 
-    fn failure(&self, error: &Error, sql: &str) -> DbError {
+    pub(super) fn failure(&self, error: &Error, sql: &str) -> DbError {
         if error.as_db_error().is_none()
             && let Some(reason) = self.shared.ended()
         {
@@ -219,6 +219,10 @@ impl Session for PgSession {
 
     async fn query(&mut self, sql: &str) -> Result<Vec<Row>, DbError> {
         Ok(self.results(sql).await?.pop().unwrap_or_default())
+    }
+
+    async fn stream<'a>(&'a mut self, sql: &str) -> Result<Box<dyn RowStream + 'a>, DbError> {
+        Ok(Box::new(rows::PgRows::start(self, sql).await?))
     }
 
     fn in_transaction(&self) -> Option<bool> {

@@ -2,6 +2,7 @@
 
 mod catalog;
 mod error;
+mod rows;
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -15,8 +16,8 @@ use whimbrel_core::snapshot::Snapshot;
 
 use self::error::from_rusqlite;
 use super::{
-    Backend, DbError, DbErrorKind, ForeignKeyViolation, Limits, Outcome, Row, Scope, ServerFacts,
-    Session,
+    Backend, DbError, DbErrorKind, ForeignKeyViolation, Limits, Outcome, Row, RowStream, Scope,
+    ServerFacts, Session,
 };
 
 /// How long SQLite itself waits for another process's lock before it reports `SQLITE_BUSY`.
@@ -212,6 +213,10 @@ impl Session for SqliteSession {
 
     async fn query(&mut self, sql: &str) -> Result<Vec<Row>, DbError> {
         self.rows(sql)
+    }
+
+    async fn stream<'a>(&'a mut self, sql: &str) -> Result<Box<dyn RowStream + 'a>, DbError> {
+        Ok(Box::new(rows::SqliteRows::start(self, sql).await?))
     }
 
     fn in_transaction(&self) -> Option<bool> {
