@@ -20,6 +20,7 @@ use whimbrel_core::ledger::{Direction, LedgerState, MigrationEvent};
 use whimbrel_core::plan::{GroupMode, PlannedMigration};
 
 use crate::backend::{Backend, DbError, Limits, Session};
+use crate::data::judge::RuleText;
 use crate::error::EngineError;
 use crate::event::{Event, Events};
 use crate::interop::Mirror;
@@ -59,6 +60,8 @@ pub struct ApplyOptions {
     pub statement_timeout_ms: u64,
     /// Up to how many bytes a removed table or column is kept without being asked.
     pub keep_bytes_max: u64,
+    /// Rules of tables, for the rows that data migrations write.
+    pub(crate) rules: Vec<RuleText>,
     /// Asked to stop.
     pub stop: StopFlag,
 }

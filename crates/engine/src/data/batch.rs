@@ -188,6 +188,7 @@ impl Applier<'_> {
                 Tally { written, produced: written, ..Tally::default() }
             }
         };
+        self.judge_range(work, job, rows).await?;
         if self.ledger.dialect == Dialect::Postgres
             && let Err(error) = self.session.batch("SET CONSTRAINTS ALL IMMEDIATE").await
         {

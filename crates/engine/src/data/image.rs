@@ -9,9 +9,14 @@ use crate::apply::{Applier, StepWork};
 use crate::error::EngineError;
 
 /// Temporary table with the keys and old values of one batch.
-const IMAGE: &str = "whimbrel_image";
+pub(super) const IMAGE: &str = "whimbrel_image";
 
 impl Job {
+    /// Whether the rows to be changed are captured first: to keep them, or to judge them.
+    pub(super) fn captures(&self) -> bool {
+        self.undo || self.rules.is_some()
+    }
+
     /// The columns whose values before the statement are kept.
     pub(super) fn image_columns(&self) -> Vec<String> {
         match self.batchable.kind {
@@ -115,10 +120,10 @@ impl Applier<'_> {
         rows: Rows<'_>,
     ) -> Result<u64, EngineError> {
         let range = job.keys.as_written_among(rows)?;
-        let Some(undo) = undo_table else {
+        if !job.captures() {
             let sql = job.batchable.restricted(&range);
             return self.author(work, job, &sql).await;
-        };
+        }
         self.session.batch(&format!("DELETE FROM {}", job.temporary(IMAGE))).await?;
         self.author_reads(work, job, &job.image_fill_sql(&range)).await?;
         let sql = match job.keys.dialect {
@@ -135,8 +140,10 @@ impl Applier<'_> {
             }
         };
         let changed = self.author(work, job, &sql).await?;
-        let keep = format!("INSERT INTO {} {}", self.undo_table(undo), job.undo_select());
-        self.session.batch(&keep).await?;
+        if let Some(undo) = undo_table {
+            let keep = format!("INSERT INTO {} {}", self.undo_table(undo), job.undo_select());
+            self.session.batch(&keep).await?;
+        }
         Ok(changed)
     }
 }

@@ -13,7 +13,7 @@ use crate::backend::DbErrorKind;
 use crate::error::EngineError;
 
 /// Temporary table with the rows that one batch will insert.
-const STAGE: &str = "whimbrel_stage";
+pub(super) const STAGE: &str = "whimbrel_stage";
 /// Most keys in one condition.
 const KEYS_AT_ONCE_MAX: usize = 500;
 
@@ -62,14 +62,28 @@ impl Job {
     }
 
     /// Whether the target's key is among what the statement writes and every staged row is new.
-    fn knows_new_keys(&self) -> bool {
+    pub(super) fn knows_new_keys(&self) -> bool {
         self.batchable.conflict() == Conflict::None
             && self.target_key.iter().all(|name| self.staged_as(name).is_some())
     }
 
-    fn staged_as(&self, name: &str) -> Option<String> {
+    pub(super) fn staged_as(&self, name: &str) -> Option<String> {
         let at = self.batchable.written.iter().position(|one| one.eq_ignore_ascii_case(name))?;
         Some(column_name(at))
+    }
+
+    /// The condition that a row of the target is the staged one.
+    pub(super) fn staged_key_matches(&self) -> String {
+        let pairs: Vec<String> = self
+            .target_key
+            .iter()
+            .filter_map(|name| {
+                let staged = self.staged_as(name)?;
+                let name = quote_column(name, self.keys.dialect);
+                Some(format!("whimbrel_t.{name} = whimbrel_s.{staged}"))
+            })
+            .collect();
+        pairs.join(" AND ")
     }
 
     /// The columns of the undo table of an INSERT: the key, then every stored column.
@@ -240,20 +254,11 @@ impl Applier<'_> {
         let target = job.target_sql();
         if job.knows_new_keys() {
             let rows = self.author(work, job, &job.insert_sql(None).unwrap_or_default()).await?;
-            let pairs: Vec<String> = job
-                .target_key
-                .iter()
-                .filter_map(|name| {
-                    let staged = job.staged_as(name)?;
-                    let name = quote_column(name, job.keys.dialect);
-                    Some(format!("whimbrel_t.{name} = whimbrel_s.{staged}"))
-                })
-                .collect();
             let keep = format!(
                 "INSERT INTO {undo} SELECT {} FROM {target} whimbrel_t JOIN {} whimbrel_s ON {}",
                 job.inserted_items("whimbrel_t").join(", "),
                 job.temporary(STAGE),
-                pairs.join(" AND ")
+                job.staged_key_matches()
             );
             self.session.batch(&keep).await?;
             return Ok(rows);
@@ -337,6 +342,9 @@ pub(super) fn suffix(index: usize) -> String {
 pub(super) fn is_about_rows(error: &crate::backend::DbError, dialect: Dialect) -> bool {
     if error.kind != DbErrorKind::Statement {
         return false;
+    }
+    if error.code.as_deref().is_some_and(|code| code.starts_with(super::judge::RULE_CODE)) {
+        return true;
     }
     // SQLite and MariaDB: number or name first, then what it extends to.
     let code = error.code.as_deref().unwrap_or("").split(' ').next().unwrap_or("");

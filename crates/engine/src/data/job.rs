@@ -14,6 +14,7 @@ use whimbrel_core::sql::dialect::Dialect;
 use whimbrel_core::sql::quote::quote_ident;
 use whimbrel_core::sql::split::position;
 
+use super::judge::RuleText;
 use super::key::Keys;
 use super::moment::Moment;
 use crate::apply::keep::sql_name;
@@ -70,6 +71,8 @@ pub(crate) struct Job {
     pub(crate) target_key: Vec<String>,
     /// Whether what changes is kept.
     pub(crate) undo: bool,
+    /// The rules of the target's rows.
+    pub(crate) rules: Option<RuleText>,
     /// The values of the statement's parameters.
     pub(crate) moment: Moment,
     /// The connection does not keep temporary tables from one transaction to the next.
@@ -120,7 +123,11 @@ impl Applier<'_> {
         let session = self.session.as_mut();
         match prepare(self.ledger, session, work.migration, index, moment).await? {
             Prepared::Refused(problem) => Err(EngineError::Files(vec![problem])),
-            prepared => Ok(prepared),
+            Prepared::Batches(mut job) => {
+                job.rules = self.rules_of(&job);
+                Ok(Prepared::Batches(job))
+            }
+            Prepared::Whole(reason) => Ok(Prepared::Whole(reason)),
         }
     }
 }
@@ -179,6 +186,7 @@ pub(crate) async fn prepare(
         target,
         target_key,
         undo,
+        rules: None,
         moment,
         pooled,
     })))

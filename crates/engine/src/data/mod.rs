@@ -9,6 +9,7 @@ mod cursor;
 mod image;
 mod insert;
 pub(crate) mod job;
+pub(crate) mod judge;
 mod key;
 pub(crate) mod moment;
 pub(crate) mod quarantine;

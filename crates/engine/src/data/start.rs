@@ -311,7 +311,7 @@ impl Job {
     pub(super) fn temporary_sql(&self) -> Vec<String> {
         match self.batchable.kind {
             DataKind::Insert if self.is_staged() => self.stage_table_sql(),
-            DataKind::Update | DataKind::Delete if self.undo => self.image_table_sql(),
+            DataKind::Update | DataKind::Delete if self.captures() => self.image_table_sql(),
             DataKind::Insert | DataKind::Update | DataKind::Delete => Vec::new(),
         }
     }

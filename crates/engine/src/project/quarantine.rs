@@ -142,7 +142,8 @@ impl Project {
         events: &mut dyn Events,
     ) -> Result<Retried, EngineError> {
         let picture = self.picture(Some(&mut run.session)).await?;
-        let apply = self.apply_options(options);
+        let mut apply = self.apply_options(options);
+        apply.rules = self.all_rule_texts()?;
         let mut out = Retried::default();
         let mut names: Vec<&str> = rows.iter().map(|row| row.migration.as_str()).collect();
         names.dedup();

@@ -76,7 +76,8 @@ impl Project {
         self.check_parents(&plan, &picture, Some(&mut run.session)).await?;
         self.check_required_now(&plan, run.session.as_mut()).await?;
         self.check_pooled(&plan, run.session.as_mut()).await?;
-        let apply = self.apply_options(options);
+        let mut apply = self.apply_options(options);
+        apply.rules = self.rule_texts(&plan)?;
         let fresh = run.fresh;
         let mut report = RunReport { run_id: run.lease.run_id.clone(), ..RunReport::default() };
         for part in requires::parts(&plan) {
@@ -125,6 +126,7 @@ impl Project {
             lock_timeout_ms: self.options.lock_timeout_ms,
             statement_timeout_ms: self.options.statement_timeout_ms,
             keep_bytes_max: self.options.keep_bytes_max,
+            rules: Vec::new(),
             stop: options.stop.clone(),
         }
     }

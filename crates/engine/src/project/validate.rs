@@ -7,6 +7,8 @@ use std::path::PathBuf;
 
 use whimbrel_core::ddl::ObjectName;
 use whimbrel_core::history::HistoryTable;
+use whimbrel_core::migration::Kind;
+use whimbrel_core::plan::PlannedMigration;
 use whimbrel_core::rows::{Chunk, Row};
 use whimbrel_core::rules::{
     Judge, RowSchema, Rule, RuleError, RuleQuery, Scope, TableRules, Violation, queries, shown,
@@ -19,6 +21,7 @@ use self::files::{CheckFile, RuleFile};
 use super::Project;
 use crate::apply::StopFlag;
 use crate::backend::Session;
+use crate::data::judge::RuleText;
 use crate::error::{EngineError, Problem};
 use crate::event::{Event, Events};
 use crate::tables::PLATFORM_SCHEMAS;
@@ -128,6 +131,25 @@ impl Project {
             run.check(check).await?;
         }
         Ok(run.report)
+    }
+
+    /// The rules that a plan's data migrations need; none without data migrations.
+    pub(super) fn rule_texts(
+        &self,
+        plan: &[PlannedMigration],
+    ) -> Result<Vec<RuleText>, EngineError> {
+        if plan.iter().all(|one| one.kind == Kind::Schema) {
+            return Ok(Vec::new());
+        }
+        self.all_rule_texts()
+    }
+
+    /// The rules of all tables.
+    pub(super) fn all_rule_texts(&self) -> Result<Vec<RuleText>, EngineError> {
+        let files = files::rules(&self.options.root, None)?;
+        let text =
+            |file: RuleFile| RuleText { path: file.path, table: file.table, text: file.text };
+        Ok(files.into_iter().map(text).collect())
     }
 
     /// Makes the session read-only, with one picture of the rows and times in UTC.
