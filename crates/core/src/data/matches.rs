@@ -1,0 +1,140 @@
+//! UPDATE .. FROM: whether at most one row can give the new value.
+
+use std::ops::ControlFlow;
+
+use sqlparser::ast::{BinaryOperator, Expr, TableWithJoins, Visit, Visitor};
+
+use super::key;
+use super::refusal::{Note, Refusal, RefusalCode};
+use super::rules::Rules;
+use super::scope::Relation;
+use super::walk::Walker;
+use super::walk_expr::{Plain, conjuncts};
+use super::walk_from::on_condition;
+use crate::ddl::name::same_column_name;
+
+/// A statement whose target is joined with other relations.
+pub(super) trait Joined {
+    fn target(&self) -> usize;
+    fn selection(&self) -> Option<&Expr>;
+    fn values(&self) -> Vec<&Expr>;
+}
+
+/// Warns where several rows may match, refuses where nothing ties them to the target.
+pub(super) fn check(
+    walker: &Walker<'_>,
+    tables: &[&TableWithJoins],
+    change: &impl Joined,
+    rules: &mut Rules<'_>,
+) -> Result<(), Refusal> {
+    let Some(scope) = walker.scopes.first() else { return Ok(()) };
+    if scope.relations.len() < 2 || !reads_others(walker, change) {
+        return Ok(());
+    }
+    let mut conditions: Vec<&Expr> = change.selection().into_iter().flat_map(conjuncts).collect();
+    let mut loose: Vec<&Expr> = Vec::new();
+    for item in tables {
+        for join in &item.joins {
+            // A left join brings one row in any case, so its condition counts like an inner one's.
+            conditions.extend(on_condition(join, true).into_iter().flat_map(conjuncts));
+        }
+    }
+    loose.append(&mut conditions.clone());
+    let mut fixed = vec![change.target()];
+    loop {
+        let next = scope.relations.iter().enumerate().find(|(at, relation)| {
+            !fixed.contains(at) && is_fixed(walker, *at, relation, &conditions, &fixed)
+        });
+        match next {
+            Some((at, _)) => fixed.push(at),
+            None => break,
+        }
+    }
+    for (at, relation) in scope.relations.iter().enumerate() {
+        if fixed.contains(&at) {
+            continue;
+        }
+        let name = &relation.qualifier;
+        let span = relation.span.clone();
+        if loose.iter().any(|condition| mentions(walker, condition, at)) {
+            let message =
+                format!("Several rows of `{name}` may match; any of them gives the value");
+            rules.notes.push(Note { code: "arbitrary-match", message, span });
+        } else {
+            let message = format!("Nothing ties `{name}` to the target; any row gives the value");
+            rules.refuse(RefusalCode::ArbitraryMatch, span, message)?;
+        }
+    }
+    Ok(())
+}
+
+/// Whether a unique key of the relation is equal to what is fixed.
+fn is_fixed(
+    walker: &Walker<'_>,
+    at: usize,
+    relation: &Relation,
+    conditions: &[&Expr],
+    fixed: &[usize],
+) -> bool {
+    let mut equal: Vec<String> = Vec::new();
+    for condition in conditions {
+        let Expr::BinaryOp { left, op: BinaryOperator::Eq, right } = condition else { continue };
+        for (one, other) in [(left, right), (right, left)] {
+            let Some(plain) = walker.plain(one).filter(|plain| own(plain, at)) else { continue };
+            let given = match walker.plain(other) {
+                Some(other) => other.scope == 0 && fixed.contains(&other.relation),
+                None => matches!(other.as_ref(), Expr::Value(_)),
+            };
+            if given {
+                equal.push(plain.column);
+            }
+        }
+    }
+    let dialect = walker.dialect();
+    let covers = |set: &Vec<String>| {
+        set.iter().all(|part| equal.iter().any(|column| same_column_name(column, part, dialect)))
+    };
+    let table = relation.instance.and_then(|at| walker.instances.get(at));
+    let table = table.and_then(|instance| walker.catalog.snapshot.table(&instance.name, dialect));
+    match table {
+        Some(table) => key::unique_sets(table, dialect).iter().any(covers),
+        None => relation.outputs.unique.iter().any(covers),
+    }
+}
+
+fn own(plain: &Plain, relation: usize) -> bool {
+    plain.scope == 0 && plain.relation == relation
+}
+
+/// Whether any new value names another relation than the target.
+fn reads_others(walker: &Walker<'_>, change: &impl Joined) -> bool {
+    change.values().into_iter().any(|value| {
+        names_in(value)
+            .iter()
+            .any(|name| walker.plain(name).is_none_or(|plain| !own(&plain, change.target())))
+    })
+}
+
+/// Whether a condition names the relation.
+fn mentions(walker: &Walker<'_>, condition: &Expr, relation: usize) -> bool {
+    names_in(condition)
+        .iter()
+        .any(|name| walker.plain(name).is_none_or(|plain| own(&plain, relation)))
+}
+
+/// All names in an expression, those of its sub-queries too.
+fn names_in(expr: &Expr) -> Vec<Expr> {
+    struct Names(Vec<Expr>);
+    impl Visitor for Names {
+        type Break = ();
+        fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
+            if matches!(expr, Expr::Identifier(_) | Expr::CompoundIdentifier(_)) {
+                self.0.push(expr.clone());
+            }
+            ControlFlow::Continue(())
+        }
+    }
+    let mut names = Names(Vec::new());
+    let _ = expr.visit(&mut names);
+    names.0
+}
