@@ -18,6 +18,10 @@ use crate::sql::lexer::TokenKind;
 const NESTING_MAX: usize = 40;
 /// How many operators may hang on one another: the tree of `a + b + c` is as deep as it is long.
 const CHAIN_MAX: usize = 400;
+/// How many parentheses and CASEs may be open.
+const LEVELS_MAX: usize = 200;
+/// How many joins may wait for their condition.
+const OPEN_JOINS_MAX: usize = 8;
 /// The longest statement that is looked at, in bytes.
 const STATEMENT_BYTES_MAX: usize = 1 << 20;
 
@@ -152,7 +156,7 @@ fn unreadable(text: &Text) -> Option<(Range<usize>, &'static str)> {
 fn too_deep(text: &Text) -> Option<Range<usize>> {
     let mut levels: Vec<(usize, bool)> = vec![(0, false)];
     let mut total = 0_usize;
-    let (mut joins, mut branches) = (0_usize, 0_usize);
+    let (mut open_joins, mut branches) = (0_usize, 0_usize);
     for (at, tok) in text.toks.iter().enumerate() {
         let open_case = text.at(at, "CASE");
         let in_case = levels.last().is_some_and(|(_, case)| *case);
@@ -174,11 +178,16 @@ fn too_deep(text: &Text) -> Option<Range<usize>> {
             TokenKind::Word if at_any(text, at, &CHAINING) => raise(&mut levels),
             _ => {}
         }
-        joins += usize::from(text.at(at, "JOIN"));
+        // The parser goes deeper with each JOIN that no condition follows.
+        let free = at.checked_sub(1).is_some_and(|at| at_any(text, at, &["CROSS", "NATURAL"]));
+        open_joins += usize::from(text.at(at, "JOIN") && !free);
+        if at_any(text, at, &["ON", "USING"]) {
+            open_joins = open_joins.saturating_sub(1);
+        }
         branches += usize::from(at_any(text, at, &["UNION", "EXCEPT", "INTERSECT"]));
         total = total.max(levels.iter().map(|(count, _)| count).sum());
-        if total > CHAIN_MAX || joins > CHAIN_MAX || branches > CHAIN_MAX / 4 || levels.len() > 200
-        {
+        let deep = total > CHAIN_MAX || levels.len() > LEVELS_MAX;
+        if deep || open_joins > OPEN_JOINS_MAX || branches > CHAIN_MAX / 4 {
             return Some(tok.span.clone());
         }
     }

@@ -1,4 +1,5 @@
 //! Tests of whole files and corpora.
 
 mod data;
+mod data_properties;
 mod split;
