@@ -3,33 +3,39 @@
 //! The runs of all sides are interleaved, so that a noisy machine disturbs them alike; the figure
 //! to quote is the ratio of the medians.
 
+mod data;
 mod schema;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
+use whimbrel_testkit::variables::SKIPPED_FILE;
+
 use crate::Outcome;
 use crate::output::say;
 
-const USAGE: &str = "usage: cargo xtask bench schema [--runs=N] [--files=N] [--only=WORD]";
+const USAGE: &str =
+    "usage: cargo xtask bench schema|data [--runs=N] [--files=N] [--rows=N] [--only=WORD]";
 
 /// What was asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Request {
     runs: usize,
     files: usize,
+    rows: usize,
     only: String,
 }
 
 /// Carries out `bench NAME`.
 pub(crate) fn main(arguments: &[String]) -> Outcome {
-    let mut request = Request { runs: 5, files: 1_000, only: String::new() };
+    let mut request = Request { runs: 5, files: 1_000, rows: 1_000_000, only: String::new() };
     let mut name = "";
     for argument in arguments {
         match argument.split_once('=') {
             Some(("--runs", value)) => request.runs = number(value)?,
             Some(("--files", value)) => request.files = number(value)?,
+            Some(("--rows", value)) => request.rows = number(value)?,
             Some(("--only", value)) => request.only = value.to_owned(),
             None if name.is_empty() => name = argument,
             _ => return Err(USAGE.to_owned()),
@@ -37,6 +43,7 @@ pub(crate) fn main(arguments: &[String]) -> Outcome {
     }
     match name {
         "schema" => schema::bench(&program()?, &request),
+        "data" => data::bench(&program()?, &request),
         _ => Err(USAGE.to_owned()),
     }
 }
@@ -59,6 +66,35 @@ fn program() -> Result<PathBuf, String> {
         |folder| Ok(PathBuf::from(folder)),
     )?;
     Ok(target.join("release/whimbrel"))
+}
+
+/// This command again, with servers in its environment; `None` if they are there already.
+fn again_with_servers() -> Option<Outcome> {
+    if std::env::var_os(SKIPPED_FILE).is_some() {
+        return None;
+    }
+    let me = match std::env::current_exe() {
+        Ok(me) => me,
+        Err(error) => return Some(Err(error.to_string())),
+    };
+    let mut arguments: Vec<String> = ["run", "--"].map(str::to_owned).into();
+    arguments.push(me.display().to_string());
+    arguments.extend(std::env::args().skip(1));
+    Some(crate::servers::main(&arguments))
+}
+
+/// Runs the command once more under GNU time, where it is installed.
+fn peak_memory(command: &Command) -> Result<(), String> {
+    let mut timed = Command::new("/usr/bin/time");
+    timed.args(["-f", "  cpu %U + %S s, peak memory %M KiB"]).arg(command.get_program());
+    timed.args(command.get_args()).stdout(Stdio::null());
+    match timed.status() {
+        Ok(_) => Ok(()),
+        Err(error) => {
+            say(&format!("  memory was not measured: /usr/bin/time: {error}"));
+            Ok(())
+        }
+    }
 }
 
 type Prepare<'a> = Box<dyn Fn(&Path) -> Result<(), String> + 'a>;

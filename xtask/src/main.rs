@@ -25,7 +25,7 @@ struct Command {
 const COMMANDS: &[Command] = &[
     Command {
         name: "bench",
-        arguments: "schema",
+        arguments: "schema|data",
         about: "Measure beside the floor and the peers, in one interleaved run",
         run: bench::main,
     },

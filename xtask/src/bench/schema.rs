@@ -4,16 +4,15 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use whimbrel_testkit::database::{TestDatabase, fresh_postgres};
-use whimbrel_testkit::variables::SKIPPED_FILE;
 
-use super::{Request, Side, compare};
+use super::{Request, Side, again_with_servers, compare, peak_memory};
 use crate::Outcome;
 use crate::output::say;
 
 /// Runs the comparisons of the schema issue.
 pub(super) fn bench(program: &Path, request: &Request) -> Outcome {
-    if std::env::var_os(SKIPPED_FILE).is_none() {
-        return again_with_servers();
+    if let Some(outcome) = again_with_servers() {
+        return outcome;
     }
     let files = migrations(request.files);
     let wanted = |word: &str| request.only.is_empty() || word.contains(&request.only);
@@ -31,15 +30,6 @@ pub(super) fn bench(program: &Path, request: &Request) -> Outcome {
         postgres(program, request, &files)?;
     }
     Ok(0)
-}
-
-/// This command again, with servers in its environment.
-fn again_with_servers() -> Outcome {
-    let me = std::env::current_exe().map_err(|error| error.to_string())?;
-    let mut arguments: Vec<String> = ["run", "--"].map(str::to_owned).into();
-    arguments.push(me.display().to_string());
-    arguments.extend(std::env::args().skip(1));
-    crate::servers::main(&arguments)
 }
 
 /// Names and texts of small migrations that work on SQLite and PostgreSQL alike.
@@ -172,20 +162,6 @@ fn status(program: &Path) -> Result<(), String> {
     command.args(["status", "--url", "sqlite:a.db", "--project"]).arg(folder.path());
     say("\nstatus of 10,000 files");
     peak_memory(&command)
-}
-
-/// Runs the command once more under GNU time, where it is installed.
-fn peak_memory(command: &Command) -> Result<(), String> {
-    let mut timed = Command::new("/usr/bin/time");
-    timed.args(["-f", "  cpu %U + %S s, peak memory %M KiB"]).arg(command.get_program());
-    timed.args(command.get_args()).stdout(std::process::Stdio::null());
-    match timed.status() {
-        Ok(_) => Ok(()),
-        Err(error) => {
-            say(&format!("  memory was not measured: /usr/bin/time: {error}"));
-            Ok(())
-        }
-    }
 }
 
 fn postgres(program: &Path, request: &Request, files: &[(String, String)]) -> Result<(), String> {
