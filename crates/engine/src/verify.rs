@@ -48,10 +48,8 @@ pub(crate) async fn facts(
             verdict: fact.verdict,
         })
         .collect();
-    if dialect == Dialect::Postgres {
-        let cascades = cascade::facts(session, &snapshot, &lines).await;
-        lines.extend(cascades);
-    }
+    let cascades = cascade::facts(session, dialect, &snapshot, &lines).await;
+    lines.extend(cascades);
     Ok(lines)
 }
 

@@ -183,7 +183,10 @@ impl Applier<'_> {
         began: Instant,
     ) -> Result<Done, EngineError> {
         let facts = if migration.verify {
-            verify::after(self.session.as_mut(), self.ledger.dialect, migration).await?
+            let facts =
+                verify::after(self.session.as_mut(), self.ledger.dialect, migration).await?;
+            self.survived_verification()?;
+            facts
         } else {
             Vec::new()
         };

@@ -294,6 +294,15 @@ impl Applier<'_> {
         Ok(())
     }
 
+    /// Rows that are made to prove a cascade can meet a deadlock, which ends the whole transaction.
+    pub(super) fn survived_verification(&self) -> Result<(), EngineError> {
+        if self.session.in_transaction() == Some(false) {
+            let message = "The database ended the transaction while its result was verified";
+            return Err(DbError::new(DbErrorKind::Locked, message).into());
+        }
+        Ok(())
+    }
+
     /// Whether the step should be tried again after a lock was not granted; waits before it says
     /// so.
     async fn wait_for_lock(
@@ -379,6 +388,7 @@ impl Applier<'_> {
         }
         let facts =
             verify::after(self.session.as_mut(), self.ledger.dialect, work.migration).await?;
+        self.survived_verification()?;
         // Of a migration in several steps the earlier ones stay in any case: it is told afterwards.
         let atomic = work.migration.script.is_whole();
         if atomic && facts.iter().any(|fact| fact.fails()) {

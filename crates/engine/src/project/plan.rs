@@ -59,8 +59,8 @@ impl Project {
         Self::check_files(&picture.files)?;
         self.check_environment(&picture)?;
         let chosen = self.choose(&picture, selection)?;
+        self.check_parents(&chosen, &picture, session.as_mut()).await?;
         if let Some(session) = &mut session {
-            self.check_parents(&chosen, session.as_mut()).await?;
             self.check_pooled(&chosen, session.as_mut()).await?;
         }
         let mut notes = Vec::new();

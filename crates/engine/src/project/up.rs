@@ -72,7 +72,7 @@ impl Project {
         self.check_environment(&picture)?;
         self.reconcile(run, &mut picture, events).await?;
         let plan = self.choose(&picture, selection)?;
-        self.check_parents(&plan, run.session.as_mut()).await?;
+        self.check_parents(&plan, &picture, Some(&mut run.session)).await?;
         self.check_pooled(&plan, run.session.as_mut()).await?;
         let apply = self.apply_options(options);
         let fresh = run.fresh;

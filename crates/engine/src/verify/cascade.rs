@@ -3,7 +3,11 @@
 //!
 //! Rows that cannot be made (a check that refuses the values, a type without an obvious value, a
 //! missing permission) leave the cascade declared and not exercised. Triggers could do more than
-//! a rollback takes back, so a table with triggers is not tried.
+//! a rollback takes back, so a table with triggers is not tried; nor is a table of MariaDB whose
+//! engine knows no rollback.
+
+mod guard;
+mod values;
 
 use whimbrel_core::ddl::{ForeignKey, ObjectKind, ObjectName, ReferentialAction};
 use whimbrel_core::snapshot::{Column, Snapshot, Table};
@@ -16,8 +20,6 @@ use crate::report::FactLine;
 
 /// How many parents of parents are made.
 const DEPTH_MAX: u32 = 4;
-/// How long a lock is waited for when no migration has set a limit.
-const LOCK_LIMIT: &str = "SET LOCAL lock_timeout = '2s'";
 
 /// A column's name and the SQL of its value.
 type Values = Vec<(String, String)>;
@@ -28,10 +30,13 @@ type NotTried = String;
 /// One line for each cascading foreign key that is among `declared`.
 pub(super) async fn facts(
     session: &mut dyn Session,
+    dialect: Dialect,
     snapshot: &Snapshot,
     declared: &[FactLine],
 ) -> Vec<FactLine> {
     let mut out = Vec::new();
+    // Asked once, when the first cascade comes up.
+    let mut enforced: Option<bool> = None;
     for table in &snapshot.tables {
         for key in cascades(table) {
             let from = format!("({}) -> ", key.columns.join(", "));
@@ -45,12 +50,16 @@ pub(super) async fn facts(
             if !is_declared {
                 continue;
             }
-            let verdict = match prove(session, table, key).await {
-                Ok(true) => Verdict::Holds,
-                Ok(false) => Verdict::Fails { found: "the row is still there".to_owned() },
-                Err(reason) => {
-                    Verdict::NotChecked { reason: format!("declared, not exercised: {reason}") }
-                }
+            let on = match enforced {
+                Some(on) => on,
+                None => guard::enforces(session, dialect).await.unwrap_or(false),
+            };
+            enforced = Some(on);
+            let verdict = if on {
+                verdict(prove(session, dialect, table, key).await)
+            } else {
+                let reason = "declared; foreign keys are off on this connection".to_owned();
+                Verdict::NotChecked { reason }
             };
             out.push(FactLine {
                 kind: "cascade",
@@ -67,29 +76,30 @@ fn cascades(table: &Table) -> impl Iterator<Item = &ForeignKey> {
     table.foreign_keys.iter().filter(|key| key.on_delete == ReferentialAction::Cascade)
 }
 
+fn verdict(proof: Result<bool, NotTried>) -> Verdict {
+    match proof {
+        Ok(true) => Verdict::Holds,
+        Ok(false) => Verdict::Fails { found: "the row is still there".to_owned() },
+        Err(reason) => Verdict::NotChecked { reason: format!("declared, not exercised: {reason}") },
+    }
+}
+
 /// Whether the child goes with its parent, tried in a transaction or savepoint that is rolled back.
 async fn prove(
     session: &mut dyn Session,
+    dialect: Dialect,
     child: &Table,
     key: &ForeignKey,
 ) -> Result<bool, NotTried> {
-    let nested = session.batch("SAVEPOINT whimbrel_proof").await.is_ok();
-    if !nested {
-        let begin = format!("BEGIN; {LOCK_LIMIT}");
-        session.batch(&begin).await.map_err(|error| error.message)?;
-    }
-    let result = Proof { session, number: 0 }.delete_parent(child, key).await;
-    let end = if nested {
-        "ROLLBACK TO SAVEPOINT whimbrel_proof; RELEASE SAVEPOINT whimbrel_proof"
-    } else {
-        "ROLLBACK"
-    };
-    session.batch(end).await.map_err(|error| error.message)?;
+    let nested = guard::begin(session, dialect).await?;
+    let result = Proof { session, dialect, number: 0 }.delete_parent(child, key).await;
+    guard::end(session, dialect, nested).await?;
     result
 }
 
 struct Proof<'a> {
     session: &'a mut dyn Session,
+    dialect: Dialect,
     /// Makes the values of different rows differ.
     number: u32,
 }
@@ -101,21 +111,23 @@ impl Proof<'_> {
         let made = self.insert(&parent, Vec::new(), &to, DEPTH_MAX).await?;
         let given: Values = key.columns.iter().cloned().zip(values_of(&made, &to)).collect();
         self.insert(child, given.clone(), &[], DEPTH_MAX).await?;
-        let of_child = format!("{} WHERE {}", quoted(&child.name), condition(&given));
+        let of_child = format!("{} WHERE {}", self.quoted(&child.name), self.condition(&given));
         if self.count(&of_child).await? != 1 {
             return Err("the new row was not found".to_owned());
         }
         let of_parent: Values = to.iter().cloned().zip(values_of(&made, &to)).collect();
-        let delete =
-            format!("DELETE FROM {} WHERE {}", quoted(&parent.name), condition(&of_parent));
+        let delete = format!(
+            "DELETE FROM {} WHERE {}",
+            self.quoted(&parent.name),
+            self.condition(&of_parent)
+        );
         self.session.batch(&delete).await.map_err(|error| error.message)?;
         Ok(self.count(&of_child).await? == 0)
     }
 
     async fn count(&mut self, of: &str) -> Result<u64, NotTried> {
         let sql = format!("SELECT count(*) FROM {of}");
-        let rows = self.session.query(&sql).await.map_err(|error| error.message)?;
-        let value = rows.into_iter().next().and_then(|row| row.into_iter().next()).flatten();
+        let value = guard::first(self.session, &sql).await?;
         value.and_then(|text| text.parse().ok()).ok_or_else(|| "nothing was counted".to_owned())
     }
 
@@ -125,6 +137,7 @@ impl Proof<'_> {
         if !snapshot.triggers.is_empty() {
             return Err(format!("{} has triggers", name.name));
         }
+        guard::check_table(self.session, self.dialect, name).await?;
         snapshot.tables.into_iter().next().ok_or_else(|| format!("{} was not found", name.name))
     }
 
@@ -157,18 +170,7 @@ impl Proof<'_> {
                 values.push((column.name.clone(), value));
             }
         }
-        let names: Vec<String> = values.iter().map(|(name, _)| ident(name)).collect();
-        let texts: Vec<&str> = values.iter().map(|(_, value)| value.as_str()).collect();
-        let sql = if values.is_empty() {
-            format!("INSERT INTO {} DEFAULT VALUES", quoted(&table.name))
-        } else {
-            format!(
-                "INSERT INTO {} ({}) OVERRIDING SYSTEM VALUE VALUES ({})",
-                quoted(&table.name),
-                names.join(", "),
-                texts.join(", ")
-            )
-        };
+        let sql = self.insert_sql(&table.name, &values);
         self.session.batch(&sql).await.map_err(|error| error.message)?;
         Ok(values)
     }
@@ -185,33 +187,42 @@ impl Proof<'_> {
 
     /// SQL of a value that the column's type takes.
     async fn value(&mut self, column: &Column) -> Result<String, NotTried> {
-        let number = self.number;
-        let type_name = column.type_name.as_str();
-        let (base, length) = base_and_length(type_name);
-        Ok(match base {
-            "text" | "name" | "citext" => format!("'whimbrel-{number}@example.invalid'"),
-            "character varying" | "character" | "bpchar" => {
-                let text = format!("{number}whimbrel@example.invalid");
-                let text: String = text.chars().take(length.unwrap_or(usize::MAX)).collect();
-                quote_text(&text, Dialect::Postgres)
-            }
-            "integer" | "bigint" => (2_000_000_000 + number).to_string(),
-            "smallint" => (32_000 + number).to_string(),
-            "numeric" | "real" | "double precision" => number.to_string(),
-            "boolean" => "false".to_owned(),
-            "uuid" => format!("'00000000-0000-4000-8000-{number:012x}'"),
-            "json" | "jsonb" => "'{}'".to_owned(),
-            "bytea" => "''".to_owned(),
-            "date"
-            | "timestamp without time zone"
-            | "timestamp with time zone"
-            | "time without time zone"
-            | "time with time zone" => "now()".to_owned(),
-            "interval" => "'1 day'".to_owned(),
-            "inet" => "'192.0.2.1'".to_owned(),
-            _ if type_name.ends_with("[]") => "'{}'".to_owned(),
-            _ => self.label(type_name).await?,
-        })
+        match values::value(column, self.number, self.dialect) {
+            Some(value) => Ok(value),
+            None if self.dialect == Dialect::Postgres => self.label(&column.type_name).await,
+            None => Err(no_value(&column.type_name)),
+        }
+    }
+
+    fn insert_sql(&self, table: &ObjectName, values: &Values) -> String {
+        let table = self.quoted(table);
+        if values.is_empty() {
+            let nothing =
+                if self.dialect == Dialect::Mysql { "() VALUES ()" } else { "DEFAULT VALUES" };
+            return format!("INSERT INTO {table} {nothing}");
+        }
+        let names: Vec<String> = values.iter().map(|(name, _)| self.ident(name)).collect();
+        let texts: Vec<&str> = values.iter().map(|(_, value)| value.as_str()).collect();
+        let system =
+            if self.dialect == Dialect::Postgres { " OVERRIDING SYSTEM VALUE" } else { "" };
+        format!("INSERT INTO {table} ({}){system} VALUES ({})", names.join(", "), texts.join(", "))
+    }
+
+    fn condition(&self, values: &Values) -> String {
+        let parts: Vec<String> =
+            values.iter().map(|(name, value)| format!("{} = {value}", self.ident(name))).collect();
+        parts.join(" AND ")
+    }
+
+    fn ident(&self, name: &str) -> String {
+        quote_ident(name, self.dialect)
+    }
+
+    fn quoted(&self, name: &ObjectName) -> String {
+        match &name.schema {
+            Some(schema) => format!("{}.{}", self.ident(schema), self.ident(&name.name)),
+            None => self.ident(&name.name),
+        }
     }
 
     /// The first label of an enum.
@@ -221,10 +232,12 @@ impl Proof<'_> {
              WHERE enumtypid = pg_catalog.to_regtype({}) ORDER BY enumsortorder LIMIT 1",
             quote_text(type_name, Dialect::Postgres)
         );
-        let rows = self.session.query(&sql).await.map_err(|error| error.message)?;
-        let label = rows.into_iter().next().and_then(|row| row.into_iter().next()).flatten();
-        label.ok_or_else(|| format!("no value is known for the type {type_name}"))
+        guard::first(self.session, &sql).await?.ok_or_else(|| no_value(type_name))
     }
+}
+
+fn no_value(type_name: &str) -> NotTried {
+    format!("no value is known for the type {type_name}")
 }
 
 /// Whether the column needs a value from us. One that a sequence numbers gets ours too, so that no
@@ -245,28 +258,4 @@ fn value_of<'a>(values: &'a Values, name: &str) -> Option<&'a str> {
 
 fn values_of(values: &Values, names: &[String]) -> Vec<String> {
     names.iter().filter_map(|name| value_of(values, name)).map(str::to_owned).collect()
-}
-
-fn condition(values: &Values) -> String {
-    let parts: Vec<String> =
-        values.iter().map(|(name, value)| format!("{} = {value}", ident(name))).collect();
-    parts.join(" AND ")
-}
-
-/// `character varying(20)` as `character varying` and 20.
-fn base_and_length(type_name: &str) -> (&str, Option<usize>) {
-    let Some((base, rest)) = type_name.split_once('(') else { return (type_name, None) };
-    let digits: String = rest.chars().take_while(char::is_ascii_digit).collect();
-    (base.trim_end(), digits.parse().ok())
-}
-
-fn ident(name: &str) -> String {
-    quote_ident(name, Dialect::Postgres)
-}
-
-fn quoted(name: &ObjectName) -> String {
-    match &name.schema {
-        Some(schema) => format!("{}.{}", ident(schema), ident(&name.name)),
-        None => ident(&name.name),
-    }
 }

@@ -2,6 +2,7 @@
 
 #![cfg(test)]
 
+mod cascades;
 mod conformance;
 mod crash;
 mod demo;
