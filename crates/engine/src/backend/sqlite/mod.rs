@@ -22,6 +22,8 @@ use super::{
 
 /// How long SQLite itself waits for another process's lock before it reports `SQLITE_BUSY`.
 const BUSY_TIMEOUT_MS: u64 = 2_000;
+/// How often the journal's mode is set while other processes set it too.
+const WAL_TRIES_MAX: u32 = 40;
 /// After how many of SQLite's own instructions the clock is looked at, where there is a limit.
 const PROGRESS_OPERATIONS: i32 = 1_000;
 /// How many rows without a parent are named in a message.
@@ -72,8 +74,7 @@ impl SqliteBackend {
             .and_then(|()| connection.pragma_update(None, "foreign_keys", self.foreign_keys))
             .map_err(from_rusqlite)?;
         if self.d1 && is_new {
-            // As wrangler makes it.
-            connection.pragma_update(None, "journal_mode", "WAL").map_err(from_rusqlite)?;
+            make_wal(&connection)?;
         }
         Ok(connection)
     }
@@ -84,6 +85,22 @@ impl SqliteBackend {
         std::fs::create_dir_all(folder).map_err(|error| {
             DbError::new(DbErrorKind::Storage, format!("{}: {error}", folder.display()))
         })
+    }
+}
+
+/// Sets the journal's mode as wrangler does. SQLite does not wait for a lock here, so that several
+/// processes which make the database at once are in each other's way for a moment.
+fn make_wal(connection: &Connection) -> Result<(), DbError> {
+    let mut tries = 0;
+    loop {
+        let set = connection.pragma_update(None, "journal_mode", "WAL").map_err(from_rusqlite);
+        match set {
+            Err(error) if error.kind == DbErrorKind::Locked && tries < WAL_TRIES_MAX => {
+                tries += 1;
+                std::thread::sleep(crate::jitter::between_ms(5, 50));
+            }
+            other => return other,
+        }
     }
 }
 
