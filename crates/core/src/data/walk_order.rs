@@ -37,10 +37,9 @@ impl Walker<'_> {
                 }
             }
         }
-        let whole = matches!(&select.group_by, GroupByExpr::Expressions(items, _) if items.is_empty())
-            && !limited
-            && select.distinct.is_none()
-            && select.having.is_none();
+        let ungrouped =
+            matches!(&select.group_by, GroupByExpr::Expressions(items, _) if items.is_empty());
+        let whole = ungrouped && !limited && select.distinct.is_none() && select.having.is_none();
         if let (Some((relation, top_column)), true, [item]) =
             (pending, whole, select.projection.as_slice())
             && let SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } = item

@@ -157,6 +157,7 @@ fn values_are_typed() {
                 Requirement::Account("0008b".into())
             ]),
             verify: Some(false),
+            batch: BatchSettings::default(),
         }
     );
     let statement = options("-- whimbrel: keep=off", Scope::Statement).unwrap();

@@ -78,9 +78,10 @@ impl Applier<'_> {
                 EngineError::Database(error) => error.kind,
                 _ => return Err(error),
             };
+            let dialect = self.ledger.dialect;
             let rows_at_fault = matches!(
                 &error,
-                EngineError::Statement(failure) if is_about_rows(&failure.error, self.ledger.dialect)
+                EngineError::Statement(failure) if is_about_rows(&failure.error, dialect)
             );
             if rows_at_fault && !divided {
                 divided = true;

@@ -358,8 +358,7 @@ pub(super) fn is_about_rows(error: &crate::backend::DbError, dialect: Dialect) -
         // The statement itself was checked when the first batch was prepared.
         Dialect::Sqlite => {
             ["SQLITE_CONSTRAINT", "SQLITE_MISMATCH", "SQLITE_TOOBIG", "SQLITE_ERROR"]
-                .iter()
-                .any(|name| code == *name)
+                .contains(&code)
                 && !error.message.contains("no such")
                 && !error.message.contains("syntax error")
         }

@@ -16,3 +16,4 @@ pub(crate) mod quarantine;
 mod say;
 mod start;
 pub(crate) mod undo;
+mod undo_sql;

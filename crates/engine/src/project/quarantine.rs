@@ -51,6 +51,15 @@ pub struct QuarantineFilter {
     pub all: bool,
 }
 
+/// What is changed in rows that are set aside.
+struct Change<'a> {
+    /// The audit's word for it.
+    action: &'static str,
+    detail: &'a str,
+    /// What the UPDATE sets.
+    set: &'a str,
+}
+
 impl Project {
     /// The rows that were set aside, oldest first.
     ///
@@ -182,8 +191,13 @@ impl Project {
         options: &RunOptions,
         events: &mut dyn Events,
     ) -> Result<Vec<i64>, EngineError> {
-        self.change_open(filter, "quarantine-drop", reason, "state = 'dropped'", options, events)
-            .await
+        self.change_open(
+            filter,
+            Change { action: "quarantine-drop", detail: reason, set: "state = 'dropped'" },
+            options,
+            events,
+        )
+        .await
     }
 
     /// Sets what columns of the output shall be when the row is tried again.
@@ -206,15 +220,14 @@ impl Project {
         }
         let filter = QuarantineFilter { ids: vec![id], ..QuarantineFilter::default() };
         let set = format!("edit_json = {}", self.ledger.quote(edit));
-        self.change_open(&filter, "quarantine-edit", edit, &set, options, events).await
+        let change = Change { action: "quarantine-edit", detail: edit, set: &set };
+        self.change_open(&filter, change, options, events).await
     }
 
     async fn change_open(
         &self,
         filter: &QuarantineFilter,
-        action: &str,
-        detail: &str,
-        set: &str,
+        change: Change<'_>,
         options: &RunOptions,
         events: &mut dyn Events,
     ) -> Result<Vec<i64>, EngineError> {
@@ -227,16 +240,17 @@ impl Project {
         let mut run = self.begin("quarantine", options, events).await?;
         let now = crate::ledger::now_ms(self.ledger.dialect);
         let list: Vec<String> = ids.iter().map(i64::to_string).collect();
-        let change = format!(
-            "UPDATE {} SET {set}, actor = {}, updated_ms = {now} WHERE state = 'open' \
+        let update = format!(
+            "UPDATE {} SET {}, actor = {}, updated_ms = {now} WHERE state = 'open' \
              AND seq IN ({})",
             self.ledger.table("quarantine"),
+            change.set,
             self.ledger.quote(&self.owner.actor),
             list.join(", ")
         );
-        let detail = serde_json::json!({ "rows": ids, "detail": detail });
-        let audit = self.audit(&run, action, &detail.to_string());
-        let result = self.write(&mut run, &[change, audit]).await;
+        let detail = serde_json::json!({ "rows": ids, "detail": change.detail });
+        let audit = self.audit(&run, change.action, &detail.to_string());
+        let result = self.write(&mut run, &[update, audit]).await;
         self.end(run, result.map(|()| ids)).await
     }
 }

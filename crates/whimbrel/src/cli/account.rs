@@ -10,7 +10,8 @@ use crate::printer::{Format, Style};
 /// Prove that a data migration lost no row
 ///
 /// For each statement: how many rows were read, and what came of them. It holds when every driving
-/// row produced something, was declared to produce nothing (`skips=`), or was set aside and settled.
+/// row produced something, was declared to produce nothing (`skips=`), or was set aside and
+/// settled.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// The data migration: a version or a file name

@@ -1,0 +1,228 @@
+//! The SQL that takes back what a statement changed, and that finds where it cannot be.
+
+use whimbrel_core::plan::OnConflict;
+use whimbrel_core::sql::dialect::Dialect;
+
+use super::image::{new_name, old_name};
+use super::job::quote_column;
+use super::key::Keys;
+use super::undo::Undo;
+use crate::apply::keep::sql_name;
+use crate::error::UndoConflict;
+
+impl Undo<'_> {
+    pub(super) fn target_sql(&self) -> String {
+        sql_name(&self.target.name, self.dialect)
+    }
+
+    pub(super) fn column(&self, alias: &str, name: &str) -> String {
+        format!("{alias}.{}", quote_column(name, self.dialect))
+    }
+
+    pub(super) fn key_matches(&self) -> String {
+        let target: Vec<String> =
+            self.kept.keys.iter().map(|name| self.column("t", name)).collect();
+        Keys::same(&target, &self.keys.of("u"))
+    }
+
+    /// Whether each column still holds what the migration wrote.
+    pub(super) fn unchanged(&self, old_too: bool) -> String {
+        let parts: Vec<String> = self
+            .kept
+            .columns
+            .iter()
+            .enumerate()
+            .map(|(at, name)| {
+                let now = self.column("t", name);
+                let same = same_value(&now, &format!("u.{}", new_name(at)), self.dialect);
+                if old_too {
+                    let back = same_value(&now, &format!("u.{}", old_name(at)), self.dialect);
+                    format!("({same} OR {back})")
+                } else {
+                    same
+                }
+            })
+            .collect();
+        if parts.is_empty() { "1 = 1".to_owned() } else { parts.join(" AND ") }
+    }
+
+    /// `FROM ... WHERE` of the rows that somebody changed since.
+    pub(super) fn conflicts_from(&self, range: Option<&str>) -> String {
+        let (target, undo, key) = (self.target_sql(), &self.keys.table, self.key_matches());
+        let range = range.map_or_else(String::new, |range| format!(" AND {range}"));
+        match self.kept.kind.as_str() {
+            "delete" => format!("FROM {undo} u JOIN {target} t ON {key} WHERE 1 = 1{range}"),
+            "insert" => format!(
+                "FROM {undo} u JOIN {target} t ON {key} WHERE NOT ({}){range}",
+                self.unchanged(false)
+            ),
+            _ => {
+                let first = self.kept.keys.first().map_or("rowid", String::as_str);
+                format!(
+                    "FROM {undo} u LEFT JOIN {target} t ON {key} WHERE ({} IS NULL OR NOT ({})){range}",
+                    self.column("t", first),
+                    self.unchanged(true)
+                )
+            }
+        }
+    }
+
+    /// The key, then for each column the value before, the one written and the one now.
+    pub(super) fn shown_items(&self) -> Vec<String> {
+        let text = |sql: &str| match self.dialect {
+            Dialect::Postgres => format!("({sql})::text"),
+            Dialect::Sqlite => format!("quote({sql})"),
+            Dialect::Mysql => format!("CAST({sql} AS CHAR)"),
+        };
+        let mut items: Vec<String> = self.keys.of("u").iter().map(|key| text(key)).collect();
+        for (at, name) in self.kept.columns.iter().enumerate() {
+            let old = format!("u.{}", old_name(at));
+            let new = format!("u.{}", new_name(at));
+            items.push(if self.kept.kind == "insert" { "NULL".to_owned() } else { text(&old) });
+            items.push(if self.kept.kind == "delete" { "NULL".to_owned() } else { text(&new) });
+            items.push(text(&self.column("t", name)));
+        }
+        items
+    }
+
+    pub(super) fn conflict_of(&self, row: &crate::backend::Row) -> Vec<UndoConflict> {
+        let keys = self.kept.keys.len();
+        let key: Vec<String> = self
+            .kept
+            .keys
+            .iter()
+            .zip(row)
+            .map(|(name, value)| format!("{name} = {}", value.as_deref().unwrap_or("NULL")))
+            .collect();
+        let mut out = Vec::new();
+        for (at, column) in self.kept.columns.iter().enumerate() {
+            let value = |offset: usize| row.get(keys + at * 3 + offset).cloned().flatten();
+            let (old, new, now) = (value(0), value(1), value(2));
+            if self.kept.kind != "delete" && (now == new || now == old) && now.is_some() {
+                continue;
+            }
+            out.push(UndoConflict {
+                table: self.kept.object.clone(),
+                key: key.join(", "),
+                column: column.clone(),
+                old,
+                new,
+                now,
+            });
+            if self.kept.kind == "delete" {
+                break;
+            }
+        }
+        out
+    }
+
+    /// The statement that takes back the rows of a range.
+    pub(super) fn restore_sql(&self, range: &str, on_conflict: OnConflict) -> String {
+        let (target, undo, key) = (self.target_sql(), &self.keys.table, self.key_matches());
+        let quoted: Vec<String> =
+            self.kept.columns.iter().map(|name| quote_column(name, self.dialect)).collect();
+        match self.kept.kind.as_str() {
+            "delete" => {
+                let identity = self.target.columns.iter().any(|column| column.identity);
+                let over = if identity && self.dialect == Dialect::Postgres {
+                    "OVERRIDING SYSTEM VALUE "
+                } else {
+                    ""
+                };
+                let old: Vec<String> =
+                    (0..quoted.len()).map(|at| format!("u.{}", old_name(at))).collect();
+                let mut columns = quoted.clone();
+                let mut values = old;
+                if self.kept.keys.iter().any(|name| name == "rowid") {
+                    columns.push("rowid".to_owned());
+                    values.push("u.whimbrel_k1".to_owned());
+                }
+                format!(
+                    "INSERT INTO {target} ({}) {over}SELECT {} FROM {undo} u WHERE {range} \
+                     AND NOT EXISTS (SELECT 1 FROM {target} t WHERE {key})",
+                    columns.join(", "),
+                    values.join(", ")
+                )
+            }
+            "insert" => {
+                let same = if on_conflict == OnConflict::Force {
+                    String::new()
+                } else {
+                    format!(" AND {}", self.unchanged(false))
+                };
+                match self.dialect {
+                    Dialect::Postgres => format!(
+                        "DELETE FROM {target} t USING {undo} u WHERE {range} AND {key}{same}"
+                    ),
+                    Dialect::Mysql => format!(
+                        "DELETE t FROM {target} t JOIN {undo} u ON {key} WHERE {range}{same}"
+                    ),
+                    Dialect::Sqlite => {
+                        let keys = &self.kept.keys;
+                        let of = |alias: &str| {
+                            let names: Vec<String> =
+                                keys.iter().map(|name| self.column(alias, name)).collect();
+                            names.join(", ")
+                        };
+                        format!(
+                            "DELETE FROM {target} AS d WHERE ({}) IN (SELECT {} FROM {undo} u \
+                             JOIN {target} t ON {key} WHERE {range}{same})",
+                            of("d"),
+                            of("t")
+                        )
+                    }
+                }
+            }
+            _ => self.update_sql(range, on_conflict, &quoted),
+        }
+    }
+
+    fn update_sql(&self, range: &str, on_conflict: OnConflict, quoted: &[String]) -> String {
+        let (target, undo, key) = (self.target_sql(), &self.keys.table, self.key_matches());
+        let sets: Vec<String> = quoted
+            .iter()
+            .enumerate()
+            .map(|(at, name)| {
+                let (old, new) = (format!("u.{}", old_name(at)), format!("u.{}", new_name(at)));
+                let to = match self.dialect {
+                    Dialect::Mysql => format!("t.{name}"),
+                    Dialect::Sqlite | Dialect::Postgres => name.clone(),
+                };
+                match on_conflict {
+                    OnConflict::Skip => {
+                        let same = same_value(&format!("t.{name}"), &new, self.dialect);
+                        format!("{to} = CASE WHEN {same} THEN {old} ELSE t.{name} END")
+                    }
+                    OnConflict::Stop | OnConflict::Force => format!("{to} = {old}"),
+                }
+            })
+            .collect();
+        let sets = sets.join(", ");
+        let same = if on_conflict == OnConflict::Stop {
+            format!(" AND {}", self.unchanged(true))
+        } else {
+            String::new()
+        };
+        match self.dialect {
+            Dialect::Postgres | Dialect::Sqlite => format!(
+                "UPDATE {target} AS t SET {sets} FROM {undo} u WHERE {range} AND {key}{same}"
+            ),
+            Dialect::Mysql => {
+                format!("UPDATE {target} t JOIN {undo} u ON {key} SET {sets} WHERE {range}{same}")
+            }
+        }
+    }
+}
+
+/// Whether two values are the same, byte for byte, NULL being the same as NULL.
+fn same_value(left: &str, right: &str, dialect: Dialect) -> String {
+    match dialect {
+        Dialect::Postgres => format!(
+            "({left})::text COLLATE \"C\" IS NOT DISTINCT FROM ({right})::text COLLATE \"C\""
+        ),
+        Dialect::Sqlite => {
+            format!("({left} COLLATE BINARY IS {right} AND typeof({left}) = typeof({right}))")
+        }
+        Dialect::Mysql => format!("(BINARY {left} <=> BINARY {right})"),
+    }
+}
