@@ -7,6 +7,7 @@
 
 pub mod case;
 pub mod engine;
+pub mod equality;
 pub mod fault;
 pub mod plan;
 pub mod proxy;
