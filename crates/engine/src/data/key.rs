@@ -133,8 +133,7 @@ impl Keys {
         match self.dialect {
             Dialect::Sqlite => format!("quote({sql})"),
             Dialect::Postgres => format!("({sql})::text"),
-            Dialect::Mysql if is_binary(&column.type_name) => format!("HEX({sql})"),
-            Dialect::Mysql => format!("CAST({sql} AS CHAR)"),
+            Dialect::Mysql => mysql_text(&column.type_name, sql),
         }
     }
 
@@ -271,7 +270,18 @@ impl Keys {
     }
 }
 
-fn is_binary(type_name: &str) -> bool {
+/// MySQL prints a FLOAT with fewer digits than it has, and orders ENUM and SET by their numbers.
+fn mysql_text(type_name: &str, sql: &str) -> String {
     let lower = type_name.to_ascii_lowercase();
-    lower.contains("binary") || lower.contains("blob")
+    let is = |start: &str| lower.starts_with(start);
+    if is("enum(") || is("set(") {
+        return format!("CAST({sql} + 0 AS CHAR)");
+    }
+    if is("float") {
+        return format!("CAST(CAST({sql} AS DOUBLE) AS CHAR)");
+    }
+    if lower.contains("binary") || lower.contains("blob") {
+        return format!("HEX({sql})");
+    }
+    format!("CAST({sql} AS CHAR)")
 }

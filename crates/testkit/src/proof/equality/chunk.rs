@@ -61,18 +61,21 @@ impl<'a> Chunk<'a> {
         Ok(Some(Chunk { program, cases, undo, before, after, told: BTreeSet::new() }))
     }
 
-    /// Runs the statements in batches of each size, and takes back what can be.
-    pub(super) fn compare(&mut self, report: &mut Report) -> Verdict<()> {
+    /// Runs the statements in batches of each size, and takes back what can be. Ends early with the
+    /// place of a statement that fails, whose failure is told.
+    pub(super) fn compare(&mut self, report: &mut Report) -> Verdict<Option<usize>> {
         let mut bench = None;
         for size in SIZES {
             let ready = match bench.take() {
                 Some(bench) if self.undo => bench,
                 _ => self.bench()?,
             };
-            self.one_size(&ready, size, report)?;
+            if let Some(failed) = self.one_size(&ready, size, report)? {
+                return Ok(Some(failed));
+            }
             bench = Some(ready);
         }
-        Ok(())
+        Ok(None)
     }
 
     fn bench(&self) -> Verdict<Bench<'a>> {
@@ -87,39 +90,52 @@ impl<'a> Chunk<'a> {
         Ok(bench)
     }
 
-    fn one_size(&mut self, bench: &Bench<'_>, size: usize, report: &mut Report) -> Verdict<()> {
+    fn one_size(
+        &mut self,
+        bench: &Bench<'_>,
+        size: usize,
+        report: &mut Report,
+    ) -> Verdict<Option<usize>> {
         for (at, case) in self.cases.iter().enumerate() {
             let undo = if self.undo { "" } else { " undo=off" };
             let text = format!("-- whimbrel: batch size={size} pause-ms=0{undo}\n{};\n", case.sql);
             bench.project.file(&format!("migrations/{}", file(at)), &text);
         }
-        let mut up = bench.run(&["up", "--json"]);
-        // A statement that fails is told and left out; the others go on.
-        while up.code != Some(0) {
-            let failed = (0..self.cases.len()).find(|at| up.stderr.contains(&file(*at)));
-            let (at, case) = failed
-                .and_then(|at| Some((at, *self.cases.get(at)?)))
-                .ok_or_else(|| format!("`up` failed: {up}"))?;
+        let up = bench.run(&["up", "--json"]);
+        if up.code != Some(0) {
+            let at = self.failed(&up).ok_or_else(|| format!("`up` failed: {}", up.stderr))?;
+            let case = self.cases.get(at).ok_or("no such statement")?;
             report.failures.push(format!("{case}\nfails in batches of {size}: {}", up.stderr));
-            self.told.insert(at);
-            ensure(!self.undo && self.told.len() < self.cases.len(), || {
-                "the rest of the database was not looked at".to_owned()
-            })?;
-            bench.project.file(&format!("migrations/{}", file(at)), "SELECT 1;\n");
-            up = bench.run(&["up", "--json"]);
+            return Ok(Some(at));
         }
         report.count(&self.cases, &up.stdout, size);
         let seen = look(&bench.database, &self.cases)?;
         self.differ(&seen, &self.after.clone(), &format!("in batches of {size}"), report);
         if self.undo {
             let down = bench.run(&["down", "--to", "1", "--yes"]);
-            ensure(down.code == Some(0), || format!("batches of {size}: `down` failed: {down}"))?;
+            if down.code != Some(0) {
+                let at =
+                    self.failed(&down).ok_or_else(|| format!("`down` failed: {}", down.stderr))?;
+                let case = self.cases.get(at).ok_or("no such statement")?;
+                let text = format!("{case}\n`down` after batches of {size}: {}", down.stderr);
+                report.failures.push(text);
+                return Ok(Some(at));
+            }
             let seen = look(&bench.database, &self.cases)?;
             let what = format!("taken back after batches of {size}");
             self.differ(&seen, &self.before.clone(), &what, report);
             report.undone += self.cases.len();
         }
-        Ok(())
+        Ok(None)
+    }
+
+    /// The statement that the program complains about.
+    fn failed(&self, output: &Output) -> Option<usize> {
+        let at = |mark: &str| {
+            let found = |at: &usize| output.stderr.contains(&format!("{mark}{}", file(*at)));
+            (0..self.cases.len()).find(found)
+        };
+        at("--> migrations/").or_else(|| at(""))
     }
 
     /// Tells which statements left something else than they should.

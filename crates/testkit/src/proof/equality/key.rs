@@ -32,6 +32,7 @@ enum Make {
     Uuid,
     Decimal,
     Double,
+    Float,
     Moment,
     Bytes,
     Mixed,
@@ -113,6 +114,9 @@ impl KeyKind {
                 kind("uuid", &[("k", "uuid")], Make::Uuid),
                 kind("decimal", &[("k", "decimal(20,6)")], Make::Decimal),
                 kind("double", &[("k", "double")], Make::Double),
+                kind("float", &[("k", "float")], Make::Float),
+                kind("set_int", &[("k", "set('z','b','M','a')"), ("k2", "integer")], Make::EnumInt),
+                kind("char", &[("k", "char(20)")], Make::Text),
                 kind("datetime", &[("k", "datetime(6)")], Make::Moment),
                 kind("varbinary", &[("k", "varbinary(20)")], Make::Bytes),
                 kind(
@@ -175,6 +179,7 @@ impl Make {
             Make::Double => {
                 one(format!("{}{}.{}e{}", sign(random), at, random.next(), random.below(30)))
             }
+            Make::Float => one(format!("{}{at}.{}", sign(random), random.below(100))),
             Make::Moment => one(format!(
                 "'{}-01-{:02} 0{}:00:0{}.{:06}'",
                 1_970 + at * 7 % 60,

@@ -40,9 +40,20 @@ pub fn compare(
     let (undo, keep): (Vec<&Case>, Vec<&Case>) = cases.iter().partition(|case| case.form.undo);
     let mut report = Report::default();
     for cases in undo.chunks(CHUNK).chain(keep.chunks(CHUNK)) {
-        let Some(mut chunk) = Chunk::new(program, cases.to_vec())? else { return Ok(None) };
-        if let Err(error) = super::guarded(|| chunk.compare(&mut report)) {
-            report.failures.push(error);
+        let mut cases = cases.to_vec();
+        while !cases.is_empty() {
+            let Some(mut chunk) = Chunk::new(program, cases.clone())? else { return Ok(None) };
+            let mut part = Report::default();
+            match super::guarded(|| chunk.compare(&mut part)) {
+                // The others are looked at without the one that failed.
+                Ok(Some(failed)) => drop(cases.remove(failed)),
+                Ok(None) => cases.clear(),
+                Err(error) => {
+                    part.failures.push(error);
+                    cases.clear();
+                }
+            }
+            report.add(part);
         }
     }
     Ok(Some(report))
