@@ -1,6 +1,6 @@
 //! Some statements in one database: run by its own client in one go, and by Whimbrel in batches.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use super::case::Case;
@@ -28,6 +28,8 @@ pub(super) struct Chunk<'a> {
     after: Sight,
     /// Statements whose difference was told already.
     told: BTreeSet<usize>,
+    /// Statements that ran in one go, with the reason.
+    whole: BTreeMap<usize, String>,
 }
 
 /// A database with a project, its tables made.
@@ -58,11 +60,20 @@ impl<'a> Chunk<'a> {
             query(&database, &format!("{};\n", case.sql)).map_err(|e| format!("{case}: {e}"))?;
         }
         let after = look(&database, &cases)?;
-        Ok(Some(Chunk { program, cases, undo, before, after, told: BTreeSet::new() }))
+        let (told, whole) = (BTreeSet::new(), BTreeMap::new());
+        Ok(Some(Chunk { program, cases, undo, before, after, told, whole }))
+    }
+
+    /// Counts the statement at a place.
+    pub(super) fn count(&self, at: usize, report: &mut Report) {
+        if let Some(case) = self.cases.get(at) {
+            report.count(case, self.whole.get(&at));
+        }
     }
 
     /// Runs the statements in batches of each size, and takes back what can be. Ends early with the
-    /// place of a statement that fails, whose failure is told.
+    /// place of a statement without which the others must be looked at: it failed, which is told,
+    /// or it ran in one go and cannot be taken back.
     pub(super) fn compare(&mut self, report: &mut Report) -> Verdict<Option<usize>> {
         let mut bench = None;
         for size in SIZES {
@@ -108,10 +119,14 @@ impl<'a> Chunk<'a> {
             report.failures.push(format!("{case}\nfails in batches of {size}: {}", up.stderr));
             return Ok(Some(at));
         }
-        report.count(&self.cases, &up.stdout, size);
+        report.batches += up.stdout.matches("\"event\":\"batch\"").count();
+        self.note_whole(&up.stdout);
         let seen = look(&bench.database, &self.cases)?;
         self.differ(&seen, &self.after.clone(), &format!("in batches of {size}"), report);
         if self.undo {
+            if let Some(at) = self.whole.keys().next() {
+                return Ok(Some(*at));
+            }
             let down = bench.run(&["down", "--to", "1", "--yes"]);
             if down.code != Some(0) {
                 let at =
@@ -127,6 +142,14 @@ impl<'a> Chunk<'a> {
             report.undone += self.cases.len();
         }
         Ok(None)
+    }
+
+    fn note_whole(&mut self, events: &str) {
+        for line in events.lines().filter(|line| line.contains("\"event\":\"runs-whole\"")) {
+            let at = (0..self.cases.len()).find(|at| line.contains(&file(*at)));
+            let reason = line.split_once("\"reason\":\"").map_or(line, |(_, rest)| rest);
+            self.whole.extend(at.map(|at| (at, reason.to_owned())));
+        }
     }
 
     /// The statement that the program complains about.
@@ -152,7 +175,7 @@ impl<'a> Chunk<'a> {
 }
 
 /// The file of the statement at a place of the chunk.
-pub(super) fn file(at: usize) -> String {
+fn file(at: usize) -> String {
     format!("{:04}_case.data.sql", at + 2)
 }
 

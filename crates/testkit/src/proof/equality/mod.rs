@@ -43,17 +43,17 @@ pub fn compare(
         let mut cases = cases.to_vec();
         while !cases.is_empty() {
             let Some(mut chunk) = Chunk::new(program, cases.clone())? else { return Ok(None) };
-            let mut part = Report::default();
-            match super::guarded(|| chunk.compare(&mut part)) {
-                // The others are looked at without the one that failed.
-                Ok(Some(failed)) => drop(cases.remove(failed)),
-                Ok(None) => cases.clear(),
-                Err(error) => {
-                    part.failures.push(error);
+            match super::guarded(|| chunk.compare(&mut report)) {
+                Ok(Some(at)) => {
+                    chunk.count(at, &mut report);
+                    cases.remove(at);
+                }
+                ended => {
+                    (0..cases.len()).for_each(|at| chunk.count(at, &mut report));
+                    report.failures.extend(ended.err());
                     cases.clear();
                 }
             }
-            report.add(part);
         }
     }
     Ok(Some(report))

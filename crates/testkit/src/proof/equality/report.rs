@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use super::case::{Case, form_names, key_names};
-use super::chunk::file;
 use crate::proof::engine::Engine;
 
 /// How often a form was tried, and how often it ran in batches.
@@ -37,29 +36,17 @@ pub struct Report {
 }
 
 impl Report {
-    /// Counts the statements of a chunk by the events of its run.
-    pub(super) fn count(&mut self, cases: &[&Case], events: &str, size: usize) {
-        let batch = "\"event\":\"batch\"";
-        self.batches += events.lines().filter(|line| line.contains(batch)).count();
-        if size != 1 {
-            return;
-        }
-        for (at, case) in cases.iter().enumerate() {
-            let name = file(at);
-            let mut lines = events.lines().filter(|line| line.contains(&name));
-            let whole = lines.find(|line| line.contains("\"event\":\"runs-whole\""));
-            self.cases += 1;
-            let tried = self.forms.entry(case.form.name).or_default();
-            tried.cases += 1;
-            tried.batched += usize::from(whole.is_none());
-            *self.keys.entry(case.key).or_default() += 1;
-            match whole {
-                Some(line) if !case.form.trap => {
-                    self.refused.push(format!("{case}\n  {}", reason(line)));
-                }
-                None if case.form.trap => self.traps_taken.push(case.to_string()),
-                _ => {}
-            }
+    /// Counts a statement; `whole` says why it ran in one go.
+    pub(super) fn count(&mut self, case: &Case, whole: Option<&String>) {
+        self.cases += 1;
+        let tried = self.forms.entry(case.form.name).or_default();
+        tried.cases += 1;
+        tried.batched += usize::from(whole.is_none());
+        *self.keys.entry(case.key).or_default() += 1;
+        match whole {
+            Some(reason) if !case.form.trap => self.refused.push(format!("{case}\n  {reason}")),
+            None if case.form.trap => self.traps_taken.push(case.to_string()),
+            _ => {}
         }
     }
 
@@ -115,8 +102,4 @@ impl Report {
         lines.push(format!("keys: {}", keys.join(", ")));
         lines
     }
-}
-
-fn reason(event: &str) -> &str {
-    event.split_once("\"reason\":\"").map_or(event, |(_, rest)| rest)
 }
