@@ -3,6 +3,7 @@
 //! The program is built with its named places, the servers are started, and each case is a
 //! database of its own. A row in `docs/proofs.md` says what was run and what failed.
 
+mod batches;
 mod crash;
 mod equality;
 mod faults;
@@ -21,7 +22,7 @@ use self::record::Row;
 use crate::Outcome;
 use crate::output::{complain, say};
 
-const USAGE: &str = "usage: cargo xtask prove crash|races|faults|equality \
+const USAGE: &str = "usage: cargo xtask prove crash|races|faults|equality|batches \
                      [--engine=sqlite|postgres|mariadb] [--seed=N] [--count=N] \
                      [--case=ENGINE/...] [--no-record]";
 
@@ -59,6 +60,7 @@ pub(crate) fn main(arguments: &[String]) -> Outcome {
         "crash" => crash::prove(&program, &request),
         "races" => races::prove(&program, &request),
         "faults" => faults::prove(&program, &request),
+        "batches" => batches::prove(&program, &request),
         "equality" => equality::prove(&program, &request),
         _ => return Err(USAGE.to_owned()),
     };

@@ -5,6 +5,7 @@
 //! case ends with the same question: is the database what an undisturbed run makes of it, with each
 //! step's effect in it exactly once?
 
+pub mod batch;
 pub mod case;
 pub mod engine;
 pub mod equality;
