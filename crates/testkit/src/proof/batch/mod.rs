@@ -49,7 +49,7 @@ impl Bench {
         let courses = super::guarded(|| {
             let Some(mut trial) = Trial::new(&bench.program, &bench.plan) else { return Ok(None) };
             trial.prepare()?;
-            let before = trial.database.rows();
+            let before = work::rows(&trial);
             let up = undisturbed(&mut trial, engine, work::UP)?;
             work::check(&trial, engine)?;
             let undo = undisturbed(&mut trial, engine, work::UNDO)?;
@@ -106,7 +106,7 @@ impl Bench {
 
     fn on(&self, mut trial: Trial<'_>, case: &Case, server: Option<&mut Server>) -> Verdict<bool> {
         trial.prepare()?;
-        let before = trial.database.rows();
+        let before = work::rows(&trial);
         let met = trouble::up(self, &mut trial, &case.trouble, server)?;
         work::finish(&trial, work::UP)?;
         work::check(&trial, self.engine)?;
