@@ -1,6 +1,7 @@
 //! Keys of driving rows: reading them, comparing with them, keeping them in the ledger.
 
 use whimbrel_core::data::{KeyColumn, key_literal, range_predicate};
+use whimbrel_core::snapshot::Table;
 use whimbrel_core::sql::dialect::Dialect;
 use whimbrel_core::sql::quote::quote_ident;
 
@@ -21,7 +22,7 @@ impl Key {
         serde_json::from_str(text).ok().map(Key)
     }
 
-    fn of_row(row: &Row) -> Option<Key> {
+    pub(super) fn of_row(row: &Row) -> Option<Key> {
         row.iter().cloned().collect::<Option<Vec<String>>>().map(Key)
     }
 }
@@ -129,12 +130,11 @@ impl Keys {
     }
 
     /// An expression whose text [`key_literal`] turns back into the value.
-    fn text_of(&self, column: &KeyColumn, sql: &str) -> String {
+    pub(super) fn text_of(&self, column: &KeyColumn, sql: &str) -> String {
         match self.dialect {
             Dialect::Sqlite => format!("quote({sql})"),
             Dialect::Postgres => format!("({sql})::text"),
-            Dialect::Mysql if is_binary(&column.type_name) => format!("HEX({sql})"),
-            Dialect::Mysql => format!("CAST({sql} AS CHAR)"),
+            Dialect::Mysql => mysql_text(&column.type_name, sql),
         }
     }
 
@@ -271,7 +271,33 @@ impl Keys {
     }
 }
 
-fn is_binary(type_name: &str) -> bool {
+/// The columns of a key of this table; one that it does not have is SQLite's rowid.
+pub(super) fn key_columns(table: &Table, names: &[String]) -> Vec<KeyColumn> {
+    let of = |name: &String| {
+        let column = table.columns.iter().find(|column| column.name == *name);
+        KeyColumn {
+            name: name.clone(),
+            sql: name.clone(),
+            type_name: column.map_or_else(|| "INTEGER".to_owned(), |one| one.type_name.clone()),
+            rowid: column.is_none(),
+            collation: None,
+        }
+    };
+    names.iter().map(of).collect()
+}
+
+/// MySQL prints a FLOAT with fewer digits than it has, and orders ENUM and SET by their numbers.
+fn mysql_text(type_name: &str, sql: &str) -> String {
     let lower = type_name.to_ascii_lowercase();
-    lower.contains("binary") || lower.contains("blob")
+    let is = |start: &str| lower.starts_with(start);
+    if is("enum(") || is("set(") {
+        return format!("CAST({sql} + 0 AS CHAR)");
+    }
+    if is("float") {
+        return format!("CAST(CAST({sql} AS DOUBLE) AS CHAR)");
+    }
+    if lower.contains("binary") || lower.contains("blob") {
+        return format!("HEX({sql})");
+    }
+    format!("CAST({sql} AS CHAR)")
 }

@@ -10,6 +10,7 @@ mod data_rules;
 mod demo;
 mod directory;
 mod engines;
+mod equality;
 #[cfg(feature = "postgres")]
 mod example_chats;
 mod example_d1;
