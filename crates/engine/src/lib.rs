@@ -26,6 +26,7 @@ pub use interop::Mirror;
 pub use lease::{LEASE_MS, LeaseInfo};
 pub use owner::Owner;
 pub use project::{
+    BatchLine, CurrentRun, Wish,
     Account, AccountLine, Broken, Check, DownPlan, DownSelection, HistoryLine, Judged, Loss,
     MissingRows, PlanReport, PlannedBatches, PlannedLine, PlannedStatement, Project,
     ProjectOptions, QuarantineFilter, QuarantinedRow, Retried, RunOptions, Selection, StatusLine,

@@ -40,6 +40,10 @@ pub struct RunReport {
     pub finished: Vec<Finished>,
     /// Whether it stopped early because it was asked to.
     pub interrupted: bool,
+    /// Who cancelled it, if somebody did so by `run cancel`.
+    pub cancelled_by: Option<String>,
+    /// The migration before which it stopped because nobody answered whether to go on.
+    pub paused_before: Option<String>,
     /// Facts of committed migrations that do not hold (non-transactional ones).
     pub unverified: Vec<(String, FactLine)>,
 }
@@ -50,5 +54,7 @@ impl RunReport {
         self.finished.extend(part.finished);
         self.unverified.extend(part.unverified);
         self.interrupted |= part.interrupted;
+        self.cancelled_by = self.cancelled_by.take().or(part.cancelled_by);
+        self.paused_before = self.paused_before.take().or(part.paused_before);
     }
 }

@@ -142,6 +142,11 @@ pub trait Session: Send {
 
     /// Who holds the locks that `session` waits for, in words; empty when it does not wait.
     async fn blockers(&mut self, session: &str) -> Result<Vec<String>, DbError>;
+
+    /// How many sessions wait for locks that `session` holds; 0 where nobody can.
+    async fn waiters(&mut self, _session: &str) -> Result<u64, DbError> {
+        Ok(0)
+    }
 }
 
 /// Rows of one table that point nowhere.

@@ -13,6 +13,11 @@ use crate::error::EngineError;
 pub(super) struct Key(Vec<String>);
 
 impl Key {
+    /// The key of a statement that has none.
+    pub(super) fn none() -> Key {
+        Key(Vec::new())
+    }
+
     pub(super) fn json(&self) -> String {
         serde_json::to_string(&self.0).unwrap_or_else(|_| "[]".to_owned())
     }

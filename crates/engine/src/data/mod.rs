@@ -6,6 +6,8 @@
 
 mod batch;
 mod cursor;
+mod failure;
+pub(crate) mod gate;
 mod image;
 mod insert;
 pub(crate) mod job;
@@ -14,6 +16,8 @@ mod key;
 pub(crate) mod moment;
 pub(crate) mod quarantine;
 mod say;
+pub(crate) mod signals;
 mod start;
 pub(crate) mod undo;
 mod undo_sql;
+mod until;

@@ -65,6 +65,13 @@ impl Project {
                         ..PlannedBatches::default()
                     }
                 }
+                Prepared::Until(_) => PlannedBatches {
+                    notes: vec![(
+                        "until".to_owned(),
+                        "It is run again and again until it changes no row".to_owned(),
+                    )],
+                    ..PlannedBatches::default()
+                },
                 Prepared::Whole(reason) => {
                     PlannedBatches { whole: Some(reason), ..PlannedBatches::default() }
                 }

@@ -16,6 +16,9 @@ pub struct Args {
     /// Show what would be done, and do nothing (the same as `plan`)
     #[arg(long)]
     dry_run: bool,
+    /// Ask before each further migration; without a terminal, stop after the first
+    #[arg(long)]
+    pause_between: bool,
     /// Whether several migrations share one transaction: `auto` does so in an empty database
     #[arg(long, value_enum, default_value_t, value_name = "WHEN")]
     group: Group,
@@ -51,7 +54,12 @@ impl SelectionArgs {
 
 /// How a verb goes about it that runs one migration at a time, or none.
 pub(super) fn one_by_one(context: &Context) -> RunOptions {
-    RunOptions { wait: context.wait(), group: GroupMode::Never, stop: context.stop.clone() }
+    RunOptions {
+        wait: context.wait(),
+        group: GroupMode::Never,
+        stop: context.stop.clone(),
+        ask_between: false,
+    }
 }
 
 impl From<Group> for GroupMode {
@@ -69,7 +77,8 @@ pub(super) async fn run(args: &Args, context: &mut Context) -> Result<Exit, Comm
         return super::plan::show_plan(&args.selection, context).await;
     }
     let project = context.project()?;
-    let options = RunOptions { group: args.group.into(), ..one_by_one(context) };
+    let group = if args.pause_between { GroupMode::Never } else { args.group.into() };
+    let options = RunOptions { group, ask_between: args.pause_between, ..one_by_one(context) };
     let selection = args.selection.selection();
     let mut events = EventPrinter::new(&mut context.printer);
     let report = project.up(&selection, &options, &mut events).await?;
@@ -85,7 +94,8 @@ pub(super) fn finish(report: &RunReport, done: &str, command: &str, context: &mu
             &json!({
                 "schema_version": 1, "event": "end", "command": command, "run_id": report.run_id,
                 "finished": report.finished.iter().map(|one| &one.name).collect::<Vec<_>>(),
-                "interrupted": report.interrupted,
+                "interrupted": report.interrupted, "cancelled_by": report.cancelled_by,
+                "paused_before": report.paused_before,
             }),
             false,
         ),
@@ -103,6 +113,15 @@ pub(super) fn finish(report: &RunReport, done: &str, command: &str, context: &mu
     }
     for (name, fact) in &report.unverified {
         printer.err(&format!("{name}: {}", fact_text(fact)));
+    }
+    if let Some(next) = &report.paused_before {
+        printer.note(&format!("Stopped before `{next}`, as `--pause-between` asks; run it again"));
+    }
+    if let Some(actor) = &report.cancelled_by {
+        printer.err(&format!(
+            "Cancelled by {actor}, after the batch in progress; `whimbrel {command}` goes on"
+        ));
+        return Exit::Interrupted;
     }
     if report.interrupted {
         printer.err("Stopped as asked, after the step in progress; the same command goes on");
