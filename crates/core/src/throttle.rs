@@ -115,9 +115,12 @@ mod tests {
         assert!(day.contains(at(1, 0)) && day.contains(at(5, 29)));
         assert!(!day.contains(at(0, 59)) && !day.contains(at(5, 30)));
         let night = Window::parse("22:00 - 04:00").unwrap();
-        assert!(night.contains(at(23, 59)) && night.contains(at(0, 0)) && night.contains(at(3, 59)));
+        assert!(
+            night.contains(at(23, 59)) && night.contains(at(0, 0)) && night.contains(at(3, 59))
+        );
         assert!(!night.contains(at(4, 0)) && !night.contains(at(21, 59)));
-        for wrong in ["", "1:00-2:00", "25:00-03:00", "01:60-02:00", "01:00", "01:00-01:00", "a-b"] {
+        for wrong in ["", "1:00-2:00", "25:00-03:00", "01:60-02:00", "01:00", "01:00-01:00", "a-b"]
+        {
             assert_eq!(Window::parse(wrong), None, "{wrong}");
         }
     }

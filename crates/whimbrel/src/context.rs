@@ -148,10 +148,7 @@ impl Context {
             lock_timeout_ms: millis(settings.lock_timeout.value),
             statement_timeout_ms: millis(settings.statement_timeout.value),
             batch_size: settings.batch_size.value,
-            retries: Retries {
-                max: settings.max_retries.value,
-                delay: settings.retry_delay.value,
-            },
+            retries: Retries { max: settings.max_retries.value, delay: settings.retry_delay.value },
             throttle: settings.throttle.clone(),
         }
     }

@@ -175,7 +175,8 @@ impl Reader<'_> {
         for (key, value) in table.iter() {
             let name = key.get_ref().as_ref();
             let known = CONFIG_KEYS.iter().find(|row| row.name == name);
-            if let ("throttle", false, Some(section)) = (name, is_project, value.get_ref().as_table())
+            if let ("throttle", false, Some(section)) =
+                (name, is_project, value.get_ref().as_table())
             {
                 self.throttle(section, &mut database.throttle);
                 continue;

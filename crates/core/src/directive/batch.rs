@@ -15,11 +15,7 @@ pub enum BatchSize {
 impl BatchSize {
     /// Reads `auto` or a number of rows, at least one.
     pub fn parse(text: &str) -> Option<BatchSize> {
-        if text == "auto" {
-            Some(BatchSize::Auto)
-        } else {
-            positive(text).map(BatchSize::Rows)
-        }
+        if text == "auto" { Some(BatchSize::Auto) } else { positive(text).map(BatchSize::Rows) }
     }
 }
 

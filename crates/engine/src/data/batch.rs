@@ -43,7 +43,7 @@ impl Applier<'_> {
         let mut cursor = self.cursor(work, &job).await?;
         let mut pace = job.pace(&cursor);
         let mut trials = Trials::default();
-        self.lease.progress.watch_waiters(self.options.throttle.lock_waits.is_some());
+        self.watch_waiters().await?;
         self.say_progress(work, &cursor, true);
         while !cursor.done {
             let pause_ms = if cursor.batches > 0 { job.settled.pause_ms } else { 0 };

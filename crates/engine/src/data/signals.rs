@@ -7,7 +7,7 @@ use whimbrel_core::throttle::{Lag, Throttle, holds};
 
 use super::gate::Signal;
 use crate::apply::Applier;
-use crate::backend::{DbErrorKind, Row};
+use crate::backend::{DbError, DbErrorKind, Row};
 use crate::error::EngineError;
 use crate::ledger::{number, text};
 
@@ -33,6 +33,18 @@ pub(crate) fn unmeasurable(throttle: &Throttle, dialect: Dialect) -> Option<Stri
 }
 
 impl Applier<'_> {
+    /// Lets the heartbeat count who waits for our locks, where that is a signal.
+    pub(super) async fn watch_waiters(&mut self) -> Result<(), EngineError> {
+        let watch = self.options.throttle.lock_waits.is_some();
+        if watch {
+            let name = self.lease.progress.server_session();
+            let counted = self.session.waiters(&name).await;
+            measured(LOCK_WAITS, counted)?;
+        }
+        self.lease.progress.watch_waiters(watch);
+        Ok(())
+    }
+
     /// The first signal that holds the run. `already` names the one that does so now, which must
     /// come further down to let go.
     pub(super) async fn throttled(
@@ -164,13 +176,18 @@ impl Applier<'_> {
 
     /// Asks for a signal. What cannot be asked holds nothing back, so it ends the run.
     async fn signal_query(&mut self, name: &str, sql: &str) -> Result<Vec<Row>, EngineError> {
-        match self.session.query(sql).await {
-            Ok(rows) => Ok(rows),
-            Err(error) if error.kind == DbErrorKind::Connection => Err(error.into()),
-            Err(error) => Err(EngineError::Refused(format!(
-                "`{name}` of `[throttle]` cannot be measured: {error}"
-            ))),
-        }
+        measured(name, self.session.query(sql).await)
+    }
+}
+
+/// What was measured, or why it cannot be.
+fn measured<T>(name: &str, found: Result<T, DbError>) -> Result<T, EngineError> {
+    match found {
+        Ok(value) => Ok(value),
+        Err(error) if error.kind == DbErrorKind::Connection => Err(error.into()),
+        Err(error) => Err(EngineError::Refused(format!(
+            "`{name}` of `[throttle]` cannot be measured: {error}"
+        ))),
     }
 }
 

@@ -58,7 +58,7 @@ impl Shared {
     }
 
     /// How the server knows the connection that does the work.
-    pub(super) fn server_session(&self) -> String {
+    pub(crate) fn server_session(&self) -> String {
         self.server_session.clone()
     }
 

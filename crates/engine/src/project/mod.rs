@@ -41,7 +41,7 @@ pub use self::history::HistoryLine;
 pub use self::plan::{PlanReport, PlannedLine, PlannedStatement};
 pub use self::plan_data::PlannedBatches;
 pub use self::quarantine::{QuarantineFilter, QuarantinedRow, Retried};
-pub use self::status::{StatusLine, StatusReport};
+pub use self::status::{DataProgress, StatusLine, StatusReport};
 pub use self::undo::{UndoPlan, UndoStatement};
 pub use self::validate::{Broken, Judged, ValidateOptions, ValidateReport};
 pub use self::verify::VerifyReport;

@@ -4,6 +4,7 @@
 
 mod cascades;
 mod conformance;
+mod control;
 mod crash;
 mod data;
 mod data_rules;
@@ -23,7 +24,9 @@ mod pooled;
 mod prepared;
 mod races;
 mod reference;
+mod retries;
 #[cfg(feature = "postgres")]
 mod supabase;
+mod throttle;
 mod validate;
 mod wrangler;
