@@ -28,8 +28,8 @@ pub use owner::Owner;
 pub use project::{
     Account, AccountLine, BatchLine, Broken, Check, CurrentRun, DataProgress, DownPlan,
     DownSelection, HistoryLine, Judged, Loss, MissingRows, PlanReport, PlannedBatches, PlannedLine,
-    PlannedStatement, Project, ProjectOptions, QuarantineFilter, QuarantinedRow, Retried,
-    RunOptions, Selection, StatusLine, StatusReport, Target, UndoPlan, UndoStatement,
+    PlannedStatement, Project, ProjectOptions, QuarantineFilter, QuarantinedRow, Rehearsal,
+    Retried, RunOptions, Selection, StatusLine, StatusReport, Target, UndoPlan, UndoStatement,
     ValidateOptions, ValidateReport, VerifyReport, Wish,
 };
-pub use report::{FactLine, Finished, RunReport};
+pub use report::{FactLine, Finished, Rehearsed, RehearsedRow, RehearsedValue, RunReport};

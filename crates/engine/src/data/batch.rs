@@ -187,7 +187,7 @@ impl Applier<'_> {
 
     /// Does the work of a range in which a row is at fault: the range is halved until the row
     /// stands alone. All of it stays in the batch's transaction.
-    async fn divide(
+    pub(super) async fn divide(
         &mut self,
         work: &StepWork<'_>,
         job: &Job,

@@ -15,6 +15,7 @@ pub(crate) mod judge;
 mod key;
 pub(crate) mod moment;
 pub(crate) mod quarantine;
+mod rehearse;
 mod say;
 pub(crate) mod signals;
 mod start;

@@ -14,6 +14,7 @@ mod init;
 mod new;
 mod plan;
 mod quarantine;
+mod rehearse;
 mod resolve;
 mod run;
 mod status;

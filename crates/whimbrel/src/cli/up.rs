@@ -13,9 +13,15 @@ use crate::printer::Format;
 pub struct Args {
     #[command(flatten)]
     selection: SelectionArgs,
-    /// Show what would be done, and do nothing (the same as `plan`)
+    /// Show what would be done, as `plan` does, and try data migrations on all their rows, each
+    /// batch rolled back; nothing of it stays
     #[arg(long)]
     dry_run: bool,
+    /// Try data migrations on the first N rows of each statement, show values before and after, and
+    /// roll all of it back
+    #[arg(long, value_name = "N", conflicts_with = "dry_run",
+          value_parser = clap::value_parser!(u64).range(1..=SAMPLE_ROWS_MAX))]
+    sample: Option<u64>,
     /// Ask before each further migration; without a terminal, stop after the first
     #[arg(long)]
     pause_between: bool,
@@ -23,6 +29,9 @@ pub struct Args {
     #[arg(long, value_enum, default_value_t, value_name = "WHEN")]
     group: Group,
 }
+
+/// Most rows of a sample.
+const SAMPLE_ROWS_MAX: u64 = 1_000;
 
 /// Which of the pending migrations.
 #[derive(Clone, Debug, clap::Args)]
@@ -73,8 +82,8 @@ impl From<Group> for GroupMode {
 }
 
 pub(super) async fn run(args: &Args, context: &mut Context) -> Result<Exit, CommandError> {
-    if args.dry_run {
-        return super::plan::show_plan(&args.selection, context).await;
+    if args.dry_run || args.sample.is_some() {
+        return super::plan::rehearse(&args.selection, args.sample, context).await;
     }
     let project = context.project()?;
     let group = if args.pause_between { GroupMode::Never } else { args.group.into() };

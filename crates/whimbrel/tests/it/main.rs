@@ -24,6 +24,7 @@ mod pooled;
 mod prepared;
 mod races;
 mod reference;
+mod rehearse;
 mod retries;
 #[cfg(feature = "postgres")]
 mod supabase;
