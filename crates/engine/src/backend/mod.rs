@@ -177,6 +177,11 @@ pub trait Backend: Send + Sync {
     /// Opens a connection.
     async fn connect(&self) -> Result<Box<dyn Session>, DbError>;
 
+    /// How many bytes are free where the database lies, where that is a disk of this machine.
+    fn free_bytes(&self) -> Option<u64> {
+        None
+    }
+
     /// Whether another process has the database open, where that must not be (a local D1 file,
     /// which its own server reads and writes as the only one). Asked without a connection of ours.
     async fn is_open_elsewhere(&self) -> Result<bool, DbError> {

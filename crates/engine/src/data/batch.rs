@@ -39,6 +39,7 @@ impl Applier<'_> {
             Prepared::Until(until) => return self.until_no_rows(work, &until).await,
             Prepared::Refused(problem) => return Err(EngineError::Files(vec![problem])),
         };
+        self.look_ahead(work, &job).await?;
         self.open_temporary(&job).await?;
         let mut cursor = self.cursor(work, &job).await?;
         let mut pace = job.pace(&cursor);
@@ -53,6 +54,7 @@ impl Applier<'_> {
             self.one_batch(work, &job, (&mut cursor, &mut pace), &mut trials).await?;
         }
         self.session.batch(&job.drop_temporary_sql()).await?;
+        self.analyze(&job, &cursor).await?;
         Ok(None)
     }
 

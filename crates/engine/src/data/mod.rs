@@ -6,6 +6,7 @@
 
 mod batch;
 mod cursor;
+mod estimate;
 mod failure;
 pub(crate) mod gate;
 mod image;

@@ -79,6 +79,8 @@ struct BatchesJson {
     rows: u64,
     /// Whether what changes is kept for `undo`.
     undo: bool,
+    /// About how many bytes that takes; null where it is not known before.
+    undo_bytes: Option<u64>,
     /// Triggers of the written table that will fire.
     triggers: Vec<String>,
     /// Tables whose rows change along with those that are deleted.
@@ -190,7 +192,11 @@ fn show_batches(batches: &PlannedBatches, printer: &mut Printer) {
     } else if let Some(reason) = &batches.whole {
         lines.push(format!("runs whole, in one transaction: {reason}"));
     } else if !batches.table.is_empty() {
-        let undo = if batches.undo { "kept for undo" } else { "not kept: no undo" };
+        let undo = match (batches.undo, batches.undo_bytes) {
+            (false, _) => "not kept: no undo".to_owned(),
+            (true, None) => "kept for undo".to_owned(),
+            (true, Some(bytes)) => format!("kept for undo: about {} KiB", bytes.div_ceil(1_024)),
+        };
         lines.push(format!(
             "in batches along {} ({}), about {} rows, {undo}",
             batches.table,
@@ -225,6 +231,7 @@ fn batches_json(batches: &PlannedBatches) -> BatchesJson {
         key: batches.key.clone(),
         rows: batches.rows,
         undo: batches.undo,
+        undo_bytes: batches.undo_bytes,
         triggers: batches.triggers.clone(),
         cascades: batches.cascades.clone(),
         notes: batches.notes.iter().map(|(code, message)| format!("{code}: {message}")).collect(),

@@ -11,6 +11,7 @@ mod data_rules;
 mod demo;
 mod directory;
 mod engines;
+mod estimates;
 #[cfg(feature = "postgres")]
 mod example_chats;
 mod example_d1;
