@@ -170,7 +170,7 @@ impl Applier<'_> {
             }
             staged
         };
-        let id = super::start::cursor_id(work, job);
+        let id = super::start::cursor_id(work);
         let ledger = self.ledger;
         let cursor = super::cursor::Cursor::read(&ledger, self.session.as_mut(), id).await?;
         let undo = cursor.and_then(|cursor| cursor.details.undo_table);

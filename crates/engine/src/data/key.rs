@@ -14,6 +14,16 @@ use crate::error::EngineError;
 pub(super) struct Key(Vec<String>);
 
 impl Key {
+    /// The key of a statement that has none.
+    pub(super) fn none() -> Key {
+        Key(Vec::new())
+    }
+
+    /// The key with these texts.
+    pub(super) fn of_texts(texts: Vec<String>) -> Key {
+        Key(texts)
+    }
+
     pub(super) fn json(&self) -> String {
         serde_json::to_string(&self.0).unwrap_or_else(|_| "[]".to_owned())
     }
@@ -136,6 +146,12 @@ impl Keys {
             Dialect::Postgres => format!("({sql})::text"),
             Dialect::Mysql => mysql_text(&column.type_name, sql),
         }
+    }
+
+    /// Those expressions for the key of the table that is called `alias`.
+    pub(super) fn texts_of(&self, alias: &str) -> Vec<String> {
+        let pairs = self.columns.iter().zip(self.of(alias));
+        pairs.map(|(column, sql)| self.text_of(column, &sql)).collect()
     }
 
     /// `key1 AS whimbrel_k1, key2 AS whimbrel_k2`

@@ -224,9 +224,7 @@ impl Applier<'_> {
         let mut cursor = self.undo_cursor(id, undo).await?;
         let mut pace = Pace::following(TARGET_MS, Some(cursor.size));
         while !cursor.done {
-            if self.options.stop.is_set() {
-                return Err(EngineError::Stopped);
-            }
+            self.gate(&migration.name, 0).await?;
             let next = self.undo_batch(migration, undo, (&cursor, &mut pace), on_conflict).await;
             cursor = match next {
                 Ok(next) => next,

@@ -4,6 +4,7 @@
 
 mod cascades;
 mod conformance;
+mod control;
 mod crash;
 mod data;
 mod data_rules;
@@ -11,6 +12,7 @@ mod demo;
 mod directory;
 mod engines;
 mod equality;
+mod estimates;
 #[cfg(feature = "postgres")]
 mod example_chats;
 mod example_d1;
@@ -24,7 +26,10 @@ mod pooled;
 mod prepared;
 mod races;
 mod reference;
+mod rehearse;
+mod retries;
 #[cfg(feature = "postgres")]
 mod supabase;
+mod throttle;
 mod validate;
 mod wrangler;

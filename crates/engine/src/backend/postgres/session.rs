@@ -288,6 +288,10 @@ impl Session for PgSession {
     async fn blockers(&mut self, session: &str) -> Result<Vec<String>, DbError> {
         others::blockers(self, session).await
     }
+
+    async fn waiters(&mut self, session: &str) -> Result<u64, DbError> {
+        others::waiters(self, session).await
+    }
 }
 
 /// An answer that does not have the shape that was asked for.
