@@ -26,9 +26,10 @@ pub use interop::Mirror;
 pub use lease::{LEASE_MS, LeaseInfo};
 pub use owner::Owner;
 pub use project::{
-    Account, AccountLine, Broken, Check, DownPlan, DownSelection, HistoryLine, Judged, Loss,
-    MissingRows, PlanReport, PlannedBatches, PlannedLine, PlannedStatement, Project,
-    ProjectOptions, QuarantineFilter, QuarantinedRow, Retried, RunOptions, Selection, StatusLine,
-    StatusReport, Target, UndoPlan, UndoStatement, ValidateOptions, ValidateReport, VerifyReport,
+    Account, AccountLine, Broken, Check, DownPlan, DownSelection, FakeOptions, FakeReport, Faked,
+    HistoryLine, Judged, Loss, MissingRows, PlanReport, PlannedBatches, PlannedLine,
+    PlannedStatement, Project, ProjectOptions, QuarantineFilter, QuarantinedRow, Retried,
+    RunOptions, Selection, StatusLine, StatusReport, Target, UndoPlan, UndoStatement,
+    ValidateOptions, ValidateReport, VerifyReport,
 };
 pub use report::{FactLine, Finished, RunReport};

@@ -128,16 +128,6 @@ impl Keys {
         parts.join(" AND ")
     }
 
-    /// An expression whose text [`key_literal`] turns back into the value.
-    fn text_of(&self, column: &KeyColumn, sql: &str) -> String {
-        match self.dialect {
-            Dialect::Sqlite => format!("quote({sql})"),
-            Dialect::Postgres => format!("({sql})::text"),
-            Dialect::Mysql if is_binary(&column.type_name) => format!("HEX({sql})"),
-            Dialect::Mysql => format!("CAST({sql} AS CHAR)"),
-        }
-    }
-
     /// `key1 AS whimbrel_k1, key2 AS whimbrel_k2`
     pub(super) fn aliased(&self, columns: &[String]) -> String {
         let parts: Vec<String> = columns
@@ -216,7 +206,7 @@ impl Keys {
             .columns
             .iter()
             .zip(&names)
-            .map(|(column, sql)| self.text_of(column, sql))
+            .map(|(column, sql)| value_text(sql, &column.type_name, self.dialect))
             .collect();
         let sql = format!(
             "SELECT {} FROM (SELECT {} FROM {} {ALIAS} WHERE {condition} ORDER BY {} LIMIT 1 \
@@ -268,6 +258,16 @@ impl Keys {
         let parts: Vec<String> =
             pairs.map(|(column, text)| format!("{} = {text}", column.name)).collect();
         parts.join(", ")
+    }
+}
+
+/// An expression whose text [`key_literal`] turns back into the value.
+pub(crate) fn value_text(sql: &str, type_name: &str, dialect: Dialect) -> String {
+    match dialect {
+        Dialect::Sqlite => format!("quote({sql})"),
+        Dialect::Postgres => format!("({sql})::text"),
+        Dialect::Mysql if is_binary(type_name) => format!("HEX({sql})"),
+        Dialect::Mysql => format!("CAST({sql} AS CHAR)"),
     }
 }
 

@@ -10,7 +10,7 @@ mod image;
 mod insert;
 pub(crate) mod job;
 pub(crate) mod judge;
-mod key;
+pub(crate) mod key;
 pub(crate) mod moment;
 pub(crate) mod quarantine;
 mod say;

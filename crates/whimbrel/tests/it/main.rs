@@ -13,6 +13,7 @@ mod engines;
 #[cfg(feature = "postgres")]
 mod example_chats;
 mod example_d1;
+mod fake;
 mod faults;
 mod histories;
 mod limits;
