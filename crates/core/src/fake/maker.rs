@@ -297,6 +297,8 @@ fn plan(
     let is_key = table.primary_key.contains(&column.name);
     let charset = column.extra.split("collation ").nth(1).unwrap_or("utf8");
     let unicode = ["utf", "ucs", "uca"].iter().any(|name| charset.starts_with(name));
+    let name = column.name.to_lowercase();
+    let is_named = table.checks.iter().any(|check| check.expr.to_lowercase().contains(&name));
     Some(Plan {
         name: column.name.clone(),
         nullable: column.nullable && !bounds.not_null && !is_key,
@@ -305,6 +307,7 @@ fn plan(
             name: column.name.clone(),
             kind,
             style: style_of(&column.name),
+            is_checked: is_named && bounds.style.is_none(),
             bounds,
             ascii: dialect == Dialect::Mysql && !unicode,
             dialect,

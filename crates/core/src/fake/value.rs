@@ -27,6 +27,9 @@ pub(super) struct Recipe {
     pub(super) kind: Kind,
     pub(super) style: Style,
     pub(super) bounds: Bounds,
+    /// A CHECK names the column, and no rule says what its texts look like: they are tried in
+    /// several forms.
+    pub(super) is_checked: bool,
     /// The column's character set has nothing but ASCII, as far as is known.
     pub(super) ascii: bool,
     pub(super) dialect: Dialect,
@@ -171,7 +174,7 @@ impl Recipe {
                 format!("{date} {}{zone}", time(seconds % DAY_SECONDS))
             }
             Kind::Uuid => uuid(dice),
-            Kind::Json if attempt % 2 == 1 => "[]".to_owned(),
+            Kind::Json if self.is_checked && attempt % 2 == 1 => "[]".to_owned(),
             Kind::Json => text::json(number, dice),
             Kind::Array(inner) => self.array(inner, number, attempt, dice),
             Kind::Vector(length) => {
@@ -199,6 +202,7 @@ impl Recipe {
             ascii: self.ascii || attempt > 0,
             number,
         };
+        let form = if self.is_checked { attempt } else { 0 };
         let style = self.bounds.style.unwrap_or(self.style);
         let fits = |length: usize| most.is_none_or(|most| most >= length);
         if self.bounds.json || (style == Style::Json && fits(60)) {
@@ -210,10 +214,10 @@ impl Recipe {
             Style::Date if fits(10) => Kind::Date,
             Style::Time if fits(8) => Kind::Time,
             Style::Moment if fits(19) => Kind::Moment(false),
-            style => return text::text(style, shape, attempt, dice),
+            style => return text::text(style, shape, form, dice),
         };
-        if attempt > 1 {
-            return text::text(style, shape, attempt, dice);
+        if form > 1 {
+            return text::text(style, shape, form, dice);
         }
         self.text_of(&kind, number, attempt, dice)
     }

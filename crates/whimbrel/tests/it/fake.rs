@@ -38,7 +38,7 @@ CREATE TABLE orders (
     note VARCHAR(30),
     FOREIGN KEY (user_id) REFERENCES users (id)
 );
-CREATE TABLE lines (
+CREATE TABLE items (
     order_id INTEGER NOT NULL,
     product_id INTEGER NOT NULL,
     quantity SMALLINT NOT NULL,
@@ -72,11 +72,11 @@ fn a_seed_means_the_same_rows(bench: &Bench) {
     assert!(made.stdout.contains("Made 2800 rows in 4 tables"), "{made}");
     let rows = bench.database.rows();
     has_parents(bench, "orders", "user_id", "users");
-    has_parents(bench, "lines", "order_id", "orders");
-    has_parents(bench, "lines", "product_id", "products");
+    has_parents(bench, "items", "order_id", "orders");
+    has_parents(bench, "items", "product_id", "products");
     assert_eq!(count(bench, "SELECT count(*) FROM users WHERE email LIKE '%@example.com'"), 700);
     assert!(count(bench, "SELECT count(DISTINCT user_id) FROM orders") > 300);
-    let clear = "DELETE FROM lines; DELETE FROM orders; DELETE FROM products; DELETE FROM users;";
+    let clear = "DELETE FROM items; DELETE FROM orders; DELETE FROM products; DELETE FROM users;";
     bench.database.query(clear);
     bench.whimbrel().run(["fake", "--rows", "700", "--seed", "6"]).success();
     assert_ne!(bench.database.rows(), rows);
@@ -236,7 +236,7 @@ fn tables_with_rows_and_protected_environments_are_refused(bench: &Bench) {
         .query("INSERT INTO users (id, email, name) VALUES (1, 'ann@example.org', 'Ann')");
     let full = bench.whimbrel().run(["fake"]).expect_code(2);
     assert!(full.stderr.contains("users` (1 rows)") && full.stderr.contains("--append"), "{full}");
-    let alone = bench.whimbrel().run(["fake", "lines=5"]).expect_code(2);
+    let alone = bench.whimbrel().run(["fake", "items=5"]).expect_code(2);
     assert!(alone.stderr.contains("needs rows of"), "{alone}");
     bench.database.query("DELETE FROM users");
     assert_eq!(bench.database.rows(), before);
@@ -250,9 +250,9 @@ fn rows_are_added_behind_those_that_are_there(bench: &Bench) {
     bench.whimbrel().run(["fake", "users=40", "--seed", "3"]).success();
     bench.whimbrel().run(["fake", "users=50", "--seed", "3", "--append"]).success();
     assert_eq!(bench.database.rows(), whole);
-    bench.whimbrel().run(["fake", "orders=7", "products=3", "lines=15"]).success();
-    assert_eq!(count(bench, "SELECT count(*) FROM lines"), 15);
-    bench.database.query("DELETE FROM lines; DELETE FROM orders; DELETE FROM users;");
+    bench.whimbrel().run(["fake", "orders=7", "products=3", "items=15"]).success();
+    assert_eq!(count(bench, "SELECT count(*) FROM items"), 15);
+    bench.database.query("DELETE FROM items; DELETE FROM orders; DELETE FROM users;");
     bench.database.query("INSERT INTO users (id, email, name) VALUES (3, 'x@example.org', 'X')");
     bench.whimbrel().run(["fake", "users=20", "--append"]).success();
     assert_eq!(count(bench, "SELECT count(*) FROM users"), 21);
