@@ -2,6 +2,7 @@
 
 use whimbrel_core::data::{KeyColumn, key_literal, range_predicate};
 use whimbrel_core::sql::dialect::Dialect;
+use whimbrel_core::sql::lexer::{TokenKind, ident_value, lex};
 use whimbrel_core::sql::quote::quote_ident;
 
 use super::cursor::Cursor;
@@ -128,6 +129,11 @@ impl Keys {
         parts.join(" AND ")
     }
 
+    /// An expression whose text [`key_literal`] turns back into the value.
+    fn text_of(&self, column: &KeyColumn, sql: &str) -> String {
+        value_text(sql, &column.type_name, self.dialect)
+    }
+
     /// `key1 AS whimbrel_k1, key2 AS whimbrel_k2`
     pub(super) fn aliased(&self, columns: &[String]) -> String {
         let parts: Vec<String> = columns
@@ -206,7 +212,7 @@ impl Keys {
             .columns
             .iter()
             .zip(&names)
-            .map(|(column, sql)| value_text(sql, &column.type_name, self.dialect))
+            .map(|(column, sql)| self.text_of(column, sql))
             .collect();
         let sql = format!(
             "SELECT {} FROM (SELECT {} FROM {} {ALIAS} WHERE {condition} ORDER BY {} LIMIT 1 \
@@ -253,11 +259,27 @@ impl Keys {
     }
 
     /// A key in words: `id = 17`.
+    /// The driving table for people.
+    pub(crate) fn shown_table(&self) -> String {
+        shown_table(&self.table, self.dialect)
+    }
+
     pub(super) fn shown(&self, key: &Key) -> String {
         let pairs = self.columns.iter().zip(&key.0);
         let parts: Vec<String> =
             pairs.map(|(column, text)| format!("{} = {text}", column.name)).collect();
         parts.join(", ")
+    }
+}
+
+/// A table's name in SQL as people write it: without quotes, and without PostgreSQL's `public`.
+pub(crate) fn shown_table(sql: &str, dialect: Dialect) -> String {
+    let tokens = lex(sql, dialect);
+    let names = tokens.iter().filter(|token| token.kind != TokenKind::Dot);
+    let names: Vec<String> = names.map(|token| ident_value(token.text(sql), dialect)).collect();
+    match names.as_slice() {
+        [schema, table] if schema == "public" && dialect == Dialect::Postgres => table.clone(),
+        names => names.join("."),
     }
 }
 

@@ -16,4 +16,5 @@ pub(crate) mod quarantine;
 mod say;
 mod start;
 pub(crate) mod undo;
+mod undo_referrers;
 mod undo_sql;

@@ -107,7 +107,7 @@ impl Project {
         };
         let rows = job.estimate(self.ledger, session).await?;
         Ok(PlannedBatches {
-            table: job.keys.table.clone(),
+            table: job.keys.shown_table(),
             key: job.key_names(),
             rows,
             undo: job.undo,

@@ -6,6 +6,7 @@ mod cascades;
 mod conformance;
 mod crash;
 mod data;
+mod data_accounts;
 mod data_rules;
 mod demo;
 mod directory;
