@@ -12,10 +12,13 @@ mod demo;
 mod directory;
 mod engines;
 #[cfg(feature = "postgres")]
+mod example_advent;
+#[cfg(feature = "postgres")]
 mod example_chats;
 mod example_d1;
 mod fake;
 mod faults;
+mod guide;
 mod histories;
 mod limits;
 mod newcomer;
