@@ -13,6 +13,7 @@ use whimbrel_core::sql::dialect::Dialect;
 
 use super::cursor::{BatchRow, Cursor, CursorId, Details, Tally};
 use super::key::{Key, Keys, key_columns};
+use super::undo_referrers::Referrer;
 use crate::apply::Applier;
 use crate::error::{EngineError, UndoConflict};
 use crate::event::Event;
@@ -41,6 +42,8 @@ pub(super) struct Undo<'a> {
     pub(super) keys: Keys,
     pub(super) target: Table,
     pub(super) dialect: Dialect,
+    /// Of inserted rows: who refers to them.
+    pub(super) referrers: Vec<Referrer>,
 }
 
 impl Applier<'_> {
@@ -80,7 +83,9 @@ impl Applier<'_> {
             self.check_conflicts(migration, &kept).await?;
         }
         for one in &kept {
-            let undo = self.undo_of(one).await?;
+            // Of the rows of later statements only those are left that stay.
+            let undo = self.undo_among(one, std::slice::from_ref(one)).await?;
+            self.check_tree(&undo, on_conflict).await?;
             self.undo_statement(migration, &undo, on_conflict).await?;
         }
         Ok(())
@@ -116,7 +121,7 @@ impl Applier<'_> {
             column.rowid = false;
         }
         let keys = Keys { dialect, table: self.undo_table(&kept.kept_as), columns };
-        Ok(Undo { kept, keys, target, dialect })
+        Ok(Undo { kept, keys, target, dialect, referrers: Vec::new() })
     }
 
     /// With `stop`, nothing is taken back while anything was changed since.
@@ -128,7 +133,7 @@ impl Applier<'_> {
         let mut shown = Vec::new();
         let mut count = 0;
         for (at, one) in kept.iter().enumerate() {
-            let undo = self.undo_of(one).await?;
+            let undo = self.undo_among(one, kept).await?;
             let later = kept.get(..at).unwrap_or_default();
             let (found, total) = self.conflicts(&undo, later).await?;
             count += total;
@@ -142,13 +147,14 @@ impl Applier<'_> {
     }
 
     /// What one statement has kept, and what somebody changed of it since. `later` are the
-    /// statements after it.
+    /// statements after it, `all` those of the migration.
     pub(crate) async fn undo_statement_plan(
         &mut self,
         kept: &Kept,
         later: &[Kept],
+        all: &[Kept],
     ) -> Result<(UndoStatement, u64, Vec<UndoConflict>), EngineError> {
-        let undo = self.undo_of(kept).await?;
+        let undo = self.undo_among(kept, all).await?;
         let (shown, conflicts) = self.conflicts(&undo, later).await?;
         let count = format!("SELECT count(*) FROM {}", undo.keys.table);
         let rows = self.session.query(&count).await?;
@@ -165,7 +171,7 @@ impl Applier<'_> {
     ///
     /// Rows that a later statement of the same file changed too are left out: whether they are as
     /// this statement left them can be seen when that one is taken back.
-    async fn conflicts(
+    pub(super) async fn conflicts(
         &mut self,
         undo: &Undo<'_>,
         later: &[Kept],

@@ -7,6 +7,7 @@ mod conformance;
 mod control;
 mod crash;
 mod data;
+mod data_accounts;
 mod data_rules;
 mod demo;
 mod directory;
@@ -14,9 +15,13 @@ mod engines;
 mod equality;
 mod estimates;
 #[cfg(feature = "postgres")]
+mod example_advent;
+#[cfg(feature = "postgres")]
 mod example_chats;
 mod example_d1;
+mod fake;
 mod faults;
+mod guide;
 mod histories;
 mod limits;
 mod newcomer;
