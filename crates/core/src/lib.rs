@@ -29,4 +29,5 @@ pub mod snapshot;
 pub mod sql;
 pub mod sqltype;
 pub mod step;
+pub mod transfer;
 pub mod verify;

@@ -1,6 +1,6 @@
 //! Keys of driving rows: reading them, comparing with them, keeping them in the ledger.
 
-use whimbrel_core::data::{KeyColumn, key_literal, range_predicate};
+use whimbrel_core::data::{KeyColumn, after_predicate, key_literal, range_predicate};
 use whimbrel_core::sql::dialect::Dialect;
 use whimbrel_core::sql::quote::quote_ident;
 
@@ -15,6 +15,11 @@ pub(super) struct Key(Vec<String>);
 impl Key {
     pub(super) fn json(&self) -> String {
         serde_json::to_string(&self.0).unwrap_or_else(|_| "[]".to_owned())
+    }
+
+    /// A key whose texts are as [`key_literal`] reads them.
+    pub(super) fn of_texts(texts: Vec<String>) -> Key {
+        Key(texts)
     }
 
     pub(super) fn of_json(text: &str) -> Option<Key> {
@@ -111,6 +116,13 @@ impl Keys {
         let after = after.map(|key| self.literals(key)).transpose()?;
         range_predicate(&columns, after.as_deref(), &self.literals(last)?, self.dialect)
             .ok_or_else(|| self.unusable(last))
+    }
+
+    /// The condition that a key comes behind another.
+    pub(super) fn behind(&self, columns: &[String], after: &Key) -> Result<String, EngineError> {
+        let columns: Vec<&str> = columns.iter().map(String::as_str).collect();
+        after_predicate(&columns, &self.literals(after)?, self.dialect)
+            .ok_or_else(|| self.unusable(after))
     }
 
     /// The condition that a row has exactly this key.
@@ -271,7 +283,7 @@ impl Keys {
     }
 }
 
-fn is_binary(type_name: &str) -> bool {
+pub(super) fn is_binary(type_name: &str) -> bool {
     let lower = type_name.to_ascii_lowercase();
     lower.contains("binary") || lower.contains("blob")
 }

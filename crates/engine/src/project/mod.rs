@@ -3,6 +3,7 @@
 mod account;
 mod alone;
 mod baseline;
+mod copy;
 mod doctor;
 mod down;
 mod history;

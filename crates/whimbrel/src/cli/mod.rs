@@ -5,6 +5,7 @@ mod account;
 mod baseline;
 mod batches;
 mod completions;
+pub(crate) mod copy;
 mod demo;
 mod doctor;
 mod down;
@@ -127,6 +128,8 @@ pub enum Command {
     Verify(verify::Args),
     /// Judge existing rows by rules, without writing
     Validate(validate::Args),
+    /// Copy whole tables from one database into another
+    Copy(copy::Args),
     /// Show what ran, when, by whom, and what it made
     History(history::Args),
     /// Accept that the file of an applied migration has changed
@@ -190,6 +193,7 @@ pub async fn run(cli: Cli, context: &mut Context) -> Result<Exit, CommandError> 
         Command::Undo(args) => undo::run(&args, context).await,
         Command::Verify(args) => verify::run(&args, context).await,
         Command::Validate(args) => validate::run(&args, context).await,
+        Command::Copy(args) => copy::run(&args, context).await,
         Command::History(args) => history::run(&args, context).await,
         Command::Accept(args) => accept::run(&args, context).await,
         Command::Baseline(args) => baseline::run(&args, context).await,
