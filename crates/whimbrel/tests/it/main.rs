@@ -4,6 +4,7 @@
 
 mod cascades;
 mod conformance;
+mod copy;
 mod crash;
 mod data;
 mod data_rules;
