@@ -6,9 +6,11 @@
 
 use std::time::Instant;
 
-use whimbrel_core::ledger::{Direction, LedgerState};
+use whimbrel_core::ddl::Change;
+use whimbrel_core::ledger::{AttemptEvent, Direction, LedgerState};
 use whimbrel_core::plan::PlannedMigration;
 use whimbrel_core::sql::dialect::Dialect;
+use whimbrel_core::verify::Expected;
 
 use super::migration::StepWork;
 use super::{Applier, Done, lost_connection};
@@ -16,6 +18,7 @@ use crate::error::EngineError;
 use crate::event::Event;
 use crate::failpoint;
 use crate::ledger::rollback;
+use crate::report::FactLine;
 use crate::verify;
 
 /// Most tables that one group makes (each holds a lock until the commit).
@@ -24,6 +27,24 @@ const GROUP_TABLES_MAX: usize = 500;
 const GROUP_STATEMENTS_MAX: usize = 5_000;
 /// Longest time that a group collects, in milliseconds.
 const GROUP_MS_MAX: u128 = 20_000;
+
+/// Most migrations that one look at the catalog judges.
+const LOOK_MIGRATIONS_MAX: usize = 200;
+
+/// What the members that ran must have left, until it is looked for: as long as no later member
+/// changes the same things, one look gives each the verdict that it would have got by itself.
+#[derive(Default)]
+struct Unproven(Vec<(usize, Expected)>);
+
+impl Unproven {
+    fn outlives(&self, migration: &PlannedMigration) -> bool {
+        let changes: Vec<Change> = migration.changes.iter().flatten().cloned().collect();
+        self.0.len() < LOOK_MIGRATIONS_MAX
+            && !migration.script.changes_session()
+            && migration.verify_script.is_none()
+            && self.0.iter().all(|(_, expected)| expected.outlives(&changes))
+    }
+}
 
 /// What became of a group's transaction.
 enum GroupEnd {
@@ -101,13 +122,19 @@ impl Applier<'_> {
         };
         failpoint::pass("transaction.after_begin");
         let mut failed = None;
+        let mut unproven = Unproven::default();
         for migration in plan {
             if began.elapsed().as_millis() > GROUP_MS_MAX || self.options.stop.is_set() {
                 break;
             }
             failpoint::pass("group.between");
             self.started(migration, &LedgerState::default(), false);
-            match self.group_member(migration).await {
+            if !unproven.outlives(migration)
+                && let Err(error) = self.prove(plan, &mut unproven, done).await
+            {
+                return self.roll_back_group(error).await;
+            }
+            match self.group_member(migration, &mut unproven, done.len()).await {
                 Ok(one) => done.push(one),
                 Err(error) if is_its_own(&error) => {
                     if let Err(error) = self.undo_member().await {
@@ -119,6 +146,9 @@ impl Applier<'_> {
                 Err(error) => return self.roll_back_group(error).await,
             }
             self.position.0 += 1;
+        }
+        if let Err(error) = self.prove(plan, &mut unproven, done).await {
+            return self.roll_back_group(error).await;
         }
         if let Err(error) = self.close_group(before).await {
             return self.roll_back_group(error).await;
@@ -149,9 +179,54 @@ impl Applier<'_> {
         Ok(())
     }
 
-    async fn group_member(&mut self, migration: &PlannedMigration) -> Result<Done, EngineError> {
+    /// Looks for what the members so far must have left. Where something is not there, it cannot be
+    /// told what else depends on it: the whole group is rolled back.
+    async fn prove(
+        &mut self,
+        plan: &[PlannedMigration],
+        unproven: &mut Unproven,
+        done: &mut [Done],
+    ) -> Result<(), EngineError> {
+        let waiting = std::mem::take(&mut unproven.0);
+        let expected: Vec<&Expected> = waiting.iter().map(|(_, expected)| expected).collect();
+        let facts = verify::several(self.session.as_mut(), &expected).await?;
+        self.survived_verification()?;
+        for ((member, _), facts) in waiting.iter().zip(facts) {
+            if let Some(migration) = plan.get(*member) {
+                self.check_facts(migration, &facts)?;
+            }
+            if let Some(one) = done.get_mut(*member) {
+                one.facts = facts;
+            }
+        }
+        Ok(())
+    }
+
+    fn check_facts(
+        &self,
+        migration: &PlannedMigration,
+        facts: &[FactLine],
+    ) -> Result<(), EngineError> {
+        if facts.iter().any(FactLine::fails) {
+            return Err(EngineError::VerifyFailed {
+                migration: migration.name.clone(),
+                facts: facts.iter().filter(|fact| fact.fails()).cloned().collect(),
+                rolled_back: true,
+                finished: self.finished_names(),
+            });
+        }
+        Ok(())
+    }
+
+    async fn group_member(
+        &mut self,
+        migration: &PlannedMigration,
+        unproven: &mut Unproven,
+        member: usize,
+    ) -> Result<Done, EngineError> {
         let began = Instant::now();
         self.session.batch("SAVEPOINT whimbrel_member").await?;
+        let mut attempts = Vec::new();
         for step in &migration.script.steps {
             let work =
                 StepWork { migration, direction: Direction::Up, step, last: true, began, kept: 0 };
@@ -165,40 +240,52 @@ impl Applier<'_> {
                 rows += self.statement(&work, index).await?;
             }
             failpoint::pass("statement.after_last");
-            let row = self.attempt_row(
-                &work,
-                whimbrel_core::ledger::AttemptEvent::Done,
-                Some(rows),
-                None,
-                None,
-            );
-            self.session.batch(&row).await?;
+            attempts.push(self.attempt_row(&work, AttemptEvent::Done, Some(rows), None, None));
         }
-        self.finish_member(migration, began).await
+        let facts = match self.expected_later(migration) {
+            Some(expected) => {
+                unproven.0.push((member, expected));
+                Vec::new()
+            }
+            None => self.member_facts(migration).await?,
+        };
+        self.finish_member(migration, attempts, began).await?;
+        Ok(Done { duration_ms: began.elapsed().as_millis(), facts })
+    }
+
+    /// What the member must have left, if that can be looked for later.
+    fn expected_later(&self, migration: &PlannedMigration) -> Option<Expected> {
+        let by_itself = !migration.verify
+            || migration.verify_script.is_some()
+            || migration.script.changes_session();
+        if by_itself {
+            return None;
+        }
+        let changes: Vec<Change> = migration.changes.iter().flatten().cloned().collect();
+        let expected = Expected::fold(&changes, self.ledger.dialect);
+        (!expected.declares_cascades()).then_some(expected)
+    }
+
+    async fn member_facts(
+        &mut self,
+        migration: &PlannedMigration,
+    ) -> Result<Vec<FactLine>, EngineError> {
+        if !migration.verify {
+            return Ok(Vec::new());
+        }
+        let facts = verify::after(self.session.as_mut(), self.ledger.dialect, migration).await?;
+        self.survived_verification()?;
+        self.check_facts(migration, &facts)?;
+        Ok(facts)
     }
 
     async fn finish_member(
         &mut self,
         migration: &PlannedMigration,
+        mut rows: Vec<String>,
         began: Instant,
-    ) -> Result<Done, EngineError> {
-        let facts = if migration.verify {
-            let facts =
-                verify::after(self.session.as_mut(), self.ledger.dialect, migration).await?;
-            self.survived_verification()?;
-            facts
-        } else {
-            Vec::new()
-        };
-        if facts.iter().any(|fact| fact.fails()) {
-            return Err(EngineError::VerifyFailed {
-                migration: migration.name.clone(),
-                facts: facts.into_iter().filter(|fact| fact.fails()).collect(),
-                rolled_back: true,
-                finished: self.finished_names(),
-            });
-        }
-        let mut rows = self.finishing_sql(migration, Direction::Up, began);
+    ) -> Result<(), EngineError> {
+        rows.extend(self.finishing_sql(migration, Direction::Up, began));
         if migration.script.changes_session()
             && let Some(reset) = self.session.reset_in_transaction()
         {
@@ -212,7 +299,7 @@ impl Applier<'_> {
         if migration.script.changes_session() {
             self.limit_group().await?;
         }
-        Ok(Done { duration_ms: began.elapsed().as_millis(), facts })
+        Ok(())
     }
 
     async fn undo_member(&mut self) -> Result<(), EngineError> {
