@@ -1,92 +1,23 @@
 //! Values of one column as values of another, or why that cannot be.
 
-use std::fmt::{self, Write as _};
+use std::fmt::Write as _;
 
 use super::class::{Affinity, Class, Family};
+use super::loss::Loss;
 use super::times::{DAY_MICROS, read_date, read_moment, read_time};
+use super::values::{
+    decimal_as_real, fits_fraction, is_plain_decimal, looks_like_a_number, no_time, read_uuid,
+    shortest_single, significant, without_zeros,
+};
 use crate::rows::{Cell, write_date, write_time};
 use crate::sql::dialect::Dialect;
 
 /// Up to here every whole number is a floating point number of eight bytes.
 const REAL_INT_MAX: u64 = 1 << 53;
-/// Decimal digits that a floating point number of eight bytes always keeps.
-const REAL_DIGITS_MAX: usize = 15;
 /// Days of 0001-01-01 and 9999-12-31, between which MySQL has dates; from 1970-01-01.
 const MYSQL_DAYS: (i64, i64) = (-719_162, 2_932_896);
 /// The same for its `timestamp` in seconds, which ends in 2038 (1970-01-01 00:00:00 is its zero).
 const MYSQL_TIMESTAMP_SECONDS: (i64, i64) = (1, 2_147_483_647);
-
-/// Why a value cannot be brought over unchanged.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Loss {
-    /// `0000-00-00` and the like.
-    ZeroDate,
-    /// No date or time, or one that the target does not know.
-    NoTime,
-    /// Outside of the target's range.
-    OutOfRange,
-    /// Digits would be lost.
-    Digits,
-    /// Text in a column of numbers.
-    TextAsNumber,
-    /// SQLite would turn the text into a number.
-    NumberLike,
-    /// Not a number that the target knows.
-    NotANumber,
-    /// A NUL byte in text.
-    NulByte,
-    /// Bytes, or text that is not UTF-8, where text is wanted.
-    NotUtf8,
-    /// Longer than the target's column.
-    TooLong,
-    /// Blanks at its end would be lost.
-    Blanks,
-    /// The time zone is not known, or would be lost.
-    Zone,
-    /// Not a value of the target's type.
-    WrongType,
-}
-
-impl Loss {
-    /// A stable word for JSON.
-    pub fn code(self) -> &'static str {
-        match self {
-            Loss::ZeroDate => "zero-date",
-            Loss::NoTime => "no-time",
-            Loss::OutOfRange => "out-of-range",
-            Loss::Digits => "digits",
-            Loss::TextAsNumber => "text-as-number",
-            Loss::NumberLike => "number-like",
-            Loss::NotANumber => "not-a-number",
-            Loss::NulByte => "nul-byte",
-            Loss::NotUtf8 => "not-utf-8",
-            Loss::TooLong => "too-long",
-            Loss::Blanks => "blanks",
-            Loss::Zone => "time-zone",
-            Loss::WrongType => "wrong-type",
-        }
-    }
-}
-
-impl fmt::Display for Loss {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Loss::ZeroDate => "a date without a day, such as `0000-00-00`",
-            Loss::NoTime => "no date or time that the target knows",
-            Loss::OutOfRange => "outside of the target's range",
-            Loss::Digits => "digits would be lost",
-            Loss::TextAsNumber => "text where the target wants a number",
-            Loss::NumberLike => "text that the target would turn into a number",
-            Loss::NotANumber => "a number that the target does not know",
-            Loss::NulByte => "a NUL byte, which the target's text cannot hold",
-            Loss::NotUtf8 => "bytes that are no UTF-8 text",
-            Loss::TooLong => "longer than the target's column",
-            Loss::Blanks => "blanks at its end, which the target would drop",
-            Loss::Zone => "a time without its time zone (`--times-are-utc` says that all are UTC)",
-            Loss::WrongType => "no value of the target's type",
-        })
-    }
-}
 
 /// Memory for one value that is written anew.
 #[derive(Debug, Default)]
@@ -127,7 +58,12 @@ impl Way {
             return Ok(cell);
         }
         if self.same {
-            return Ok(cell);
+            return Ok(match (cell, &self.to) {
+                (Cell::Real(value), Class::Real { single: true }) if value.is_finite() => {
+                    Cell::Real(shortest_single(value))
+                }
+                (other, _) => other,
+            });
         }
         match &self.to {
             Class::Bool => bool(cell),
@@ -240,13 +176,10 @@ impl Way {
         let mut text = self.as_text(cell, scratch)?;
         if *padded {
             let trimmed = text.trim_end_matches(' ');
-            let was_padded = matches!(self.from, Class::Text { padded: true, .. });
-            if trimmed.len() < text.len() && !was_padded {
+            if trimmed.len() < text.len() {
                 return Err(Loss::Blanks);
             }
             text = trimmed;
-        } else if matches!(self.from, Class::Text { padded: true, .. }) {
-            text = text.trim_end_matches(' ');
         }
         if let Some(max) = *max {
             let max = max as usize;
@@ -263,10 +196,14 @@ impl Way {
         scratch.text.clear();
         let out = &mut scratch.text;
         match cell {
+            Cell::Text(text) if matches!(self.from, Class::Text { padded: true, .. }) => {
+                return Ok(text.trim_end_matches(' '));
+            }
             Cell::Text(text) => match self.from.family() {
-                Family::Timestamp if text.contains('T') => out.push_str(&text.replace('T', " ")),
-                Family::TimestampTz if !text.ends_with('Z') && text.contains('T') => {
-                    let _ = write!(out, "{text}Z");
+                Family::Time => return Ok(without_zeros(text)),
+                Family::Timestamp => out.push_str(&without_zeros(text).replace('T', " ")),
+                Family::TimestampTz if text.contains('T') => {
+                    let _ = write!(out, "{}Z", without_zeros(text.trim_end_matches('Z')));
                 }
                 _ => return Ok(text),
             },
@@ -502,87 +439,5 @@ fn uuid<'a>(cell: Cell<'a>, scratch: &'a mut Scratch) -> Result<Cell<'a>, Loss> 
     Ok(Cell::Text(&scratch.text))
 }
 
-/// The bytes of a UUID of 36 characters.
-pub fn read_uuid(text: &str) -> Option<[u8; 16]> {
-    if text.len() != 36 {
-        return None;
-    }
-    let mut out = [0_u8; 16];
-    let mut digits = text.bytes().enumerate().filter(|(at, _)| !matches!(at, 8 | 13 | 18 | 23));
-    if text.bytes().enumerate().any(|(at, b)| matches!(at, 8 | 13 | 18 | 23) != (b == b'-')) {
-        return None;
-    }
-    for byte in &mut out {
-        let mut digit = || char::from(digits.next()?.1).to_digit(16);
-        *byte = u8::try_from(digit()? * 16 + digit()?).ok()?;
-    }
-    Some(out)
-}
-
-fn no_time(text: &str) -> Loss {
-    let zero = text.get(..10).is_some_and(|day| {
-        let parts: Vec<&str> = day.split('-').collect();
-        let digits = parts.iter().all(|part| part.bytes().all(|b| b.is_ascii_digit()));
-        parts.len() == 3 && digits && parts.iter().any(|part| part.bytes().all(|b| b == b'0'))
-    });
-    if zero { Loss::ZeroDate } else { Loss::NoTime }
-}
-
-fn fits_fraction(micros: i64, digits: u8) -> Result<(), Loss> {
-    let unit = 10_i64.pow(u32::from(6_u8.saturating_sub(digits)));
-    if micros.rem_euclid(unit) == 0 { Ok(()) } else { Err(Loss::Digits) }
-}
-
-/// `-12.50`: a sign, digits, perhaps a point and digits.
-fn is_plain_decimal(text: &str) -> bool {
-    let digits = text.strip_prefix('-').unwrap_or(text);
-    let (whole, fraction) = digits.split_once('.').unwrap_or((digits, "0"));
-    let all = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
-    all(whole) && all(fraction)
-}
-
-/// The digits in front of the point without leading zeros, and those behind it without zeros at
-/// the end.
-fn significant(text: &str) -> (&str, &str) {
-    let digits = text.strip_prefix('-').unwrap_or(text);
-    let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
-    (whole.trim_start_matches('0'), fraction.trim_end_matches('0'))
-}
-
-/// The number, if a floating point number of eight bytes keeps all its digits.
-fn decimal_as_real(text: &str) -> Result<f64, Loss> {
-    if !is_plain_decimal(text) {
-        return Err(Loss::NotANumber);
-    }
-    let (whole, fraction) = significant(text);
-    // Zeros at the end of a whole number, and behind the point before the first digit, are no
-    // digits that must be kept.
-    let count = if fraction.is_empty() {
-        whole.trim_end_matches('0').len()
-    } else if whole.is_empty() {
-        fraction.trim_start_matches('0').len()
-    } else {
-        whole.len() + fraction.len()
-    };
-    if count > REAL_DIGITS_MAX {
-        return Err(Loss::Digits);
-    }
-    text.parse().map_err(|_| Loss::NotANumber)
-}
-
-/// The number of four bytes as the eight byte number with the same shortest decimal.
-fn shortest_single(value: f64) -> f64 {
-    (value as f32).to_string().parse().unwrap_or(value)
-}
-
-/// Whether SQLite's numeric affinity would turn the text into a number: blanks around a number
-/// do not keep it from that (sqlite.org/datatype3.html, section 3).
-fn looks_like_a_number(text: &str) -> bool {
-    let text = text.trim_matches(|c: char| c.is_ascii_whitespace() || c == '\u{b}');
-    let begins = text.starts_with(|c: char| c.is_ascii_digit() || matches!(c, '+' | '-' | '.'));
-    begins && text.parse::<f64>().is_ok() && !text.ends_with(|c: char| c.is_ascii_alphabetic())
-}
-
 #[cfg(test)]
-#[path = "convert_tests.rs"]
 mod tests;

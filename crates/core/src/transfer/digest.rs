@@ -3,6 +3,7 @@
 use sha2::{Digest as _, Sha256};
 
 use super::class::Class;
+use super::values::without_zeros;
 use crate::rows::{Cell, Row};
 
 /// Into how many parts the rows of a table are divided, by the digest of their keys.
@@ -101,10 +102,6 @@ impl Digester {
 fn plain_decimal(text: &str) -> &str {
     let text = without_zeros(text);
     if text == "-0" { "0" } else { text }
-}
-
-fn without_zeros(text: &str) -> &str {
-    if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.') } else { text }
 }
 
 /// Objects with their names in order, as `jsonb` keeps no order.

@@ -23,7 +23,7 @@ pub fn read_date(text: &str) -> Option<i64> {
     let signed = rest.len() != text.len();
     let (year_text, month_day) = rest.split_at_checked(rest.len().checked_sub(6)?)?;
     let year_digits = year_text.len();
-    if year_digits < 4 || year_digits > 6 || (year_digits > 4 && !signed) {
+    if !(4..=6).contains(&year_digits) || (year_digits > 4 && !signed) {
         return None;
     }
     let [b'-', m1, m2, b'-', d1, d2] = month_day.as_bytes() else { return None };
@@ -50,7 +50,8 @@ pub fn read_time(text: &str) -> Option<i64> {
     within.then_some(((hour * 60 + minute) * 60 + second) * 1_000_000 + fraction)
 }
 
-/// A moment: a day, `T` or a blank, a time, and perhaps `Z` or an offset as `+02`, `+02:00`, `+0200`.
+/// A moment: a day, `T` or a blank, a time, and perhaps `Z` or an offset as `+02`, `+02:00` or
+/// `+0200`.
 pub fn read_moment(text: &str) -> Option<Moment> {
     let from = usize::from(text.starts_with(['-', '+']));
     let at = text.get(from..)?.find(['T', ' '])? + from;

@@ -27,7 +27,8 @@ pub trait RowStream: Send {
 pub struct LoadInto {
     /// The table as it stands in SQL.
     pub table: String,
-    /// Its columns in the order of the rows' values: names as they stand in SQL, and what they hold.
+    /// Its columns in the order of the rows' values: names as they stand in SQL, and what they
+    /// hold.
     pub columns: Vec<(String, Class)>,
     /// For each column its type as the catalog prints it.
     pub types: Vec<String>,
