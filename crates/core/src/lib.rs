@@ -13,6 +13,7 @@ pub mod ddl;
 pub mod destructive;
 pub mod directive;
 pub mod directory;
+pub mod fake;
 pub mod format;
 pub mod history;
 pub mod judgement;

@@ -83,6 +83,8 @@ pub struct UndoConflict {
     pub new: Option<String>,
     /// What it is now.
     pub now: Option<String>,
+    /// The table whose rows refer to the row and came later; the column is empty then.
+    pub referrer: Option<String>,
 }
 
 /// Anything that ends a verb of the engine.

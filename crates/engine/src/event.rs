@@ -185,6 +185,15 @@ pub enum Event {
         /// Rows so far.
         rows: u64,
     },
+    /// A table is being filled with rows for testing.
+    Faking {
+        /// The table.
+        table: String,
+        /// Rows so far.
+        rows: u64,
+        /// How many are wanted.
+        wanted: u64,
+    },
     /// A row breaks a rule.
     Violated(Box<Violation>),
 }

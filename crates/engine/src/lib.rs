@@ -27,9 +27,10 @@ pub use lease::{LEASE_MS, LeaseInfo};
 pub use owner::Owner;
 pub use project::{
     Account, AccountLine, BatchLine, Broken, Check, CurrentRun, DataProgress, DownPlan,
-    DownSelection, HistoryLine, Judged, Loss, MissingRows, PlanReport, PlannedBatches, PlannedLine,
-    PlannedStatement, Project, ProjectOptions, QuarantineFilter, QuarantinedRow, Rehearsal,
-    Retried, RunOptions, Selection, StatusLine, StatusReport, Target, UndoPlan, UndoStatement,
-    ValidateOptions, ValidateReport, VerifyReport, Wish,
+    DownSelection, FakeOptions, FakeReport, Faked, HistoryLine, Judged, Loss, MissingRows,
+    PlanReport, PlannedBatches, PlannedLine, PlannedStatement, Project, ProjectOptions,
+    QuarantineFilter, QuarantinedRow, Rehearsal, Retried, RunOptions, Selection, StatusLine,
+    StatusReport, Target, UndoPlan, UndoStatement, ValidateOptions, ValidateReport, VerifyReport,
+    Wish,
 };
 pub use report::{FactLine, Finished, Rehearsed, RehearsedRow, RehearsedValue, RunReport};

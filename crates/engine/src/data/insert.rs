@@ -7,7 +7,7 @@ use whimbrel_core::sql::dialect::Dialect;
 use super::cursor::{Details, Tally};
 use super::image::temporary_sql;
 use super::job::{Job, quote_column};
-use super::key::{ALIAS, Key, Keys, Rows};
+use super::key::{ALIAS, Key, Keys, Rows, key_columns};
 use crate::apply::{Applier, StepWork};
 use crate::backend::DbErrorKind;
 use crate::error::EngineError;
@@ -32,7 +32,8 @@ impl Job {
             format!("whimbrel_t.{} AS {}", quote_column(name, dialect), column_name(at))
         }));
         let select = format!(
-            "SELECT {} FROM {} {ALIAS}, {} whimbrel_t",
+            // Outer columns may be NULL, so that a missing value is an error of the target's.
+            "SELECT {} FROM {} {ALIAS} LEFT JOIN {} whimbrel_t ON 1 = 0",
             items.join(", "),
             self.keys.table,
             self.target_sql()
@@ -47,6 +48,28 @@ impl Job {
         let mut columns = self.keys.names();
         columns.extend((0..self.batchable.written.len()).map(column_name));
         format!("INSERT INTO {} ({}) {rows}", self.temporary(STAGE), columns.join(", "))
+    }
+
+    /// The same with values that a person has written in place of what the statement computes, so
+    /// that a value which fits no column is never put into one.
+    fn stage_edited_sql(&self, range: &str, values: &[(String, String)]) -> String {
+        let written: Vec<String> =
+            self.batchable.key.iter().map(|column| column.sql.clone()).collect();
+        let rows = self.batchable.source_select(&self.keys.aliased(&written), range);
+        let mut columns = self.keys.names();
+        columns.extend((0..self.batchable.written.len()).map(column_name));
+        let edited = |name: &String| {
+            let found = values.iter().find(|(one, _)| one == name);
+            found.map_or_else(|| format!("whimbrel_e.{name}"), |(_, value)| value.clone())
+        };
+        let items: Vec<String> = columns.iter().map(edited).collect();
+        let columns = columns.join(", ");
+        format!(
+            "INSERT INTO {} ({columns}) WITH whimbrel_e ({columns}) AS ({rows}) SELECT {} \
+             FROM whimbrel_e",
+            self.temporary(STAGE),
+            items.join(", ")
+        )
     }
 
     /// The author's INSERT, from the stage.
@@ -161,14 +184,7 @@ impl Applier<'_> {
             self.author(work, job, &sql).await?
         } else {
             let range = job.keys.as_written_among(Rows::One(key))?;
-            let staged = self.author_reads(work, job, &job.stage_fill_sql(&range)).await?;
-            let sets: Vec<String> =
-                values.iter().map(|(name, value)| format!("{name} = {value}")).collect();
-            if !sets.is_empty() {
-                let sql = format!("UPDATE {stage} SET {}", sets.join(", "));
-                self.author(work, job, &sql).await?;
-            }
-            staged
+            self.author_reads(work, job, &job.stage_edited_sql(&range, values)).await?
         };
         let id = super::start::cursor_id(work);
         let ledger = self.ledger;
@@ -178,6 +194,7 @@ impl Applier<'_> {
             Some(undo) => self.insert_and_keep(work, job, &undo).await?,
             None => self.author(work, job, &job.insert_sql(None).unwrap_or_default()).await?,
         };
+        self.judge_range(work, job, Rows::One(key)).await?;
         Ok(Tally { staged, produced: 1, written, ..Tally::default() })
     }
 
@@ -281,14 +298,16 @@ impl Applier<'_> {
         job: &Job,
         undo: &str,
     ) -> Result<u64, EngineError> {
-        let dialect = job.keys.dialect;
-        let quoted = job.quoted(&job.target_key);
-        let texts: Vec<String> = quoted
+        let keys = Keys {
+            dialect: job.keys.dialect,
+            table: job.target_sql(),
+            columns: key_columns(&job.target, &job.target_key),
+        };
+        let texts: Vec<String> = job
+            .quoted(&job.target_key)
             .iter()
-            .map(|name| match dialect {
-                Dialect::Mysql => format!("QUOTE({name})"),
-                Dialect::Sqlite | Dialect::Postgres => format!("quote({name})"),
-            })
+            .zip(&keys.columns)
+            .map(|(name, column)| keys.text_of(column, name))
             .collect();
         let insert = job.insert_sql(Some(&texts.join(", "))).unwrap_or_default();
         let rows = match self.session.query(&insert).await {
@@ -299,24 +318,18 @@ impl Applier<'_> {
             }
         };
         let items = job.inserted_items("whimbrel_t").join(", ");
-        let columns: Vec<String> = quoted.iter().map(|name| format!("whimbrel_t.{name}")).collect();
+        let columns = keys.of("whimbrel_t");
         for chunk in rows.chunks(KEYS_AT_ONCE_MAX) {
-            let keys: Vec<String> = chunk
-                .iter()
-                .map(|row| {
-                    let values: Vec<String> = row
-                        .iter()
-                        .map(|value| value.clone().unwrap_or_else(|| "NULL".to_owned()))
-                        .collect();
-                    format!("({})", values.join(", "))
-                })
-                .collect();
-            let condition = match (columns.as_slice(), dialect) {
-                ([one], _) => format!("{one} IN ({})", keys.join(", ")),
+            let mut values = Vec::new();
+            for key in chunk.iter().filter_map(Key::of_row) {
+                values.push(format!("({})", keys.literals(&key)?.join(", ")));
+            }
+            let condition = match (columns.as_slice(), keys.dialect) {
+                ([one], _) => format!("{one} IN ({})", values.join(", ")),
                 (many, Dialect::Sqlite) => {
-                    format!("({}) IN (VALUES {})", many.join(", "), keys.join(", "))
+                    format!("({}) IN (VALUES {})", many.join(", "), values.join(", "))
                 }
-                (many, _) => format!("({}) IN ({})", many.join(", "), keys.join(", ")),
+                (many, _) => format!("({}) IN ({})", many.join(", "), values.join(", ")),
             };
             let keep = format!(
                 "INSERT INTO {undo} SELECT {items} FROM {} whimbrel_t WHERE {condition}",

@@ -191,7 +191,7 @@ pub(crate) async fn prepare(
         table: sql_name(&batchable.driving, dialect),
         columns: batchable.key.clone(),
     };
-    let target_key = target_key(&target, dialect);
+    let target_key = data::row_key(&target, dialect);
     let pooled = session.facts().await?.pooled.is_some();
     let statement = index;
     Ok(Prepared::Batches(Box::new(Job {
@@ -380,7 +380,7 @@ fn not_exact(batchable: &Batchable, snapshot: &Snapshot, dialect: Dialect) -> Op
             });
         }
         let table = snapshot.table(target, dialect)?;
-        if target_key(table, dialect).is_empty() {
+        if data::row_key(table, dialect).is_empty() {
             return Some(NotExact {
                 text: format!("`{target}` has no key by which its new rows are found again"),
                 nothing: true,
@@ -388,29 +388,6 @@ fn not_exact(batchable: &Batchable, snapshot: &Snapshot, dialect: Dialect) -> Op
         }
     }
     None
-}
-
-/// The columns by which a row of the target is found again.
-fn target_key(table: &Table, dialect: Dialect) -> Vec<String> {
-    if !table.primary_key.is_empty() {
-        return table.primary_key.clone();
-    }
-    let nullable =
-        |name: &String| table.columns.iter().any(|column| column.name == *name && column.nullable);
-    let unique = table.indexes.iter().find(|index| {
-        index.unique
-            && index.predicate.is_none()
-            && index.columns.iter().all(|name| {
-                !nullable(name) && table.columns.iter().any(|column| column.name == *name)
-            })
-    });
-    match unique {
-        Some(index) => index.columns.clone(),
-        None if dialect == Dialect::Sqlite && !table.options.contains("WITHOUT ROWID") => {
-            vec!["rowid".to_owned()]
-        }
-        None => Vec::new(),
-    }
 }
 
 fn batch_options(said: &BatchSettings) -> BatchOptions {

@@ -31,7 +31,13 @@ impl Applier<'_> {
         job: &Job,
         sql: &str,
     ) -> Result<u64, EngineError> {
-        self.send_rewritten(work, job.statement, sql).await
+        let sent = self.send_rewritten(work, job.statement, sql).await;
+        sent.map_err(|mut error| {
+            if let EngineError::Statement(failure) = &mut error {
+                failure.error.message = with_names(&failure.error.message, &job.batchable.written);
+            }
+            error
+        })
     }
 
     pub(super) fn say_whole(&mut self, work: &StepWork<'_>, reason: String) {
@@ -54,7 +60,7 @@ impl Applier<'_> {
         self.events.send(Event::Batch(Box::new(BatchProgress {
             migration: name.clone(),
             statement: work.step.statements.start + 1,
-            table: cursor.driving.clone(),
+            table: super::key::shown_table(&cursor.driving, self.ledger.dialect),
             begins,
             done: cursor.done,
             batches: cursor.batches,
@@ -66,4 +72,13 @@ impl Applier<'_> {
             batch_size: cursor.size,
         })));
     }
+}
+
+/// The database's words with the target's columns for those of our own table.
+fn with_names(words: &str, columns: &[String]) -> String {
+    let mut out = words.to_owned();
+    for (at, name) in columns.iter().enumerate().rev() {
+        out = out.replace(&super::insert::column_name(at), name);
+    }
+    out
 }

@@ -172,10 +172,12 @@ impl Applier<'_> {
         job: &Job,
         details: &mut Details,
     ) -> Result<(), EngineError> {
-        let run = self.lease.run_id.get(24..).unwrap_or("run").to_owned();
-        let end = suffix(job.statement);
+        let run = self.lease.run_id.get(24..).unwrap_or("run");
+        self.copies_made += 1;
+        // The number tells the migrations of one run apart, and tries that a lost connection ended.
+        let end = format!("{run}_{}{}", self.copies_made, suffix(job.statement));
         if job.undo {
-            let name = format!("undo_{run}{end}");
+            let name = format!("undo_{end}");
             let sql = format!(
                 "CREATE TABLE {} AS {}{}",
                 self.undo_table(&name),
@@ -189,7 +191,7 @@ impl Applier<'_> {
             details.missing_table = match self.missing_table(work, job).await? {
                 Some(name) => Some(name),
                 None => {
-                    let name = format!("missing_{run}{end}");
+                    let name = format!("missing_{end}");
                     let sql = format!(
                         "CREATE TABLE {} AS SELECT {} FROM {} {ALIAS}{}",
                         self.undo_table(&name),

@@ -124,7 +124,7 @@ impl Project {
         let scan = job.scans(session, rows).await?;
         notes.extend(scan.map(|message| ("key-index-unused".to_owned(), message)));
         Ok(PlannedBatches {
-            table: job.keys.table.clone(),
+            table: job.keys.shown_table(),
             key: job.key_names(),
             rows,
             undo: job.undo,

@@ -183,6 +183,9 @@ impl EventPrinter<'_> {
             Event::Judging { what, rows } => {
                 self.printer.progress(&format!("judging {what}: {rows} rows"));
             }
+            Event::Faking { table, rows, wanted } => {
+                self.printer.progress(&format!("filling {table}: {rows} of {wanted} rows"));
+            }
             Event::Violated(one) => {
                 self.printer
                     .note(&format!("{warning} {}: {}: {}", one.table, one.rule, one.message));
@@ -244,6 +247,9 @@ fn to_json(event: &Event) -> Value {
         }),
         Event::Judging { what, rows } => json!({
             "event": "judging", "what": what, "rows": rows,
+        }),
+        Event::Faking { table, rows, wanted } => json!({
+            "event": "faking", "table": table, "rows": rows, "wanted": wanted,
         }),
         Event::Violated(violation) => super::validate::violation_line(violation),
         Event::Reconnected { reason } => json!({ "event": "reconnected", "reason": reason }),

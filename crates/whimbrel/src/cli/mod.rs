@@ -9,6 +9,7 @@ mod demo;
 mod doctor;
 mod down;
 mod events;
+mod fake;
 mod history;
 mod init;
 mod new;
@@ -131,6 +132,8 @@ pub enum Command {
     Verify(verify::Args),
     /// Judge existing rows by rules, without writing
     Validate(validate::Args),
+    /// Fill tables with rows for testing
+    Fake(fake::Args),
     /// Show what ran, when, by whom, and what it made
     History(history::Args),
     /// Accept that the file of an applied migration has changed
@@ -196,6 +199,7 @@ pub async fn run(cli: Cli, context: &mut Context) -> Result<Exit, CommandError> 
         Command::Undo(args) => undo::run(&args, context).await,
         Command::Verify(args) => verify::run(&args, context).await,
         Command::Validate(args) => validate::run(&args, context).await,
+        Command::Fake(args) => fake::run(&args, context).await,
         Command::History(args) => history::run(&args, context).await,
         Command::Accept(args) => accept::run(&args, context).await,
         Command::Baseline(args) => baseline::run(&args, context).await,

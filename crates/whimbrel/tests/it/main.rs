@@ -7,15 +7,21 @@ mod conformance;
 mod control;
 mod crash;
 mod data;
+mod data_accounts;
 mod data_rules;
 mod demo;
 mod directory;
 mod engines;
+mod equality;
 mod estimates;
+#[cfg(feature = "postgres")]
+mod example_advent;
 #[cfg(feature = "postgres")]
 mod example_chats;
 mod example_d1;
+mod fake;
 mod faults;
+mod guide;
 mod histories;
 mod limits;
 mod newcomer;

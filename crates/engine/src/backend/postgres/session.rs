@@ -153,6 +153,11 @@ impl PgSession {
         from_statement(error, sql, self.places)
     }
 
+    /// Whether it is known that a prepared statement lasts.
+    pub(super) fn keeps_statements(&self) -> bool {
+        matches!(self.backend.known.pooled.get(), Some(None))
+    }
+
     /// The reason why this connection does not keep its session, once it is known.
     pub(super) fn pooled(&self) -> Option<&str> {
         self.backend.known.pooled.get()?.as_deref()
