@@ -148,7 +148,7 @@ fn pitfall_9_duplicates_lose_nothing(bench: &Bench) {
     bench.whimbrel().run(["up"]).success();
     assert_eq!(count(bench, "SELECT count(*) FROM copy"), 299);
     let account = bench.whimbrel().run(["account", "0003"]).expect_code(3);
-    assert!(account.stdout.contains("1 row is in quarantine"), "{account}");
+    assert!(account.stdout.contains("1 rows are in quarantine"), "{account}");
     // The index that finds duplicates in what is there already takes nothing away.
     bench.migration("0004_index.sql", "CREATE UNIQUE INDEX item_name ON item (name);\n");
     bench.whimbrel().run(["up"]).expect_code(1);
