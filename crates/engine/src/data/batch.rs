@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use whimbrel_core::data::DataKind;
 use whimbrel_core::directive::OnError;
 use whimbrel_core::ledger::AttemptEvent;
-use whimbrel_core::pace::Pace;
+use whimbrel_core::pace::{Pace, Windows};
 use whimbrel_core::sql::dialect::Dialect;
 
 use super::cursor::{BatchRow, Cursor, Tally};
@@ -41,17 +41,29 @@ impl Applier<'_> {
         let mut cursor = self.cursor(work, &job).await?;
         let mut pace = job.pace(&cursor);
         self.say_batches(work, &job, &cursor);
+        let (mut windows, mut pause) = (Windows::default(), Duration::ZERO);
         while !cursor.done {
             if self.options.stop.is_set() {
                 return Err(EngineError::Stopped);
             }
-            if cursor.batches > 0 && job.settled.pause_ms > 0 {
-                tokio::time::sleep(Duration::from_millis(job.settled.pause_ms)).await;
-            }
+            tokio::time::sleep(pause).await;
+            let began = Instant::now();
             self.one_batch(work, &job, &mut cursor, &mut pace).await?;
+            pause = self.rest(&mut windows, began.elapsed(), job.settled.pause_ms);
         }
         self.session.batch(&job.drop_temporary_sql()).await?;
         Ok(None)
+    }
+
+    /// How long to rest after a batch, so that others get at their rows.
+    pub(super) fn rest(&self, windows: &mut Windows, took: Duration, pause_ms: u64) -> Duration {
+        // Without any pause nobody else is there.
+        let windowed = self.ledger.dialect == Dialect::Sqlite && pause_ms > 0;
+        Duration::from_millis(if windowed {
+            windows.pause_ms(took.as_secs_f64() * 1_000.0, pause_ms)
+        } else {
+            pause_ms
+        })
     }
 
     /// One batch, tried until its locks are granted.

@@ -6,12 +6,13 @@
 use std::time::Instant;
 
 use whimbrel_core::ddl::{ObjectKind, ObjectName};
-use whimbrel_core::pace::Pace;
+use whimbrel_core::pace::{Pace, Windows};
 use whimbrel_core::plan::{OnConflict, PlannedMigration};
 use whimbrel_core::snapshot::Table;
 use whimbrel_core::sql::dialect::Dialect;
 
 use super::cursor::{BatchRow, Cursor, CursorId, Details, Tally};
+use super::job::PAUSE_SQLITE_MS;
 use super::key::{Key, Keys, key_columns};
 use crate::apply::Applier;
 use crate::error::{EngineError, UndoConflict};
@@ -223,7 +224,10 @@ impl Applier<'_> {
         };
         let mut cursor = self.undo_cursor(id, undo).await?;
         let mut pace = Pace::following(TARGET_MS, Some(cursor.size));
+        let mut windows = Windows::default();
+        let pause_ms = if undo.dialect == Dialect::Sqlite { PAUSE_SQLITE_MS } else { 0 };
         while !cursor.done {
+            let began = Instant::now();
             if self.options.stop.is_set() {
                 return Err(EngineError::Stopped);
             }
@@ -235,6 +239,9 @@ impl Applier<'_> {
                     return Err(error);
                 }
             };
+            if !cursor.done {
+                tokio::time::sleep(self.rest(&mut windows, began.elapsed(), pause_ms)).await;
+            }
         }
         self.events.send(Event::Restored {
             migration: migration.name.clone(),
