@@ -13,6 +13,7 @@ mod fold;
 mod fold_columns;
 mod fold_objects;
 mod fold_tables;
+mod outlives;
 mod parts;
 #[cfg(test)]
 mod tests;

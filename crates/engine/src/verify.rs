@@ -4,6 +4,7 @@ mod cascade;
 
 use whimbrel_core::ddl::Change;
 use whimbrel_core::plan::PlannedMigration;
+use whimbrel_core::snapshot::Snapshot;
 use whimbrel_core::sql::dialect::Dialect;
 use whimbrel_core::step::Script;
 use whimbrel_core::verify::{Expected, Verdict};
@@ -38,8 +39,30 @@ pub(crate) async fn facts(
         return Ok(Vec::new());
     }
     let snapshot = session.inspect(Some(&scope)).await?;
-    let mut lines: Vec<FactLine> = expected
-        .check(&snapshot)
+    let mut lines = lines(expected, &snapshot);
+    let cascades = cascade::facts(session, dialect, &snapshot, &lines).await;
+    lines.extend(cascades);
+    Ok(lines)
+}
+
+/// Judges several migrations by one look at the catalog. None of them declares a cascade.
+pub(crate) async fn several(
+    session: &mut dyn Session,
+    expected: &[&Expected],
+) -> Result<Vec<Vec<FactLine>>, EngineError> {
+    let mut scope: Vec<_> = expected.iter().flat_map(|one| one.touched()).collect();
+    scope.sort();
+    scope.dedup();
+    if scope.is_empty() {
+        return Ok(vec![Vec::new(); expected.len()]);
+    }
+    let snapshot = session.inspect(Some(&scope)).await?;
+    Ok(expected.iter().map(|one| lines(one, &snapshot)).collect())
+}
+
+fn lines(expected: &Expected, snapshot: &Snapshot) -> Vec<FactLine> {
+    expected
+        .check(snapshot)
         .into_iter()
         .map(|fact| FactLine {
             kind: fact.kind.words(),
@@ -47,10 +70,7 @@ pub(crate) async fn facts(
             detail: fact.detail,
             verdict: fact.verdict,
         })
-        .collect();
-    let cascades = cascade::facts(session, dialect, &snapshot, &lines).await;
-    lines.extend(cascades);
-    Ok(lines)
+        .collect()
 }
 
 /// Runs queries that must return no row.

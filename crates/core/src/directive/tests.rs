@@ -56,7 +56,9 @@ fn comments_are_read() {
         (
             "-- whimbrel: colour=red",
             "error: Unknown key `colour` in a directive (The keys are `transaction`, `keep`, \
-             `lock-timeout`, `statement-timeout`, `purpose`, `requires`, `verify`)",
+             `lock-timeout`, `statement-timeout`, `purpose`, `requires`, `verify`, `by`, `size`, \
+             `target-ms`, `on-error`, `errors-max`, `undo`, `pause-ms`, `self-read`, `allow`, \
+             `skips`)",
         ),
         (
             "-- whimbrel: Keep=off",

@@ -6,16 +6,19 @@
 
 use std::time::Instant;
 
-use whimbrel_core::ledger::{Direction, LedgerState};
+use whimbrel_core::ddl::Change;
+use whimbrel_core::ledger::{AttemptEvent, Direction, LedgerState};
 use whimbrel_core::plan::PlannedMigration;
 use whimbrel_core::sql::dialect::Dialect;
+use whimbrel_core::verify::Expected;
 
 use super::migration::StepWork;
 use super::{Applier, Done, lost_connection};
 use crate::error::EngineError;
 use crate::event::Event;
 use crate::failpoint;
-use crate::ledger::rollback;
+use crate::ledger::{merged, rollback};
+use crate::report::FactLine;
 use crate::verify;
 
 /// Most tables that one group makes (each holds a lock until the commit).
@@ -24,6 +27,33 @@ const GROUP_TABLES_MAX: usize = 500;
 const GROUP_STATEMENTS_MAX: usize = 5_000;
 /// Longest time that a group collects, in milliseconds.
 const GROUP_MS_MAX: u128 = 20_000;
+
+/// Where each member begins.
+const SAVEPOINT: &str = "SAVEPOINT whimbrel_member";
+/// Most migrations that one look at the catalog judges.
+const LOOK_MIGRATIONS_MAX: usize = 200;
+
+/// What is put off until several members ran.
+#[derive(Default)]
+struct Later {
+    /// What members must have left, by their place in the plan. As long as no later member changes
+    /// the same things, one look gives each the verdict that it would have got by itself.
+    unproven: Vec<(usize, Expected)>,
+    /// The ledger's rows, which are part of the same transaction wherever they stand in it.
+    attempts: Vec<String>,
+    migrations: Vec<String>,
+    mirrored: Vec<String>,
+}
+
+impl Later {
+    fn outlives(&self, migration: &PlannedMigration) -> bool {
+        let changes: Vec<Change> = migration.changes.iter().flatten().cloned().collect();
+        self.unproven.len() < LOOK_MIGRATIONS_MAX
+            && !migration.script.changes_session()
+            && migration.verify_script.is_none()
+            && self.unproven.iter().all(|(_, expected)| expected.outlives(&changes))
+    }
+}
 
 /// What became of a group's transaction.
 enum GroupEnd {
@@ -101,13 +131,19 @@ impl Applier<'_> {
         };
         failpoint::pass("transaction.after_begin");
         let mut failed = None;
+        let mut later = Later::default();
         for migration in plan {
             if began.elapsed().as_millis() > GROUP_MS_MAX || self.options.stop.is_set() {
                 break;
             }
             failpoint::pass("group.between");
             self.started(migration, &LedgerState::default(), false);
-            match self.group_member(migration).await {
+            if !later.outlives(migration)
+                && let Err(error) = self.prove(plan, &mut later, done).await
+            {
+                return self.roll_back_group(error).await;
+            }
+            match self.group_member(migration, &mut later, done.len()).await {
                 Ok(one) => done.push(one),
                 Err(error) if is_its_own(&error) => {
                     if let Err(error) = self.undo_member().await {
@@ -120,7 +156,10 @@ impl Applier<'_> {
             }
             self.position.0 += 1;
         }
-        if let Err(error) = self.close_group(before).await {
+        if let Err(error) = self.prove(plan, &mut later, done).await {
+            return self.roll_back_group(error).await;
+        }
+        if let Err(error) = self.close_group(before, later).await {
             return self.roll_back_group(error).await;
         }
         if plan.iter().any(|one| one.script.changes_session())
@@ -135,23 +174,77 @@ impl Applier<'_> {
         self.session.batch(self.ledger.begin()).await?;
         self.limit_group().await?;
         self.lease.fence(self.session.as_mut()).await?;
-        self.orphans().await
+        let orphans = self.orphans().await?;
+        self.session.batch(SAVEPOINT).await?;
+        Ok(orphans)
     }
 
-    async fn close_group(&mut self, orphans_before: u64) -> Result<(), EngineError> {
+    async fn close_group(&mut self, orphans_before: u64, later: Later) -> Result<(), EngineError> {
         if self.orphans().await? > orphans_before {
             // One by one, each migration answers for its own rows.
             return Err(EngineError::Refused("rows without their parent".to_owned()));
         }
+        failpoint::pass("ledger.before_write");
+        for sql in merged(&later.attempts).chain(merged(&later.migrations)) {
+            self.session.batch(&sql).await?;
+        }
+        for sql in later.mirrored {
+            self.session.batch(&sql).await?;
+        }
+        failpoint::pass("ledger.after_write");
         failpoint::pass("transaction.before_commit");
         self.session.batch("COMMIT").await?;
         failpoint::pass("transaction.after_commit");
         Ok(())
     }
 
-    async fn group_member(&mut self, migration: &PlannedMigration) -> Result<Done, EngineError> {
+    /// Looks for what the members so far must have left. Where something is not there, it cannot be
+    /// told what else depends on it: the whole group is rolled back.
+    async fn prove(
+        &mut self,
+        plan: &[PlannedMigration],
+        later: &mut Later,
+        done: &mut [Done],
+    ) -> Result<(), EngineError> {
+        let waiting = std::mem::take(&mut later.unproven);
+        let expected: Vec<&Expected> = waiting.iter().map(|(_, expected)| expected).collect();
+        let facts = verify::several(self.session.as_mut(), &expected).await?;
+        self.survived_verification()?;
+        for ((member, _), facts) in waiting.iter().zip(facts) {
+            if let Some(migration) = plan.get(*member) {
+                self.check_facts(migration, &facts)?;
+            }
+            if let Some(one) = done.get_mut(*member) {
+                one.facts = facts;
+            }
+        }
+        Ok(())
+    }
+
+    fn check_facts(
+        &self,
+        migration: &PlannedMigration,
+        facts: &[FactLine],
+    ) -> Result<(), EngineError> {
+        if facts.iter().any(FactLine::fails) {
+            return Err(EngineError::VerifyFailed {
+                migration: migration.name.clone(),
+                facts: facts.iter().filter(|fact| fact.fails()).cloned().collect(),
+                rolled_back: true,
+                finished: self.finished_names(),
+            });
+        }
+        Ok(())
+    }
+
+    async fn group_member(
+        &mut self,
+        migration: &PlannedMigration,
+        later: &mut Later,
+        member: usize,
+    ) -> Result<Done, EngineError> {
         let began = Instant::now();
-        self.session.batch("SAVEPOINT whimbrel_member").await?;
+        let mut attempts = Vec::new();
         for step in &migration.script.steps {
             let work =
                 StepWork { migration, direction: Direction::Up, step, last: true, began, kept: 0 };
@@ -165,59 +258,67 @@ impl Applier<'_> {
                 rows += self.statement(&work, index).await?;
             }
             failpoint::pass("statement.after_last");
-            let row = self.attempt_row(
-                &work,
-                whimbrel_core::ledger::AttemptEvent::Done,
-                Some(rows),
-                None,
-                None,
-            );
-            self.session.batch(&row).await?;
+            attempts.push(self.attempt_row(&work, AttemptEvent::Done, Some(rows), None, None));
         }
-        self.finish_member(migration, began).await
-    }
-
-    async fn finish_member(
-        &mut self,
-        migration: &PlannedMigration,
-        began: Instant,
-    ) -> Result<Done, EngineError> {
-        let facts = if migration.verify {
-            let facts =
-                verify::after(self.session.as_mut(), self.ledger.dialect, migration).await?;
-            self.survived_verification()?;
-            facts
-        } else {
-            Vec::new()
+        let facts = match self.expected_later(migration) {
+            Some(expected) => {
+                later.unproven.push((member, expected));
+                Vec::new()
+            }
+            None => self.member_facts(migration).await?,
         };
-        if facts.iter().any(|fact| fact.fails()) {
-            return Err(EngineError::VerifyFailed {
-                migration: migration.name.clone(),
-                facts: facts.into_iter().filter(|fact| fact.fails()).collect(),
-                rolled_back: true,
-                finished: self.finished_names(),
-            });
-        }
-        let mut rows = self.finishing_sql(migration, Direction::Up, began);
-        if migration.script.changes_session()
-            && let Some(reset) = self.session.reset_in_transaction()
-        {
-            rows.push(reset.to_owned());
-            rows.push(crate::ledger::path::FOR_TRANSACTION.to_owned());
-        }
-        rows.push("RELEASE SAVEPOINT whimbrel_member".to_owned());
-        failpoint::pass("ledger.before_write");
-        self.session.batch(&rows.join(";\n")).await?;
-        failpoint::pass("ledger.after_write");
-        if migration.script.changes_session() {
-            self.limit_group().await?;
-        }
+        self.next_member(migration).await?;
+        later.attempts.extend(attempts);
+        let mut rows = self.finishing_sql(migration, Direction::Up, began).into_iter();
+        later.migrations.extend(rows.next());
+        later.mirrored.extend(rows);
         Ok(Done { duration_ms: began.elapsed().as_millis(), facts })
     }
 
+    /// What the member must have left, if that can be looked for later.
+    fn expected_later(&self, migration: &PlannedMigration) -> Option<Expected> {
+        let by_itself = !migration.verify
+            || migration.verify_script.is_some()
+            || migration.script.changes_session();
+        if by_itself {
+            return None;
+        }
+        let changes: Vec<Change> = migration.changes.iter().flatten().cloned().collect();
+        let expected = Expected::fold(&changes, self.ledger.dialect);
+        (!expected.declares_cascades()).then_some(expected)
+    }
+
+    async fn member_facts(
+        &mut self,
+        migration: &PlannedMigration,
+    ) -> Result<Vec<FactLine>, EngineError> {
+        if !migration.verify {
+            return Ok(Vec::new());
+        }
+        let facts = verify::after(self.session.as_mut(), self.ledger.dialect, migration).await?;
+        self.survived_verification()?;
+        self.check_facts(migration, &facts)?;
+        Ok(facts)
+    }
+
+    /// Ends a member's part of the transaction and begins the next one's.
+    async fn next_member(&mut self, migration: &PlannedMigration) -> Result<(), EngineError> {
+        let mut sql = vec!["RELEASE SAVEPOINT whimbrel_member"];
+        if migration.script.changes_session()
+            && let Some(reset) = self.session.reset_in_transaction()
+        {
+            sql.extend([reset, crate::ledger::path::FOR_TRANSACTION]);
+        }
+        sql.push(SAVEPOINT);
+        self.session.batch(&sql.join(";\n")).await?;
+        if migration.script.changes_session() {
+            self.limit_group().await?;
+        }
+        Ok(())
+    }
+
     async fn undo_member(&mut self) -> Result<(), EngineError> {
-        let sql = "ROLLBACK TO SAVEPOINT whimbrel_member; RELEASE SAVEPOINT whimbrel_member";
-        Ok(self.session.batch(sql).await?)
+        Ok(self.session.batch("ROLLBACK TO SAVEPOINT whimbrel_member").await?)
     }
 
     async fn roll_back_group(&mut self, error: EngineError) -> GroupEnd {

@@ -32,7 +32,8 @@ impl Job {
             format!("whimbrel_t.{} AS {}", quote_column(name, dialect), column_name(at))
         }));
         let select = format!(
-            "SELECT {} FROM {} {ALIAS}, {} whimbrel_t",
+            // Outer columns may be NULL, so that a missing value is an error of the target's.
+            "SELECT {} FROM {} {ALIAS} LEFT JOIN {} whimbrel_t ON 1 = 0",
             items.join(", "),
             self.keys.table,
             self.target_sql()
@@ -47,6 +48,28 @@ impl Job {
         let mut columns = self.keys.names();
         columns.extend((0..self.batchable.written.len()).map(column_name));
         format!("INSERT INTO {} ({}) {rows}", self.temporary(STAGE), columns.join(", "))
+    }
+
+    /// The same with values that a person has written in place of what the statement computes, so
+    /// that a value which fits no column is never put into one.
+    fn stage_edited_sql(&self, range: &str, values: &[(String, String)]) -> String {
+        let written: Vec<String> =
+            self.batchable.key.iter().map(|column| column.sql.clone()).collect();
+        let rows = self.batchable.source_select(&self.keys.aliased(&written), range);
+        let mut columns = self.keys.names();
+        columns.extend((0..self.batchable.written.len()).map(column_name));
+        let edited = |name: &String| {
+            let found = values.iter().find(|(one, _)| one == name);
+            found.map_or_else(|| format!("whimbrel_e.{name}"), |(_, value)| value.clone())
+        };
+        let items: Vec<String> = columns.iter().map(edited).collect();
+        let columns = columns.join(", ");
+        format!(
+            "INSERT INTO {} ({columns}) WITH whimbrel_e ({columns}) AS ({rows}) SELECT {} \
+             FROM whimbrel_e",
+            self.temporary(STAGE),
+            items.join(", ")
+        )
     }
 
     /// The author's INSERT, from the stage.
@@ -161,16 +184,9 @@ impl Applier<'_> {
             self.author(work, job, &sql).await?
         } else {
             let range = job.keys.as_written_among(Rows::One(key))?;
-            let staged = self.author_reads(work, job, &job.stage_fill_sql(&range)).await?;
-            let sets: Vec<String> =
-                values.iter().map(|(name, value)| format!("{name} = {value}")).collect();
-            if !sets.is_empty() {
-                let sql = format!("UPDATE {stage} SET {}", sets.join(", "));
-                self.author(work, job, &sql).await?;
-            }
-            staged
+            self.author_reads(work, job, &job.stage_edited_sql(&range, values)).await?
         };
-        let id = super::start::cursor_id(work, job);
+        let id = super::start::cursor_id(work);
         let ledger = self.ledger;
         let cursor = super::cursor::Cursor::read(&ledger, self.session.as_mut(), id).await?;
         let undo = cursor.and_then(|cursor| cursor.details.undo_table);
@@ -178,6 +194,7 @@ impl Applier<'_> {
             Some(undo) => self.insert_and_keep(work, job, &undo).await?,
             None => self.author(work, job, &job.insert_sql(None).unwrap_or_default()).await?,
         };
+        self.judge_range(work, job, Rows::One(key)).await?;
         Ok(Tally { staged, produced: 1, written, ..Tally::default() })
     }
 

@@ -17,6 +17,7 @@ use whimbrel_core::sql::split::position;
 use super::judge::RuleText;
 use super::key::Keys;
 use super::moment::Moment;
+use super::until::{self, Until};
 use crate::apply::keep::sql_name;
 use crate::apply::{Applier, StepWork};
 use crate::backend::{DbError, DbErrorKind, Session};
@@ -38,7 +39,7 @@ pub(crate) struct Settled {
     pub(super) size: BatchSize,
     pub(super) target_ms: u64,
     pub(super) on_error: OnError,
-    pub(super) errors_max: u64,
+    pub(super) errors_max: Option<u64>,
     pub(super) undo: UndoMode,
     pub(super) pause_ms: u64,
     pub(super) skips: Option<String>,
@@ -51,11 +52,16 @@ impl Settled {
             size: said.size.unwrap_or(BatchSize::Auto),
             target_ms: said.target_ms.unwrap_or(if sqlite { TARGET_SQLITE_MS } else { TARGET_MS }),
             on_error: said.on_error.unwrap_or_default(),
-            errors_max: said.errors_max.unwrap_or(ERRORS_MAX),
+            errors_max: said.errors_max,
             undo: said.undo.unwrap_or_default(),
             pause_ms: said.pause_ms.unwrap_or(if sqlite { PAUSE_SQLITE_MS } else { 0 }),
             skips: said.skips.clone(),
         }
+    }
+
+    /// How many rows may go into quarantine.
+    pub(super) fn errors_max(&self) -> u64 {
+        self.errors_max.unwrap_or(ERRORS_MAX)
     }
 }
 
@@ -111,6 +117,8 @@ pub(crate) enum Prepared {
     Whole(String),
     /// In batches.
     Batches(Box<Job>),
+    /// Again and again, until it changes no row.
+    Until(Box<Until>),
     /// Not at all: what is wrong with it, and what lifts that.
     Refused(Problem),
 }
@@ -127,7 +135,7 @@ impl Applier<'_> {
                 job.rules = self.rules_of(&job);
                 Ok(Prepared::Batches(job))
             }
-            Prepared::Whole(reason) => Ok(Prepared::Whole(reason)),
+            other @ (Prepared::Whole(_) | Prepared::Until(_)) => Ok(other),
         }
     }
 }
@@ -145,7 +153,15 @@ pub(crate) async fn prepare(
     let text = moment.fill(script.statement(index), dialect);
     let said = script.statement_options.get(index).map(|one| one.batch.clone()).unwrap_or_default();
     let settled = Settled::of(&said, dialect);
-    let mentions = match data::mentions(&text, dialect) {
+    let mentions = data::mentions(&text, dialect);
+    if said.until_no_rows == Some(true) {
+        let relations = mentions.map(|found| found.relations).unwrap_or_default();
+        return Ok(match until::conflict(&settled) {
+            Some((message, hint)) => Prepared::Refused(problem(migration, index, message, hint)),
+            None => Prepared::Until(Box::new(Until { text, settled, relations, moment })),
+        });
+    }
+    let mentions = match mentions {
         Ok(mentions) => mentions,
         // What cannot be parsed is run as it is, like in a schema migration.
         Err(refusal) => return Ok(Prepared::Whole(reason(&refusal))),
@@ -314,16 +330,20 @@ fn wants_undo(
 }
 
 fn not_exact_problem(migration: &PlannedMigration, index: usize, reason: &str) -> Problem {
+    let message = format!("An undo of this statement would not be exact: {reason}");
+    let hint = "Write `-- whimbrel: batch undo=best-effort` before it to keep what can be kept, or \
+                `undo=off`";
+    problem(migration, index, message, hint)
+}
+
+/// What is wrong with a statement as a whole.
+fn problem(migration: &PlannedMigration, index: usize, message: String, hint: &str) -> Problem {
     let line = migration.script.statements.get(index).map_or(1, |one| one.line);
     Problem {
         path: migration.path.clone(),
         place: Some((line + migration.lines_before, 1)),
-        message: format!("An undo of this statement would not be exact: {reason}"),
-        hint: Some(
-            "Write `-- whimbrel: batch undo=best-effort` before it to keep what can be kept, or \
-             `undo=off`"
-                .to_owned(),
-        ),
+        message,
+        hint: Some(hint.to_owned()),
     }
 }
 

@@ -3,6 +3,7 @@
 use whimbrel_core::data::{KeyColumn, key_literal, range_predicate};
 use whimbrel_core::snapshot::Table;
 use whimbrel_core::sql::dialect::Dialect;
+use whimbrel_core::sql::lexer::{TokenKind, ident_value, lex};
 use whimbrel_core::sql::quote::quote_ident;
 
 use super::cursor::Cursor;
@@ -14,6 +15,16 @@ use crate::error::EngineError;
 pub(super) struct Key(Vec<String>);
 
 impl Key {
+    /// The key of a statement that has none.
+    pub(super) fn none() -> Key {
+        Key(Vec::new())
+    }
+
+    /// The key with these texts.
+    pub(super) fn of_texts(texts: Vec<String>) -> Key {
+        Key(texts)
+    }
+
     pub(super) fn json(&self) -> String {
         serde_json::to_string(&self.0).unwrap_or_else(|_| "[]".to_owned())
     }
@@ -131,11 +142,13 @@ impl Keys {
 
     /// An expression whose text [`key_literal`] turns back into the value.
     pub(super) fn text_of(&self, column: &KeyColumn, sql: &str) -> String {
-        match self.dialect {
-            Dialect::Sqlite => format!("quote({sql})"),
-            Dialect::Postgres => format!("({sql})::text"),
-            Dialect::Mysql => mysql_text(&column.type_name, sql),
-        }
+        value_text(sql, &column.type_name, self.dialect)
+    }
+
+    /// Those expressions for the key of the table that is called `alias`.
+    pub(super) fn texts_of(&self, alias: &str) -> Vec<String> {
+        let pairs = self.columns.iter().zip(self.of(alias));
+        pairs.map(|(column, sql)| self.text_of(column, &sql)).collect()
     }
 
     /// `key1 AS whimbrel_k1, key2 AS whimbrel_k2`
@@ -272,6 +285,11 @@ impl Keys {
     }
 
     /// A key in words: `id = 17`.
+    /// The driving table for people.
+    pub(crate) fn shown_table(&self) -> String {
+        shown_table(&self.table, self.dialect)
+    }
+
     pub(super) fn shown(&self, key: &Key) -> String {
         let pairs = self.columns.iter().zip(&key.0);
         let parts: Vec<String> =
@@ -309,4 +327,24 @@ fn mysql_text(type_name: &str, sql: &str) -> String {
         return format!("HEX({sql})");
     }
     format!("CAST({sql} AS CHAR)")
+}
+
+/// An expression whose text [`key_literal`] turns back into the value.
+pub(crate) fn value_text(sql: &str, type_name: &str, dialect: Dialect) -> String {
+    match dialect {
+        Dialect::Sqlite => format!("quote({sql})"),
+        Dialect::Postgres => format!("({sql})::text"),
+        Dialect::Mysql => mysql_text(type_name, sql),
+    }
+}
+
+/// A table's name in SQL as people write it: without quotes, and without PostgreSQL's `public`.
+pub(crate) fn shown_table(sql: &str, dialect: Dialect) -> String {
+    let tokens = lex(sql, dialect);
+    let names = tokens.iter().filter(|token| token.kind != TokenKind::Dot);
+    let names: Vec<String> = names.map(|token| ident_value(token.text(sql), dialect)).collect();
+    match names.as_slice() {
+        [schema, table] if schema == "public" && dialect == Dialect::Postgres => table.clone(),
+        names => names.join("."),
+    }
 }

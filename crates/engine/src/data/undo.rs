@@ -14,6 +14,7 @@ use whimbrel_core::sql::dialect::Dialect;
 use super::cursor::{BatchRow, Cursor, CursorId, Details, Tally};
 use super::job::PAUSE_SQLITE_MS;
 use super::key::{Key, Keys, key_columns};
+use super::undo_referrers::Referrer;
 use crate::apply::Applier;
 use crate::error::{EngineError, UndoConflict};
 use crate::event::Event;
@@ -42,6 +43,8 @@ pub(super) struct Undo<'a> {
     pub(super) keys: Keys,
     pub(super) target: Table,
     pub(super) dialect: Dialect,
+    /// Of inserted rows: who refers to them.
+    pub(super) referrers: Vec<Referrer>,
 }
 
 impl Applier<'_> {
@@ -81,7 +84,9 @@ impl Applier<'_> {
             self.check_conflicts(migration, &kept).await?;
         }
         for one in &kept {
-            let undo = self.undo_of(one).await?;
+            // Of the rows of later statements only those are left that stay.
+            let undo = self.undo_among(one, std::slice::from_ref(one)).await?;
+            self.check_tree(&undo, on_conflict).await?;
             self.undo_statement(migration, &undo, on_conflict).await?;
         }
         Ok(())
@@ -117,7 +122,7 @@ impl Applier<'_> {
             column.rowid = false;
         }
         let keys = Keys { dialect, table: self.undo_table(&kept.kept_as), columns };
-        Ok(Undo { kept, keys, target, dialect })
+        Ok(Undo { kept, keys, target, dialect, referrers: Vec::new() })
     }
 
     /// With `stop`, nothing is taken back while anything was changed since.
@@ -129,7 +134,7 @@ impl Applier<'_> {
         let mut shown = Vec::new();
         let mut count = 0;
         for (at, one) in kept.iter().enumerate() {
-            let undo = self.undo_of(one).await?;
+            let undo = self.undo_among(one, kept).await?;
             let later = kept.get(..at).unwrap_or_default();
             let (found, total) = self.conflicts(&undo, later).await?;
             count += total;
@@ -143,13 +148,14 @@ impl Applier<'_> {
     }
 
     /// What one statement has kept, and what somebody changed of it since. `later` are the
-    /// statements after it.
+    /// statements after it, `all` those of the migration.
     pub(crate) async fn undo_statement_plan(
         &mut self,
         kept: &Kept,
         later: &[Kept],
+        all: &[Kept],
     ) -> Result<(UndoStatement, u64, Vec<UndoConflict>), EngineError> {
-        let undo = self.undo_of(kept).await?;
+        let undo = self.undo_among(kept, all).await?;
         let (shown, conflicts) = self.conflicts(&undo, later).await?;
         let count = format!("SELECT count(*) FROM {}", undo.keys.table);
         let rows = self.session.query(&count).await?;
@@ -166,7 +172,7 @@ impl Applier<'_> {
     ///
     /// Rows that a later statement of the same file changed too are left out: whether they are as
     /// this statement left them can be seen when that one is taken back.
-    async fn conflicts(
+    pub(super) async fn conflicts(
         &mut self,
         undo: &Undo<'_>,
         later: &[Kept],
@@ -225,12 +231,11 @@ impl Applier<'_> {
         let mut cursor = self.undo_cursor(id, undo).await?;
         let mut pace = Pace::following(TARGET_MS, Some(cursor.size));
         let mut windows = Windows::default();
-        let pause_ms = if undo.dialect == Dialect::Sqlite { PAUSE_SQLITE_MS } else { 0 };
+        let asked_ms = if undo.dialect == Dialect::Sqlite { PAUSE_SQLITE_MS } else { 0 };
+        let mut pause_ms = 0;
         while !cursor.done {
+            self.gate(&migration.name, pause_ms).await?;
             let began = Instant::now();
-            if self.options.stop.is_set() {
-                return Err(EngineError::Stopped);
-            }
             let next = self.undo_batch(migration, undo, (&cursor, &mut pace), on_conflict).await;
             cursor = match next {
                 Ok(next) => next,
@@ -239,9 +244,7 @@ impl Applier<'_> {
                     return Err(error);
                 }
             };
-            if !cursor.done {
-                tokio::time::sleep(self.rest(&mut windows, began.elapsed(), pause_ms)).await;
-            }
+            pause_ms = self.pause_after(&mut windows, began.elapsed(), asked_ms);
         }
         self.events.send(Event::Restored {
             migration: migration.name.clone(),

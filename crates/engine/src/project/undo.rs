@@ -70,7 +70,8 @@ impl Project {
         applier.check_all_kept(&planned, &kept).await?;
         for (at, one) in kept.iter().enumerate() {
             let later = kept.get(..at).unwrap_or_default();
-            let (statement, conflicts, shown) = applier.undo_statement_plan(one, later).await?;
+            let (statement, conflicts, shown) =
+                applier.undo_statement_plan(one, later, &kept).await?;
             plan.statements.push(statement);
             plan.conflicts += conflicts;
             plan.shown.extend(shown);

@@ -1,6 +1,6 @@
 //! `validate`: judging rows that are there, without writing.
 
-mod files;
+pub(super) mod files;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -165,7 +165,7 @@ impl Project {
     }
 
     /// The tables that were named, or all that are the user's.
-    fn chosen<'a>(
+    pub(super) fn chosen<'a>(
         &self,
         snapshot: &'a Snapshot,
         names: &[String],
