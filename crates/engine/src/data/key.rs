@@ -173,6 +173,15 @@ impl Keys {
         (1..=self.columns.len()).map(|number| format!("whimbrel_k{number}")).collect()
     }
 
+    /// Whether MySQL can index the columns without being told a length.
+    pub(super) fn may_be_indexed(&self) -> bool {
+        let long = |column: &KeyColumn| {
+            let lower = column.type_name.to_ascii_lowercase();
+            lower.contains("text") || lower.contains("blob")
+        };
+        !self.columns.iter().any(long)
+    }
+
     /// Those names in the table called `alias`.
     pub(super) fn names_in(&self, alias: &str) -> Vec<String> {
         self.names().iter().map(|name| format!("{alias}.{name}")).collect()
