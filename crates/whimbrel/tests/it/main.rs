@@ -14,6 +14,8 @@ mod engines;
 #[cfg(feature = "postgres")]
 mod example_advent;
 #[cfg(feature = "postgres")]
+mod example_briefly;
+#[cfg(feature = "postgres")]
 mod example_chats;
 mod example_d1;
 mod fake;
