@@ -49,6 +49,14 @@ fn rows_can_be_moved_with_the_readme_alone() {
 }
 
 #[test]
+fn the_guide_names_every_refusal() {
+    let guide = include_str!("../../../../docs/guides/data-migrations.md");
+    for code in whimbrel_core::data::RefusalCode::ALL {
+        assert!(guide.contains(&format!("`{}`", code.code())), "{}", code.code());
+    }
+}
+
+#[test]
 fn the_tour_of_the_readme_works() {
     let project = Project::new();
     let output = guide::follow(chapter("## One minute on SQLite"), project.path(), None);
