@@ -65,6 +65,8 @@ pub enum Key {
     Allow,
     /// Which driving rows produce nothing on purpose.
     Skips,
+    /// How long the statement is run again.
+    Until,
 }
 
 /// A row of the table of keys.
@@ -241,6 +243,16 @@ pub const KEYS: &[KeyRow] = &[
         scopes: BOTH,
         docs: "Data migrations: which driving rows of an `INSERT ... SELECT` produce nothing on \
                purpose. The account reports every other row that produced nothing.",
+    },
+    KeyRow {
+        key: Key::Until,
+        name: "until",
+        values: "no-rows",
+        default: "none",
+        scopes: BOTH,
+        docs: "Data migrations: a statement with a LIMIT of its own is run again and again, each \
+               time in its own transaction, until it changes no row. Nothing of it is kept: \
+               `undo=off` must stand with it.",
     },
 ];
 

@@ -21,7 +21,7 @@ const HOLD_BATCHES: u32 = 20;
 #[derive(Clone, Debug, PartialEq)]
 pub struct Pace {
     rows: u64,
-    fixed: bool,
+    fixed: Option<u64>,
     target_ms: f64,
     seen_rows: f64,
     seen_ms: f64,
@@ -31,14 +31,14 @@ pub struct Pace {
 impl Pace {
     /// Batches of `rows` driving rows, whatever they cost.
     pub fn fixed(rows: u64) -> Pace {
-        Pace { fixed: true, ..Pace::following(0, Some(rows)) }
+        Pace { fixed: Some(rows.max(1)), ..Pace::following(0, Some(rows)) }
     }
 
     /// Batches that take about `target_ms` milliseconds, beginning with `rows` or the default.
     pub fn following(target_ms: u64, rows: Option<u64>) -> Pace {
         Pace {
             rows: rows.unwrap_or(BATCH_ROWS_FIRST).max(1),
-            fixed: false,
+            fixed: None,
             target_ms: as_f64(target_ms.max(1)),
             seen_rows: 0.0,
             seen_ms: 0.0,
@@ -53,7 +53,14 @@ impl Pace {
 
     /// Takes note of a batch of `rows` rows that took `ms` milliseconds, without waiting for locks.
     pub fn done(&mut self, rows: u64, ms: f64) {
-        if self.fixed || rows == 0 {
+        if rows == 0 {
+            return;
+        }
+        if let Some(fixed) = self.fixed {
+            self.hold = self.hold.saturating_sub(1);
+            if self.hold == 0 {
+                self.rows = fixed;
+            }
             return;
         }
         let ms = ms.max(0.01);
@@ -143,5 +150,17 @@ mod tests {
         let mut pace = Pace::fixed(7);
         pace.done(7, 1_000_000.0);
         assert_eq!(pace.rows(), 7);
+    }
+
+    #[test]
+    fn a_fixed_size_comes_back_some_batches_after_a_time_out() {
+        let mut pace = Pace::fixed(8);
+        assert!(pace.timed_out());
+        for _ in 1..HOLD_BATCHES {
+            pace.done(4, 1.0);
+            assert_eq!(pace.rows(), 4);
+        }
+        pace.done(4, 1.0);
+        assert_eq!(pace.rows(), 8);
     }
 }

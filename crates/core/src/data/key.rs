@@ -98,6 +98,15 @@ pub(super) fn choose(table: &Table, dialect: Dialect) -> Result<Key, (RefusalCod
     })
 }
 
+/// The columns that tell a table's rows apart and are never NULL; `rowid` for a SQLite table without
+/// such a key. Empty where rows cannot be told apart.
+pub fn row_key(table: &Table, dialect: Dialect) -> Vec<String> {
+    match choose(table, dialect) {
+        Ok(key) if !key.rowid || key.columns == ["rowid"] => key.columns,
+        _ => Vec::new(),
+    }
+}
+
 /// Whether rows of one table may be rows of the other: the same table, or one of its partitions.
 pub(super) fn shares_rows(a: &Table, b: &Table) -> bool {
     let inherits = |table: &Table| {

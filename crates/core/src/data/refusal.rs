@@ -58,6 +58,7 @@ const FREEZE: &str = "First write keys and values into a table of their own, the
                       runs it in one transaction";
 const WHOLE: &str = "Put the statement into a schema migration (`NAME.sql`), which runs it in one \
                      transaction";
+const REPEAT: &str = "If it can be run again until it changes no row, say `until=no-rows undo=off`";
 
 refusal_codes! {
     /// No table of the FROM clause can drive batches.
@@ -67,7 +68,7 @@ refusal_codes! {
     /// More than one table is written.
     SeveralTargets = "several-targets", Some("Write one statement for each table");
     /// A LIMIT counts rows of the whole statement.
-    Limit = "limit", Some(FREEZE);
+    Limit = "limit", Some(REPEAT);
     /// UNION, EXCEPT or INTERSECT at the driving level.
     SetOperation = "set-operation", Some("Write one statement for each branch");
     /// DISTINCT without the driving key.

@@ -7,7 +7,7 @@ use whimbrel_core::sql::dialect::Dialect;
 use super::cursor::{Details, Tally};
 use super::image::temporary_sql;
 use super::job::{Job, quote_column};
-use super::key::{ALIAS, Key, Keys, Rows};
+use super::key::{ALIAS, Key, Keys, Rows, key_columns};
 use crate::apply::{Applier, StepWork};
 use crate::backend::DbErrorKind;
 use crate::error::EngineError;
@@ -186,7 +186,7 @@ impl Applier<'_> {
             let range = job.keys.as_written_among(Rows::One(key))?;
             self.author_reads(work, job, &job.stage_edited_sql(&range, values)).await?
         };
-        let id = super::start::cursor_id(work, job);
+        let id = super::start::cursor_id(work);
         let ledger = self.ledger;
         let cursor = super::cursor::Cursor::read(&ledger, self.session.as_mut(), id).await?;
         let undo = cursor.and_then(|cursor| cursor.details.undo_table);
@@ -298,14 +298,16 @@ impl Applier<'_> {
         job: &Job,
         undo: &str,
     ) -> Result<u64, EngineError> {
-        let dialect = job.keys.dialect;
-        let quoted = job.quoted(&job.target_key);
-        let texts: Vec<String> = quoted
+        let keys = Keys {
+            dialect: job.keys.dialect,
+            table: job.target_sql(),
+            columns: key_columns(&job.target, &job.target_key),
+        };
+        let texts: Vec<String> = job
+            .quoted(&job.target_key)
             .iter()
-            .map(|name| match dialect {
-                Dialect::Mysql => format!("QUOTE({name})"),
-                Dialect::Sqlite | Dialect::Postgres => format!("quote({name})"),
-            })
+            .zip(&keys.columns)
+            .map(|(name, column)| keys.text_of(column, name))
             .collect();
         let insert = job.insert_sql(Some(&texts.join(", "))).unwrap_or_default();
         let rows = match self.session.query(&insert).await {
@@ -316,24 +318,18 @@ impl Applier<'_> {
             }
         };
         let items = job.inserted_items("whimbrel_t").join(", ");
-        let columns: Vec<String> = quoted.iter().map(|name| format!("whimbrel_t.{name}")).collect();
+        let columns = keys.of("whimbrel_t");
         for chunk in rows.chunks(KEYS_AT_ONCE_MAX) {
-            let keys: Vec<String> = chunk
-                .iter()
-                .map(|row| {
-                    let values: Vec<String> = row
-                        .iter()
-                        .map(|value| value.clone().unwrap_or_else(|| "NULL".to_owned()))
-                        .collect();
-                    format!("({})", values.join(", "))
-                })
-                .collect();
-            let condition = match (columns.as_slice(), dialect) {
-                ([one], _) => format!("{one} IN ({})", keys.join(", ")),
+            let mut values = Vec::new();
+            for key in chunk.iter().filter_map(Key::of_row) {
+                values.push(format!("({})", keys.literals(&key)?.join(", ")));
+            }
+            let condition = match (columns.as_slice(), keys.dialect) {
+                ([one], _) => format!("{one} IN ({})", values.join(", ")),
                 (many, Dialect::Sqlite) => {
-                    format!("({}) IN (VALUES {})", many.join(", "), keys.join(", "))
+                    format!("({}) IN (VALUES {})", many.join(", "), values.join(", "))
                 }
-                (many, _) => format!("({}) IN ({})", many.join(", "), keys.join(", ")),
+                (many, _) => format!("({}) IN ({})", many.join(", "), values.join(", ")),
             };
             let keep = format!(
                 "INSERT INTO {undo} SELECT {items} FROM {} whimbrel_t WHERE {condition}",

@@ -2,10 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use whimbrel_core::config::nearest;
 use whimbrel_core::data::{
     self, Allow, BatchOptions, Batchable, Catalog, Conflict, DataKind, FunctionFacts, Mentions,
     Refusal, Volatility,
 };
+use whimbrel_core::ddl::name::same_column_name;
 use whimbrel_core::directive::{BatchSettings, BatchSize, OnError, UndoMode};
 use whimbrel_core::pace::BATCH_ROWS_FIRST;
 use whimbrel_core::plan::PlannedMigration;
@@ -17,6 +19,7 @@ use whimbrel_core::sql::split::position;
 use super::judge::RuleText;
 use super::key::Keys;
 use super::moment::Moment;
+use super::until::{self, Until};
 use crate::apply::keep::sql_name;
 use crate::apply::{Applier, StepWork};
 use crate::backend::{DbError, DbErrorKind, Session};
@@ -38,7 +41,7 @@ pub(crate) struct Settled {
     pub(super) size: BatchSize,
     pub(super) target_ms: u64,
     pub(super) on_error: OnError,
-    pub(super) errors_max: u64,
+    pub(super) errors_max: Option<u64>,
     pub(super) undo: UndoMode,
     pub(super) pause_ms: u64,
     pub(super) skips: Option<String>,
@@ -51,11 +54,16 @@ impl Settled {
             size: said.size.unwrap_or(BatchSize::Auto),
             target_ms: said.target_ms.unwrap_or(if sqlite { TARGET_SQLITE_MS } else { TARGET_MS }),
             on_error: said.on_error.unwrap_or_default(),
-            errors_max: said.errors_max.unwrap_or(ERRORS_MAX),
+            errors_max: said.errors_max,
             undo: said.undo.unwrap_or_default(),
             pause_ms: said.pause_ms.unwrap_or(if sqlite { PAUSE_SQLITE_MS } else { 0 }),
             skips: said.skips.clone(),
         }
+    }
+
+    /// How many rows may go into quarantine.
+    pub(super) fn errors_max(&self) -> u64 {
+        self.errors_max.unwrap_or(ERRORS_MAX)
     }
 }
 
@@ -111,6 +119,8 @@ pub(crate) enum Prepared {
     Whole(String),
     /// In batches.
     Batches(Box<Job>),
+    /// Again and again, until it changes no row.
+    Until(Box<Until>),
     /// Not at all: what is wrong with it, and what lifts that.
     Refused(Problem),
 }
@@ -124,10 +134,13 @@ impl Applier<'_> {
         match prepare(self.ledger, session, work.migration, index, moment).await? {
             Prepared::Refused(problem) => Err(EngineError::Files(vec![problem])),
             Prepared::Batches(mut job) => {
+                if let Some(problem) = unknown_column(work.migration, &job) {
+                    return Err(EngineError::Files(vec![problem]));
+                }
                 job.rules = self.rules_of(&job);
                 Ok(Prepared::Batches(job))
             }
-            Prepared::Whole(reason) => Ok(Prepared::Whole(reason)),
+            other @ (Prepared::Whole(_) | Prepared::Until(_)) => Ok(other),
         }
     }
 }
@@ -145,7 +158,15 @@ pub(crate) async fn prepare(
     let text = moment.fill(script.statement(index), dialect);
     let said = script.statement_options.get(index).map(|one| one.batch.clone()).unwrap_or_default();
     let settled = Settled::of(&said, dialect);
-    let mentions = match data::mentions(&text, dialect) {
+    let mentions = data::mentions(&text, dialect);
+    if said.until_no_rows == Some(true) {
+        let relations = mentions.map(|found| found.relations).unwrap_or_default();
+        return Ok(match until::conflict(&settled) {
+            Some((message, hint)) => Prepared::Refused(problem(migration, index, message, hint)),
+            None => Prepared::Until(Box::new(Until { text, settled, relations, moment })),
+        });
+    }
+    let mentions = match mentions {
         Ok(mentions) => mentions,
         // What cannot be parsed is run as it is, like in a schema migration.
         Err(refusal) => return Ok(Prepared::Whole(reason(&refusal))),
@@ -175,7 +196,7 @@ pub(crate) async fn prepare(
         table: sql_name(&batchable.driving, dialect),
         columns: batchable.key.clone(),
     };
-    let target_key = target_key(&target, dialect);
+    let target_key = data::row_key(&target, dialect);
     let pooled = session.facts().await?.pooled.is_some();
     let statement = index;
     Ok(Prepared::Batches(Box::new(Job {
@@ -314,17 +335,41 @@ fn wants_undo(
 }
 
 fn not_exact_problem(migration: &PlannedMigration, index: usize, reason: &str) -> Problem {
+    let message = format!("An undo of this statement would not be exact: {reason}");
+    let hint = "Write `-- whimbrel: batch undo=best-effort` before it to keep what can be kept, or \
+                `undo=off`";
+    problem(migration, index, message, hint)
+}
+
+/// What is wrong with a statement as a whole.
+fn problem(migration: &PlannedMigration, index: usize, message: String, hint: &str) -> Problem {
     let line = migration.script.statements.get(index).map_or(1, |one| one.line);
     Problem {
         path: migration.path.clone(),
         place: Some((line + migration.lines_before, 1)),
-        message: format!("An undo of this statement would not be exact: {reason}"),
-        hint: Some(
-            "Write `-- whimbrel: batch undo=best-effort` before it to keep what can be kept, or \
-             `undo=off`"
-                .to_owned(),
-        ),
+        message,
+        hint: Some(hint.to_owned()),
     }
+}
+
+/// A column that the statement writes and the table does not have, which is mostly a slip.
+fn unknown_column(migration: &PlannedMigration, job: &Job) -> Option<Problem> {
+    let dialect = job.keys.dialect;
+    let names = || job.target.columns.iter().map(|column| column.name.as_str());
+    let is_known = |name: &String| names().any(|one| same_column_name(one, name, dialect));
+    let is_rowid = |name: &String| dialect == Dialect::Sqlite && is_rowid_name(name);
+    let wrong = job.batchable.written.iter().find(|name| !is_known(name) && !is_rowid(name))?;
+    let message = format!("`{}` has no column `{wrong}`", job.target.name.name);
+    let hint = match nearest(wrong, names()) {
+        Some(near) => format!("Did you mean `{near}`?"),
+        None => format!("It has {}", names().collect::<Vec<_>>().join(", ")),
+    };
+    Some(problem(migration, job.statement, message, &hint))
+}
+
+/// SQLite's names for the number that each row has.
+fn is_rowid_name(name: &str) -> bool {
+    ["rowid", "_rowid_", "oid"].iter().any(|one| name.eq_ignore_ascii_case(one))
 }
 
 /// Why an undo would leave something behind.
@@ -360,7 +405,7 @@ fn not_exact(batchable: &Batchable, snapshot: &Snapshot, dialect: Dialect) -> Op
             });
         }
         let table = snapshot.table(target, dialect)?;
-        if target_key(table, dialect).is_empty() {
+        if data::row_key(table, dialect).is_empty() {
             return Some(NotExact {
                 text: format!("`{target}` has no key by which its new rows are found again"),
                 nothing: true,
@@ -368,29 +413,6 @@ fn not_exact(batchable: &Batchable, snapshot: &Snapshot, dialect: Dialect) -> Op
         }
     }
     None
-}
-
-/// The columns by which a row of the target is found again.
-fn target_key(table: &Table, dialect: Dialect) -> Vec<String> {
-    if !table.primary_key.is_empty() {
-        return table.primary_key.clone();
-    }
-    let nullable =
-        |name: &String| table.columns.iter().any(|column| column.name == *name && column.nullable);
-    let unique = table.indexes.iter().find(|index| {
-        index.unique
-            && index.predicate.is_none()
-            && index.columns.iter().all(|name| {
-                !nullable(name) && table.columns.iter().any(|column| column.name == *name)
-            })
-    });
-    match unique {
-        Some(index) => index.columns.clone(),
-        None if dialect == Dialect::Sqlite && !table.options.contains("WITHOUT ROWID") => {
-            vec!["rowid".to_owned()]
-        }
-        None => Vec::new(),
-    }
 }
 
 fn batch_options(said: &BatchSettings) -> BatchOptions {

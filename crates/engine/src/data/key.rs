@@ -1,6 +1,7 @@
 //! Keys of driving rows: reading them, comparing with them, keeping them in the ledger.
 
 use whimbrel_core::data::{KeyColumn, key_literal, range_predicate};
+use whimbrel_core::snapshot::Table;
 use whimbrel_core::sql::dialect::Dialect;
 use whimbrel_core::sql::lexer::{TokenKind, ident_value, lex};
 use whimbrel_core::sql::quote::quote_ident;
@@ -14,6 +15,16 @@ use crate::error::EngineError;
 pub(super) struct Key(Vec<String>);
 
 impl Key {
+    /// The key of a statement that has none.
+    pub(super) fn none() -> Key {
+        Key(Vec::new())
+    }
+
+    /// The key with these texts.
+    pub(super) fn of_texts(texts: Vec<String>) -> Key {
+        Key(texts)
+    }
+
     pub(super) fn json(&self) -> String {
         serde_json::to_string(&self.0).unwrap_or_else(|_| "[]".to_owned())
     }
@@ -22,7 +33,7 @@ impl Key {
         serde_json::from_str(text).ok().map(Key)
     }
 
-    fn of_row(row: &Row) -> Option<Key> {
+    pub(super) fn of_row(row: &Row) -> Option<Key> {
         row.iter().cloned().collect::<Option<Vec<String>>>().map(Key)
     }
 }
@@ -130,8 +141,14 @@ impl Keys {
     }
 
     /// An expression whose text [`key_literal`] turns back into the value.
-    fn text_of(&self, column: &KeyColumn, sql: &str) -> String {
+    pub(super) fn text_of(&self, column: &KeyColumn, sql: &str) -> String {
         value_text(sql, &column.type_name, self.dialect)
+    }
+
+    /// Those expressions for the key of the table that is called `alias`.
+    pub(super) fn texts_of(&self, alias: &str) -> Vec<String> {
+        let pairs = self.columns.iter().zip(self.of(alias));
+        pairs.map(|(column, sql)| self.text_of(column, &sql)).collect()
     }
 
     /// `key1 AS whimbrel_k1, key2 AS whimbrel_k2`
@@ -288,12 +305,37 @@ pub(crate) fn value_text(sql: &str, type_name: &str, dialect: Dialect) -> String
     match dialect {
         Dialect::Sqlite => format!("quote({sql})"),
         Dialect::Postgres => format!("({sql})::text"),
-        Dialect::Mysql if is_binary(type_name) => format!("HEX({sql})"),
-        Dialect::Mysql => format!("CAST({sql} AS CHAR)"),
+        Dialect::Mysql => mysql_text(type_name, sql),
     }
 }
 
-fn is_binary(type_name: &str) -> bool {
+/// The columns of a key of this table; one that it does not have is SQLite's rowid.
+pub(super) fn key_columns(table: &Table, names: &[String]) -> Vec<KeyColumn> {
+    let of = |name: &String| {
+        let column = table.columns.iter().find(|column| column.name == *name);
+        KeyColumn {
+            name: name.clone(),
+            sql: name.clone(),
+            type_name: column.map_or_else(|| "INTEGER".to_owned(), |one| one.type_name.clone()),
+            rowid: column.is_none(),
+            collation: None,
+        }
+    };
+    names.iter().map(of).collect()
+}
+
+/// MySQL prints a FLOAT with fewer digits than it has, and orders ENUM and SET by their numbers.
+fn mysql_text(type_name: &str, sql: &str) -> String {
     let lower = type_name.to_ascii_lowercase();
-    lower.contains("binary") || lower.contains("blob")
+    let is = |start: &str| lower.starts_with(start);
+    if is("enum(") || is("set(") {
+        return format!("CAST({sql} + 0 AS CHAR)");
+    }
+    if is("float") {
+        return format!("CAST(CAST({sql} AS DOUBLE) AS CHAR)");
+    }
+    if lower.contains("binary") || lower.contains("blob") {
+        return format!("HEX({sql})");
+    }
+    format!("CAST({sql} AS CHAR)")
 }

@@ -6,6 +6,9 @@
 
 mod batch;
 mod cursor;
+mod estimate;
+mod failure;
+pub(crate) mod gate;
 mod image;
 mod insert;
 pub(crate) mod job;
@@ -13,8 +16,12 @@ pub(crate) mod judge;
 pub(crate) mod key;
 pub(crate) mod moment;
 pub(crate) mod quarantine;
+mod rehearse;
 mod say;
+pub(crate) mod signals;
 mod start;
 pub(crate) mod undo;
+mod undo_kept;
 mod undo_referrers;
 mod undo_sql;
+mod until;

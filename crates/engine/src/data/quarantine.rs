@@ -50,6 +50,7 @@ impl Applier<'_> {
                 match self.prepare(&work).await? {
                     Prepared::Batches(job) => jobs.push((row.statement, job)),
                     Prepared::Whole(reason) => return Err(EngineError::Refused(reason)),
+                    Prepared::Until(_) => {}
                     Prepared::Refused(problem) => return Err(EngineError::Files(vec![problem])),
                 }
             }
@@ -77,7 +78,7 @@ impl Applier<'_> {
             return Err(EngineError::LedgerDamaged(format!("the key of row {}", row.id)));
         };
         let ledger = self.ledger;
-        let id = cursor_id(work, job);
+        let id = cursor_id(work);
         let cursor = Cursor::read(&ledger, self.session.as_mut(), id).await?;
         let Some(cursor) = cursor else {
             return Err(EngineError::Refused("The statement was taken back".to_owned()));
@@ -239,7 +240,7 @@ impl Applier<'_> {
         key: &Key,
     ) -> Result<(), EngineError> {
         let ledger = self.ledger;
-        let id = cursor_id(work, job);
+        let id = cursor_id(work);
         let cursor = Cursor::read(&ledger, self.session.as_mut(), id).await?;
         let Some(missing) = cursor.and_then(|cursor| cursor.details.missing_table) else {
             return Ok(());

@@ -2,6 +2,7 @@
 
 use super::cursor::Cursor;
 use super::job::Job;
+use super::key::shown_table;
 use crate::apply::{Applier, StepWork};
 use crate::error::EngineError;
 use crate::event::{BatchProgress, Event};
@@ -50,15 +51,8 @@ impl Applier<'_> {
         });
     }
 
-    pub(super) fn say_batches(&mut self, work: &StepWork<'_>, job: &Job, cursor: &Cursor) {
-        self.send_progress(work, job, cursor, true);
-    }
-
-    pub(super) fn say_progress(&mut self, work: &StepWork<'_>, job: &Job, cursor: &Cursor) {
-        self.send_progress(work, job, cursor, false);
-    }
-
-    fn send_progress(&mut self, work: &StepWork<'_>, job: &Job, cursor: &Cursor, begins: bool) {
+    /// Says how far a statement is: before its first batch of this process, or after one.
+    pub(super) fn say_progress(&mut self, work: &StepWork<'_>, cursor: &Cursor, begins: bool) {
         let name = &work.migration.name;
         let (done, total) = self.position;
         let estimated = cursor.details.rows_estimated.max(cursor.total.read);
@@ -66,8 +60,8 @@ impl Applier<'_> {
         self.lease.progress.set(done as u64, total as u64, &text);
         self.events.send(Event::Batch(Box::new(BatchProgress {
             migration: name.clone(),
-            statement: job.statement + 1,
-            table: job.keys.shown_table(),
+            statement: work.step.statements.start + 1,
+            table: shown_table(&cursor.driving, self.ledger.dialect),
             begins,
             done: cursor.done,
             batches: cursor.batches,
@@ -78,29 +72,6 @@ impl Applier<'_> {
             rows_estimated: estimated,
             batch_size: cursor.size,
         })));
-    }
-
-    /// Waits before a batch is tried again after a lock was not granted.
-    pub(super) async fn say_retry(
-        &mut self,
-        work: &StepWork<'_>,
-        error: &EngineError,
-        attempt: u32,
-    ) {
-        let base = 50 * u64::from(attempt.min(20));
-        let delay = crate::jitter::between_ms(base, base * 3);
-        let reason = match error {
-            EngineError::Statement(failure) => failure.error.to_string(),
-            other => other.to_string(),
-        };
-        self.events.send(Event::Retrying {
-            migration: work.migration.name.clone(),
-            attempt,
-            delay_ms: delay.as_millis(),
-            reason,
-            blockers: self.lease.progress.blockers(),
-        });
-        tokio::time::sleep(delay).await;
     }
 }
 

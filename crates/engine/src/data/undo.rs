@@ -5,7 +5,6 @@
 
 use std::time::Instant;
 
-use whimbrel_core::data::KeyColumn;
 use whimbrel_core::ddl::{ObjectKind, ObjectName};
 use whimbrel_core::pace::Pace;
 use whimbrel_core::plan::{OnConflict, PlannedMigration};
@@ -13,7 +12,7 @@ use whimbrel_core::snapshot::Table;
 use whimbrel_core::sql::dialect::Dialect;
 
 use super::cursor::{BatchRow, Cursor, CursorId, Details, Tally};
-use super::key::{Key, Keys};
+use super::key::{Key, Keys, key_columns};
 use super::undo_referrers::Referrer;
 use crate::apply::Applier;
 use crate::error::{EngineError, UndoConflict};
@@ -92,46 +91,6 @@ impl Applier<'_> {
         Ok(())
     }
 
-    /// Each statement that ran must have kept what it changed.
-    async fn check_all_kept(
-        &mut self,
-        migration: &PlannedMigration,
-        kept: &[Kept],
-    ) -> Result<(), EngineError> {
-        let sql = format!(
-            "SELECT statement_index, details FROM {} WHERE migration = {} AND direction = 'up' \
-             AND state <> 'undone' ORDER BY seq",
-            self.ledger.table("cursors"),
-            self.ledger.quote(&migration.name)
-        );
-        for row in self.session.query(&sql).await? {
-            let statement = usize::try_from(number(&row, 0)).unwrap_or(0);
-            let details: Details = serde_json::from_str(&text(&row, 1)).unwrap_or_default();
-            let known = kept.iter().any(|one| one.statement == statement);
-            if details.undo_table.is_none() && !known {
-                return Err(self.nothing_kept(migration, statement, "it ran with `undo=off`"));
-            }
-            if details.undo_table.is_some() && !known {
-                return Err(self.nothing_kept(migration, statement, "what it kept was purged"));
-            }
-        }
-        Ok(())
-    }
-
-    fn nothing_kept(
-        &self,
-        migration: &PlannedMigration,
-        statement: usize,
-        why: &str,
-    ) -> EngineError {
-        EngineError::Refused(format!(
-            "Statement {} of `{}` cannot be taken back: {why}. Write a `.down.sql` file and run \
-             `whimbrel down --from-file`, or restore a backup",
-            statement + 1,
-            migration.name
-        ))
-    }
-
     /// The undo table of a statement with its key.
     pub(super) async fn undo_of<'k>(&mut self, kept: &'k Kept) -> Result<Undo<'k>, EngineError> {
         let dialect = self.ledger.dialect;
@@ -155,22 +114,12 @@ impl Applier<'_> {
                 kept.object
             )));
         }
-        let columns = kept
-            .keys
-            .iter()
-            .enumerate()
-            .map(|(at, name)| {
-                let column = target.columns.iter().find(|column| column.name == *name);
-                KeyColumn {
-                    name: format!("whimbrel_k{}", at + 1),
-                    sql: format!("u.whimbrel_k{}", at + 1),
-                    type_name: column
-                        .map_or_else(|| "INTEGER".to_owned(), |column| column.type_name.clone()),
-                    rowid: false,
-                    collation: None,
-                }
-            })
-            .collect();
+        let mut columns = key_columns(&target, &kept.keys);
+        for (at, column) in columns.iter_mut().enumerate() {
+            column.name = format!("whimbrel_k{}", at + 1);
+            column.sql = format!("u.{}", column.name);
+            column.rowid = false;
+        }
         let keys = Keys { dialect, table: self.undo_table(&kept.kept_as), columns };
         Ok(Undo { kept, keys, target, dialect, referrers: Vec::new() })
     }
@@ -281,9 +230,7 @@ impl Applier<'_> {
         let mut cursor = self.undo_cursor(id, undo).await?;
         let mut pace = Pace::following(TARGET_MS, Some(cursor.size));
         while !cursor.done {
-            if self.options.stop.is_set() {
-                return Err(EngineError::Stopped);
-            }
+            self.gate(&migration.name, 0).await?;
             let next = self.undo_batch(migration, undo, (&cursor, &mut pace), on_conflict).await;
             cursor = match next {
                 Ok(next) => next,

@@ -26,6 +26,8 @@ pub struct PlannedBatches {
     pub rows: u64,
     /// Whether what changes is kept for `undo`.
     pub undo: bool,
+    /// About how many bytes that takes, where it is known before.
+    pub undo_bytes: Option<u64>,
     /// Triggers of the written table that will fire.
     pub triggers: Vec<String>,
     /// Tables whose rows change along with those that are deleted.
@@ -65,6 +67,13 @@ impl Project {
                         ..PlannedBatches::default()
                     }
                 }
+                Prepared::Until(_) => PlannedBatches {
+                    notes: vec![(
+                        "until".to_owned(),
+                        "It is run again and again until it changes no row".to_owned(),
+                    )],
+                    ..PlannedBatches::default()
+                },
                 Prepared::Whole(reason) => {
                     PlannedBatches { whole: Some(reason), ..PlannedBatches::default() }
                 }
@@ -106,19 +115,23 @@ impl Project {
             DataKind::Update | DataKind::Insert => Vec::new(),
         };
         let rows = job.estimate(self.ledger, session).await?;
+        let mut notes: Vec<(String, String)> = job
+            .batchable
+            .notes
+            .iter()
+            .map(|note| (note.code.to_owned(), note.message.clone()))
+            .collect();
+        let scan = job.scans(session, rows).await?;
+        notes.extend(scan.map(|message| ("key-index-unused".to_owned(), message)));
         Ok(PlannedBatches {
             table: job.keys.shown_table(),
             key: job.key_names(),
             rows,
             undo: job.undo,
+            undo_bytes: job.undo_bytes(session, rows).await?,
             triggers,
             cascades,
-            notes: job
-                .batchable
-                .notes
-                .iter()
-                .map(|note| (note.code.to_owned(), note.message.clone()))
-                .collect(),
+            notes,
             first_batch: job.first_batch(session, rows).await?,
             ..PlannedBatches::default()
         })

@@ -15,7 +15,9 @@ mod init;
 mod new;
 mod plan;
 mod quarantine;
+mod rehearse;
 mod resolve;
+mod run;
 mod status;
 mod text;
 pub(crate) mod undo;
@@ -120,6 +122,8 @@ pub enum Command {
     Down(down::Args),
     /// Prove that a data migration lost no row
     Account(account::Args),
+    /// Look at a run in progress, let it pause, go on, or end
+    Run(run::Args),
     /// Look after rows that a data migration could not move
     Quarantine(quarantine::Args),
     /// Take back what a data migration changed
@@ -161,6 +165,7 @@ pub(crate) fn json_schemas() -> Vec<(&'static str, schemars::Schema)> {
         ("history", schemars::schema_for!(Envelope<history::HistoryJson>)),
         ("doctor", schemars::schema_for!(Envelope<doctor::DoctorJson>)),
         ("account", schemars::schema_for!(Envelope<account::AccountJson>)),
+        ("run", schemars::schema_for!(Envelope<run::RunJson>)),
         ("quarantine", schemars::schema_for!(Envelope<quarantine::QuarantineJson>)),
     ]
 }
@@ -189,6 +194,7 @@ pub async fn run(cli: Cli, context: &mut Context) -> Result<Exit, CommandError> 
         Command::Up(args) => up::run(&args, context).await,
         Command::Down(args) => down::run(&args, context).await,
         Command::Account(args) => account::run(&args, context).await,
+        Command::Run(args) => run::run(&args, context).await,
         Command::Quarantine(args) => quarantine::run(&args, context).await,
         Command::Undo(args) => undo::run(&args, context).await,
         Command::Verify(args) => verify::run(&args, context).await,

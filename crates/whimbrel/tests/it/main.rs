@@ -4,6 +4,7 @@
 
 mod cascades;
 mod conformance;
+mod control;
 mod crash;
 mod data;
 mod data_accounts;
@@ -11,6 +12,8 @@ mod data_rules;
 mod demo;
 mod directory;
 mod engines;
+mod equality;
+mod estimates;
 #[cfg(feature = "postgres")]
 mod example_advent;
 #[cfg(feature = "postgres")]
@@ -30,7 +33,10 @@ mod pooled;
 mod prepared;
 mod races;
 mod reference;
+mod rehearse;
+mod retries;
 #[cfg(feature = "postgres")]
 mod supabase;
+mod throttle;
 mod validate;
 mod wrangler;
