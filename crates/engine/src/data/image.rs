@@ -27,7 +27,6 @@ impl Job {
 
     /// Statements that make the temporary table, outside of a batch where the connection keeps it.
     pub(super) fn image_table_sql(&self) -> Vec<String> {
-        let dialect = self.keys.dialect;
         let alias = "whimbrel_t";
         let columns = format!(
             "{}, {}",
@@ -35,7 +34,7 @@ impl Job {
             self.old_items(alias).join(", ")
         );
         let from = format!("FROM {} {alias}", self.target_sql());
-        temporary_sql(dialect, IMAGE, &format!("SELECT {columns} {from}"), self.pooled)
+        temporary_sql(&self.keys, IMAGE, &format!("SELECT {columns} {from}"), self.pooled)
     }
 
     /// `t.a AS whimbrel_o1, ...`
@@ -165,12 +164,8 @@ pub(super) fn temporary(dialect: Dialect, name: &str) -> String {
 }
 
 /// The statements that make an empty temporary table with the columns of a query.
-pub(super) fn temporary_sql(
-    dialect: Dialect,
-    name: &str,
-    select: &str,
-    pooled: bool,
-) -> Vec<String> {
+pub(super) fn temporary_sql(keys: &Keys, name: &str, select: &str, pooled: bool) -> Vec<String> {
+    let dialect = keys.dialect;
     let table = temporary(dialect, name);
     match dialect {
         Dialect::Sqlite => vec![
@@ -186,7 +181,20 @@ pub(super) fn temporary_sql(
         }
         Dialect::Mysql => vec![
             format!("DROP TEMPORARY TABLE IF EXISTS {table}"),
-            format!("CREATE TEMPORARY TABLE {table} AS {select} LIMIT 0"),
+            format!("CREATE TEMPORARY TABLE {table}{} AS {select} LIMIT 0", index(keys)),
         ],
+    }
+}
+
+/// An index for the key. Without it MariaDB reads the whole table for each row of an UPDATE. A key
+/// of which only the beginning is indexed (TEXT, BLOB) cannot have one here.
+fn index(keys: &Keys) -> String {
+    let is_long = |type_name: &str| {
+        let lower = type_name.to_ascii_lowercase();
+        lower.contains("text") || lower.contains("blob")
+    };
+    match keys.columns.iter().any(|column| is_long(&column.type_name)) {
+        true => String::new(),
+        false => format!(" (KEY ({}))", keys.names().join(", ")),
     }
 }
