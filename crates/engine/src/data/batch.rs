@@ -30,7 +30,7 @@ impl Applier<'_> {
         &mut self,
         work: &StepWork<'_>,
     ) -> Result<Option<Done>, EngineError> {
-        let job = match self.prepare(work).await? {
+        let mut job = match self.prepare(work).await? {
             Prepared::Whole(reason) => {
                 self.say_whole(work, reason);
                 return self.transaction(work).await;
@@ -42,6 +42,7 @@ impl Applier<'_> {
         self.look_ahead(work, &job).await?;
         self.open_temporary(&job).await?;
         let mut cursor = self.cursor(work, &job).await?;
+        job.keys.aside = self.keys_aside(work, &job).await?;
         let mut pace = job.pace(&cursor);
         let mut trials = Trials::default();
         self.watch_waiters().await?;
@@ -128,7 +129,7 @@ impl Applier<'_> {
             self.range(work, job, cursor, Rows::Range(after.as_ref(), &last)).await?
         };
         failpoint::pass("batch.after_statement");
-        tally.read = rows;
+        tally.read = rows - self.count_aside(job, after.as_ref(), &last).await?.min(rows);
         next.total.add(tally);
         next.last = Some(last.clone());
         next.batches += 1;

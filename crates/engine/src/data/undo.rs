@@ -121,7 +121,8 @@ impl Applier<'_> {
             column.sql = format!("u.{}", column.name);
             column.rowid = false;
         }
-        let keys = Keys { dialect, table: self.undo_table(&kept.kept_as), columns };
+        let keys =
+            Keys { dialect, table: self.undo_table(&kept.kept_as), columns, aside: Vec::new() };
         Ok(Undo { kept, keys, target, dialect, referrers: Vec::new() })
     }
 
