@@ -11,10 +11,13 @@ use whimbrel_core::plan::{OnConflict, PlannedMigration};
 use whimbrel_core::snapshot::Table;
 use whimbrel_core::sql::dialect::Dialect;
 
+use super::batch::BATCH_LOCK_TIMEOUT_MS;
 use super::cursor::{BatchRow, Cursor, CursorId, Details, Tally};
+use super::failure::Trials;
 use super::key::{Key, Keys, key_columns};
 use super::undo_referrers::Referrer;
 use crate::apply::Applier;
+use crate::backend::Limits;
 use crate::error::{EngineError, UndoConflict};
 use crate::event::Event;
 use crate::failpoint;
@@ -229,16 +232,22 @@ impl Applier<'_> {
         };
         let mut cursor = self.undo_cursor(id, undo).await?;
         let mut pace = Pace::following(TARGET_MS, Some(cursor.size));
+        let mut trials = Trials::default();
         while !cursor.done {
             self.gate(&migration.name, 0).await?;
-            let next = self.undo_batch(migration, undo, (&cursor, &mut pace), on_conflict).await;
-            cursor = match next {
-                Ok(next) => next,
-                Err(error) => {
-                    crate::ledger::rollback(self.session.as_mut()).await;
-                    return Err(error);
+            trials.begin();
+            cursor = loop {
+                let batch = (&cursor, &mut pace);
+                match self.undo_batch(migration, undo, batch, on_conflict).await {
+                    Ok(next) => break next,
+                    Err(error) => {
+                        crate::ledger::rollback(self.session.as_mut()).await;
+                        self.try_again(&migration.name, error, &mut trials).await?;
+                    }
                 }
             };
+            trials.done();
+            self.reconnects = 0;
         }
         self.events.send(Event::Restored {
             migration: migration.name.clone(),
@@ -323,6 +332,10 @@ impl Applier<'_> {
     ) -> Result<Cursor, EngineError> {
         failpoint::pass("batch.before_begin");
         self.session.batch(self.ledger.begin()).await?;
+        if self.ledger.dialect != Dialect::Sqlite {
+            let lock_ms = Some(BATCH_LOCK_TIMEOUT_MS);
+            self.session.limit(Limits { lock_ms, statement_ms: Some(0) }, true).await?;
+        }
         let began = Instant::now();
         self.lease.fence(self.session.as_mut()).await?;
         let mut next = cursor.clone();
