@@ -27,7 +27,6 @@ impl Job {
 
     /// Statements that make the temporary table, outside of a batch where the connection keeps it.
     pub(super) fn image_table_sql(&self) -> Vec<String> {
-        let dialect = self.keys.dialect;
         let alias = "whimbrel_t";
         let columns = format!(
             "{}, {}",
@@ -35,7 +34,7 @@ impl Job {
             self.old_items(alias).join(", ")
         );
         let from = format!("FROM {} {alias}", self.target_sql());
-        temporary_sql(dialect, IMAGE, &format!("SELECT {columns} {from}"), self.pooled)
+        temporary_sql(&self.keys, IMAGE, &format!("SELECT {columns} {from}"), self.pooled)
     }
 
     /// `t.a AS whimbrel_o1, ...`
@@ -164,18 +163,16 @@ pub(super) fn temporary(dialect: Dialect, name: &str) -> String {
     }
 }
 
-/// The statements that make an empty temporary table with the columns of a query.
-pub(super) fn temporary_sql(
-    dialect: Dialect,
-    name: &str,
-    select: &str,
-    pooled: bool,
-) -> Vec<String> {
-    let table = temporary(dialect, name);
-    match dialect {
+/// The statements that make an empty temporary table with the columns of a query. An index on the
+/// driving key's columns, by which rows are looked up one by one where no hash join is made.
+pub(super) fn temporary_sql(keys: &Keys, name: &str, select: &str, pooled: bool) -> Vec<String> {
+    let table = temporary(keys.dialect, name);
+    let names = keys.names().join(", ");
+    match keys.dialect {
         Dialect::Sqlite => vec![
             format!("DROP TABLE IF EXISTS {table}"),
             format!("CREATE TABLE {table} AS {select} LIMIT 0"),
+            format!("CREATE INDEX {table}_key ON {name} ({names})"),
         ],
         Dialect::Postgres => {
             let end = if pooled { "DROP" } else { "DELETE ROWS" };
@@ -184,9 +181,13 @@ pub(super) fn temporary_sql(
                 format!("CREATE TEMP TABLE {name} ON COMMIT {end} AS {select} WITH NO DATA"),
             ]
         }
-        Dialect::Mysql => vec![
-            format!("DROP TEMPORARY TABLE IF EXISTS {table}"),
-            format!("CREATE TEMPORARY TABLE {table} AS {select} LIMIT 0"),
-        ],
+        Dialect::Mysql => {
+            let index =
+                if keys.may_be_indexed() { format!(" (KEY ({names}))") } else { String::new() };
+            vec![
+                format!("DROP TEMPORARY TABLE IF EXISTS {table}"),
+                format!("CREATE TEMPORARY TABLE {table}{index} AS {select} LIMIT 0"),
+            ]
+        }
     }
 }

@@ -38,7 +38,7 @@ impl Job {
             self.keys.table,
             self.target_sql()
         );
-        temporary_sql(dialect, STAGE, &select, self.pooled)
+        temporary_sql(&self.keys, STAGE, &select, self.pooled)
     }
 
     fn stage_fill_sql(&self, range: &str) -> String {

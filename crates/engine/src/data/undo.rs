@@ -6,7 +6,7 @@
 use std::time::Instant;
 
 use whimbrel_core::ddl::{ObjectKind, ObjectName};
-use whimbrel_core::pace::Pace;
+use whimbrel_core::pace::{Pace, Windows};
 use whimbrel_core::plan::{OnConflict, PlannedMigration};
 use whimbrel_core::snapshot::Table;
 use whimbrel_core::sql::dialect::Dialect;
@@ -14,6 +14,7 @@ use whimbrel_core::sql::dialect::Dialect;
 use super::batch::BATCH_LOCK_TIMEOUT_MS;
 use super::cursor::{BatchRow, Cursor, CursorId, Details, Tally};
 use super::failure::Trials;
+use super::job::PAUSE_SQLITE_MS;
 use super::key::{Key, Keys, key_columns};
 use super::undo_referrers::Referrer;
 use crate::apply::Applier;
@@ -232,10 +233,13 @@ impl Applier<'_> {
         };
         let mut cursor = self.undo_cursor(id, undo).await?;
         let mut pace = Pace::following(TARGET_MS, Some(cursor.size));
-        let mut trials = Trials::default();
+        let (mut trials, mut windows) = (Trials::default(), Windows::default());
+        let asked_ms = if undo.dialect == Dialect::Sqlite { PAUSE_SQLITE_MS } else { 0 };
+        let mut pause_ms = 0;
         while !cursor.done {
-            self.gate(&migration.name, 0).await?;
+            self.gate(&migration.name, pause_ms).await?;
             trials.begin();
+            let mut began = Instant::now();
             cursor = loop {
                 let batch = (&cursor, &mut pace);
                 match self.undo_batch(migration, undo, batch, on_conflict).await {
@@ -243,11 +247,13 @@ impl Applier<'_> {
                     Err(error) => {
                         crate::ledger::rollback(self.session.as_mut()).await;
                         self.try_again(&migration.name, error, &mut trials).await?;
+                        began = Instant::now();
                     }
                 }
             };
             trials.done();
             self.reconnects = 0;
+            pause_ms = self.pause_after(&mut windows, began.elapsed(), asked_ms);
         }
         self.events.send(Event::Restored {
             migration: migration.name.clone(),

@@ -2,9 +2,11 @@
 
 #![cfg(test)]
 
+mod batches;
 mod cascades;
 mod conformance;
 mod control;
+mod copy;
 mod crash;
 mod data;
 mod data_accounts;
@@ -26,6 +28,7 @@ mod histories;
 mod limits;
 mod newcomer;
 mod notices;
+mod pitfalls;
 #[cfg(feature = "postgres")]
 mod pooled;
 mod prepared;
