@@ -22,7 +22,7 @@ use crate::error::EngineError;
 use crate::failpoint;
 
 /// How long a batch waits for a lock, in milliseconds: shorter than PostgreSQL's deadlock time-out.
-const BATCH_LOCK_TIMEOUT_MS: u64 = 500;
+pub(super) const BATCH_LOCK_TIMEOUT_MS: u64 = 500;
 
 impl Applier<'_> {
     /// Runs one statement of a data migration, in batches where it can be cut.
@@ -157,10 +157,14 @@ impl Applier<'_> {
             Dialect::Sqlite => None,
             Dialect::Postgres | Dialect::Mysql => Some(BATCH_LOCK_TIMEOUT_MS),
         };
-        if self.ledger.dialect == Dialect::Mysql {
-            self.session.batch("SET TRANSACTION ISOLATION LEVEL READ COMMITTED").await?;
+        let begin = self.ledger.begin();
+        match self.ledger.dialect {
+            Dialect::Mysql => {
+                let isolation = "SET TRANSACTION ISOLATION LEVEL READ COMMITTED";
+                self.session.batch(&format!("{isolation}; {begin}")).await?;
+            }
+            Dialect::Sqlite | Dialect::Postgres => self.session.batch(begin).await?,
         }
-        self.session.batch(self.ledger.begin()).await?;
         self.limit_batch(work, Limits { lock_ms, statement_ms: Some(0) }).await
     }
 
