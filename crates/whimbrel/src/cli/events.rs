@@ -8,7 +8,7 @@ use whimbrel_core::verify::Verdict;
 use whimbrel_engine::FactLine;
 use whimbrel_engine::event::{Event, Events};
 
-use super::{batches, text::plural};
+use super::{batches, copy, text::plural};
 use crate::error::fact_text;
 use crate::printer::{Format, Printer, Style};
 
@@ -204,6 +204,7 @@ impl EventPrinter<'_> {
                 self.printer
                     .note(&format!("{warning} {}: {}: {}", one.table, one.rule, one.message));
             }
+            Event::Copying(one) => copy::show_progress(self.printer, one),
             Event::MigrationStarted { .. }
             | Event::StepStarted { .. }
             | Event::MigrationDone { .. } => {}
@@ -276,6 +277,7 @@ fn to_json(event: &Event) -> Value {
             "event": "runs-whole", "migration": migration, "line": line, "reason": reason,
         }),
         Event::Batch(batch) => batches::to_json(batch),
+        Event::Copying(one) => copy::progress_json(one),
         Event::Quarantined { migration, table, key, reason } => json!({
             "event": "quarantined", "migration": migration, "table": table, "key": key,
             "reason": reason,

@@ -5,6 +5,7 @@
 mod cascades;
 mod conformance;
 mod control;
+mod copy;
 mod crash;
 mod data;
 mod data_accounts;
