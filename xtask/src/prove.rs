@@ -7,6 +7,7 @@ mod batches;
 mod crash;
 mod equality;
 mod faults;
+mod live;
 mod races;
 mod record;
 
@@ -22,7 +23,7 @@ use self::record::Row;
 use crate::Outcome;
 use crate::output::{complain, say};
 
-const USAGE: &str = "usage: cargo xtask prove crash|races|faults|equality|batches \
+const USAGE: &str = "usage: cargo xtask prove crash|races|faults|equality|batches|live \
                      [--engine=sqlite|postgres|mariadb] [--seed=N] [--count=N] \
                      [--case=ENGINE/...] [--no-record]";
 
@@ -60,6 +61,7 @@ pub(crate) fn main(arguments: &[String]) -> Outcome {
         "crash" => crash::prove(&program, &request),
         "races" => races::prove(&program, &request),
         "faults" => faults::prove(&program, &request),
+        "live" => live::prove(&program, &request),
         "batches" => batches::prove(&program, &request),
         "equality" => equality::prove(&program, &request),
         _ => return Err(USAGE.to_owned()),

@@ -17,6 +17,32 @@ const PANIC: f64 = 5.0;
 /// How many batches the size stays after a time-out.
 const HOLD_BATCHES: u32 = 20;
 
+/// How long batches may hold SQLite's only write lock, added up, before everyone else gets a
+/// window, in milliseconds. With one batch more it stays below the second that applications wait.
+const HELD_MS_MAX: f64 = 300.0;
+/// How long that window is, in milliseconds: whoever waits for SQLite's lock looks again after at
+/// most 100 (`sqliteDefaultBusyCallback`), so that nobody misses it.
+const WINDOW_MS: u64 = 120;
+
+/// When others get at SQLite's write lock: they do not queue for it, but look whether it is free.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Windows {
+    held_ms: f64,
+}
+
+impl Windows {
+    /// How long to wait after a batch that took `batch_ms`, where `pause_ms` was asked for (all in
+    /// milliseconds).
+    pub fn pause_ms(&mut self, batch_ms: f64, pause_ms: u64) -> u64 {
+        self.held_ms += batch_ms;
+        if self.held_ms < HELD_MS_MAX {
+            return pause_ms;
+        }
+        self.held_ms = 0.0;
+        pause_ms.max(WINDOW_MS)
+    }
+}
+
 /// The size of batches, as it follows what they cost.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Pace {
@@ -115,6 +141,16 @@ mod tests {
             pace.done(rows, as_f64(rows) / 20.0);
         }
         assert!((9_500..=10_500).contains(&pace.rows()), "{}", pace.rows());
+    }
+
+    #[test]
+    fn others_get_a_window_before_a_second_is_over() {
+        let mut windows = Windows::default();
+        assert_eq!(windows.pause_ms(250.0, 20), 20);
+        assert_eq!(windows.pause_ms(250.0, 20), WINDOW_MS);
+        assert_eq!(windows.pause_ms(90.0, 20), 20);
+        assert_eq!(windows.pause_ms(900.0, 500), 500);
+        assert_eq!(windows.pause_ms(90.0, 20), 20);
     }
 
     #[test]

@@ -10,6 +10,7 @@ pub mod case;
 pub mod engine;
 pub mod equality;
 pub mod fault;
+pub mod live;
 pub mod plan;
 pub mod proxy;
 pub mod race;

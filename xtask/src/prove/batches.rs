@@ -1,6 +1,7 @@
 //! `prove batches`: each driving row exactly once, whatever dies, and all of it taken back.
 
 use std::path::Path;
+use std::time::Instant;
 
 use whimbrel_testkit::proof::batch::{Bench, Case, Trouble};
 use whimbrel_testkit::proof::engine::Engine;
@@ -13,6 +14,8 @@ use crate::output::complain;
 const CASES: usize = 168;
 /// Of those, restarts of the server, where there is one.
 const RESTARTS: usize = 14;
+/// From how many seconds on a case is told as slow.
+const SLOW: u64 = 20;
 /// The places of the loop. The engine's own list is walked through by the tests.
 const POINTS: [&str; 6] = [
     "batch.before_cursor",
@@ -47,7 +50,12 @@ fn one_engine(bench: &Bench, request: &Request, random: &mut Random, findings: &
         cases.retain(|case| case.to_string() == *wanted);
     }
     let mut results = each(&cases, |case| {
+        let began = Instant::now();
         let result = bench.run(case);
+        let seconds = began.elapsed().as_secs();
+        if seconds >= SLOW {
+            complain(&format!("{case} took {seconds} s"));
+        }
         if let Err(failure) = &result {
             complain(failure);
         }

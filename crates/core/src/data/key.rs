@@ -100,8 +100,8 @@ pub(super) fn choose(table: &Table, dialect: Dialect) -> Result<Key, (RefusalCod
     })
 }
 
-/// The columns that tell a table's rows apart and are never NULL; `rowid` for a SQLite table without
-/// such a key. Empty where rows cannot be told apart.
+/// The columns that tell a table's rows apart and are never NULL; `rowid` for a SQLite table
+/// without such a key. Empty where rows cannot be told apart.
 pub fn row_key(table: &Table, dialect: Dialect) -> Vec<String> {
     match choose(table, dialect) {
         Ok(key) if !key.rowid || key.columns == ["rowid"] => key.columns,

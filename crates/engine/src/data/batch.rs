@@ -5,7 +5,7 @@ use std::time::Instant;
 use whimbrel_core::data::DataKind;
 use whimbrel_core::directive::OnError;
 use whimbrel_core::ledger::AttemptEvent;
-use whimbrel_core::pace::Pace;
+use whimbrel_core::pace::{Pace, Windows};
 use whimbrel_core::retry::too_many;
 use whimbrel_core::sql::dialect::Dialect;
 
@@ -46,12 +46,14 @@ impl Applier<'_> {
         let mut trials = Trials::default();
         self.watch_waiters().await?;
         self.say_progress(work, &cursor, true);
+        let (mut windows, mut pause_ms) = (Windows::default(), 0);
         while !cursor.done {
-            let pause_ms = if cursor.batches > 0 { job.settled.pause_ms } else { 0 };
             if self.gate(&work.migration.name, pause_ms).await? == Some(LOCK_WAITS) {
                 pace.timed_out();
             }
+            let began = Instant::now();
             self.one_batch(work, &job, (&mut cursor, &mut pace), &mut trials).await?;
+            pause_ms = self.pause_after(&mut windows, began.elapsed(), job.settled.pause_ms);
         }
         self.session.batch(&job.drop_temporary_sql()).await?;
         self.analyze(&job, &cursor).await?;

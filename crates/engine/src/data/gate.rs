@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use whimbrel_core::pace::Windows;
+use whimbrel_core::sql::dialect::Dialect;
 use whimbrel_core::throttle::look_after_ms;
 
 use crate::apply::Applier;
@@ -73,6 +75,15 @@ impl Applier<'_> {
             self.release(migration, hold);
         }
         outcome.map(|()| hold.map(|hold| hold.signal.name))
+    }
+
+    /// How long to pause after a batch so that others get at their rows, in milliseconds.
+    pub(super) fn pause_after(&self, windows: &mut Windows, took: Duration, pause_ms: u64) -> u64 {
+        // Where no pause is wanted, nobody else is there.
+        if self.ledger.dialect != Dialect::Sqlite || pause_ms == 0 {
+            return pause_ms;
+        }
+        windows.pause_ms(took.as_secs_f64() * 1_000.0, pause_ms)
     }
 
     /// Sleeps, but not through a stop, and keeps the lease.

@@ -163,14 +163,16 @@ pub(super) fn temporary(dialect: Dialect, name: &str) -> String {
     }
 }
 
-/// The statements that make an empty temporary table with the columns of a query.
+/// The statements that make an empty temporary table with the columns of a query. An index on the
+/// driving key's columns, by which rows are looked up one by one where no hash join is made.
 pub(super) fn temporary_sql(keys: &Keys, name: &str, select: &str, pooled: bool) -> Vec<String> {
-    let dialect = keys.dialect;
-    let table = temporary(dialect, name);
-    match dialect {
+    let table = temporary(keys.dialect, name);
+    let names = keys.names().join(", ");
+    match keys.dialect {
         Dialect::Sqlite => vec![
             format!("DROP TABLE IF EXISTS {table}"),
             format!("CREATE TABLE {table} AS {select} LIMIT 0"),
+            format!("CREATE INDEX {table}_key ON {name} ({names})"),
         ],
         Dialect::Postgres => {
             let end = if pooled { "DROP" } else { "DELETE ROWS" };
@@ -179,22 +181,13 @@ pub(super) fn temporary_sql(keys: &Keys, name: &str, select: &str, pooled: bool)
                 format!("CREATE TEMP TABLE {name} ON COMMIT {end} AS {select} WITH NO DATA"),
             ]
         }
-        Dialect::Mysql => vec![
-            format!("DROP TEMPORARY TABLE IF EXISTS {table}"),
-            format!("CREATE TEMPORARY TABLE {table}{} AS {select} LIMIT 0", index(keys)),
-        ],
-    }
-}
-
-/// An index for the key. Without it MariaDB reads the whole table for each row of an UPDATE. A key
-/// of which only the beginning is indexed (TEXT, BLOB) cannot have one here.
-fn index(keys: &Keys) -> String {
-    let is_long = |type_name: &str| {
-        let lower = type_name.to_ascii_lowercase();
-        lower.contains("text") || lower.contains("blob")
-    };
-    match keys.columns.iter().any(|column| is_long(&column.type_name)) {
-        true => String::new(),
-        false => format!(" (KEY ({}))", keys.names().join(", ")),
+        Dialect::Mysql => {
+            let index =
+                if keys.may_be_indexed() { format!(" (KEY ({names}))") } else { String::new() };
+            vec![
+                format!("DROP TEMPORARY TABLE IF EXISTS {table}"),
+                format!("CREATE TEMPORARY TABLE {table}{index} AS {select} LIMIT 0"),
+            ]
+        }
     }
 }

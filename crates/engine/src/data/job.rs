@@ -31,7 +31,7 @@ const TARGET_MS: u64 = 500;
 /// The same on SQLite, where nobody else can write meanwhile.
 const TARGET_SQLITE_MS: u64 = 250;
 /// How long to wait between two batches on SQLite where nothing is said, in milliseconds.
-const PAUSE_SQLITE_MS: u64 = 20;
+pub(super) const PAUSE_SQLITE_MS: u64 = 20;
 /// How many rows may go into quarantine where nothing is said.
 const ERRORS_MAX: u64 = 1_000;
 

@@ -173,6 +173,15 @@ impl Keys {
         (1..=self.columns.len()).map(|number| format!("whimbrel_k{number}")).collect()
     }
 
+    /// Whether MySQL can index the columns without being told a length.
+    pub(super) fn may_be_indexed(&self) -> bool {
+        let long = |column: &KeyColumn| {
+            let lower = column.type_name.to_ascii_lowercase();
+            lower.contains("text") || lower.contains("blob")
+        };
+        !self.columns.iter().any(long)
+    }
+
     /// Those names in the table called `alias`.
     pub(super) fn names_in(&self, alias: &str) -> Vec<String> {
         self.names().iter().map(|name| format!("{alias}.{name}")).collect()
@@ -296,26 +305,6 @@ impl Keys {
     }
 }
 
-/// A table's name in SQL as people write it: without quotes, and without PostgreSQL's `public`.
-pub(crate) fn shown_table(sql: &str, dialect: Dialect) -> String {
-    let tokens = lex(sql, dialect);
-    let names = tokens.iter().filter(|token| token.kind != TokenKind::Dot);
-    let names: Vec<String> = names.map(|token| ident_value(token.text(sql), dialect)).collect();
-    match names.as_slice() {
-        [schema, table] if schema == "public" && dialect == Dialect::Postgres => table.clone(),
-        names => names.join("."),
-    }
-}
-
-/// An expression whose text [`key_literal`] turns back into the value.
-pub(crate) fn value_text(sql: &str, type_name: &str, dialect: Dialect) -> String {
-    match dialect {
-        Dialect::Sqlite => format!("quote({sql})"),
-        Dialect::Postgres => format!("({sql})::text"),
-        Dialect::Mysql => mysql_text(type_name, sql),
-    }
-}
-
 /// The columns of a key of this table; one that it does not have is SQLite's rowid.
 pub(super) fn key_columns(table: &Table, names: &[String]) -> Vec<KeyColumn> {
     let of = |name: &String| {
@@ -347,7 +336,26 @@ fn mysql_text(type_name: &str, sql: &str) -> String {
     format!("CAST({sql} AS CHAR)")
 }
 
-/// Whether a MySQL type holds bytes.
+/// An expression whose text [`key_literal`] turns back into the value.
+pub(crate) fn value_text(sql: &str, type_name: &str, dialect: Dialect) -> String {
+    match dialect {
+        Dialect::Sqlite => format!("quote({sql})"),
+        Dialect::Postgres => format!("({sql})::text"),
+        Dialect::Mysql => mysql_text(type_name, sql),
+    }
+}
+
+/// A table's name in SQL as people write it: without quotes, and without PostgreSQL's `public`.
+pub(crate) fn shown_table(sql: &str, dialect: Dialect) -> String {
+    let tokens = lex(sql, dialect);
+    let names = tokens.iter().filter(|token| token.kind != TokenKind::Dot);
+    let names: Vec<String> = names.map(|token| ident_value(token.text(sql), dialect)).collect();
+    match names.as_slice() {
+        [schema, table] if schema == "public" && dialect == Dialect::Postgres => table.clone(),
+        names => names.join("."),
+    }
+}
+
 pub(super) fn is_binary(type_name: &str) -> bool {
     let lower = type_name.to_ascii_lowercase();
     lower.contains("binary") || lower.contains("blob")

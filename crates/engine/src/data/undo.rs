@@ -6,12 +6,13 @@
 use std::time::Instant;
 
 use whimbrel_core::ddl::{ObjectKind, ObjectName};
-use whimbrel_core::pace::Pace;
+use whimbrel_core::pace::{Pace, Windows};
 use whimbrel_core::plan::{OnConflict, PlannedMigration};
 use whimbrel_core::snapshot::Table;
 use whimbrel_core::sql::dialect::Dialect;
 
 use super::cursor::{BatchRow, Cursor, CursorId, Details, Tally};
+use super::job::PAUSE_SQLITE_MS;
 use super::key::{Key, Keys, key_columns};
 use super::undo_referrers::Referrer;
 use crate::apply::Applier;
@@ -229,8 +230,12 @@ impl Applier<'_> {
         };
         let mut cursor = self.undo_cursor(id, undo).await?;
         let mut pace = Pace::following(TARGET_MS, Some(cursor.size));
+        let mut windows = Windows::default();
+        let asked_ms = if undo.dialect == Dialect::Sqlite { PAUSE_SQLITE_MS } else { 0 };
+        let mut pause_ms = 0;
         while !cursor.done {
-            self.gate(&migration.name, 0).await?;
+            self.gate(&migration.name, pause_ms).await?;
+            let began = Instant::now();
             let next = self.undo_batch(migration, undo, (&cursor, &mut pace), on_conflict).await;
             cursor = match next {
                 Ok(next) => next,
@@ -239,6 +244,7 @@ impl Applier<'_> {
                     return Err(error);
                 }
             };
+            pause_ms = self.pause_after(&mut windows, began.elapsed(), asked_ms);
         }
         self.events.send(Event::Restored {
             migration: migration.name.clone(),

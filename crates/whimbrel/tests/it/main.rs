@@ -2,6 +2,7 @@
 
 #![cfg(test)]
 
+mod batches;
 mod cascades;
 mod conformance;
 mod control;
@@ -29,6 +30,7 @@ mod histories;
 mod limits;
 mod newcomer;
 mod notices;
+mod pitfalls;
 #[cfg(feature = "postgres")]
 mod pooled;
 mod prepared;

@@ -9,7 +9,7 @@ use crate::proof::trial::Trial;
 use crate::proof::{Verdict, ensure};
 
 /// Rows of each table.
-const ROWS: usize = 150;
+const ROWS: usize = 60;
 /// How often a command may be run again, once the trouble is over, until it ends well.
 const RERUNS_MAX: usize = 3;
 
@@ -18,13 +18,13 @@ pub(super) const UNDO: &[&str] = &["undo", "0002"];
 
 /// A counter that is not idempotent, rows that must come once each, rows that go.
 const WORK: &str = "\
--- whimbrel: batch size=16 pause-ms=0
+-- whimbrel: batch size=12 pause-ms=0
 UPDATE item SET n = n + 1, name = lower(name);
 
--- whimbrel: batch size=16 pause-ms=0
+-- whimbrel: batch size=12 pause-ms=0
 INSERT INTO copied (item_id, name) SELECT i.id, i.name FROM item i;
 
--- whimbrel: batch size=16 pause-ms=0
+-- whimbrel: batch size=12 pause-ms=0
 DELETE FROM gone WHERE id % 3 = 0;
 ";
 
