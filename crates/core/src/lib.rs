@@ -32,4 +32,5 @@ pub mod sql;
 pub mod sqltype;
 pub mod step;
 pub mod throttle;
+pub mod transfer;
 pub mod verify;

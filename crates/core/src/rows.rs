@@ -109,10 +109,14 @@ impl Chunk {
         self.len() == 0
     }
 
+    /// About how many bytes it holds.
+    pub fn bytes(&self) -> usize {
+        self.slots.len() * size_of::<Slot>() + self.text.len() + self.bytes.len()
+    }
+
     /// Whether it holds about as many bytes as it should.
     pub fn is_full(&self) -> bool {
-        let slots = self.slots.len() * size_of::<Slot>();
-        slots + self.text.len() + self.bytes.len() >= CHUNK_BYTES_MAX
+        self.bytes() >= CHUNK_BYTES_MAX
     }
 
     /// Row number `index`.

@@ -3,7 +3,10 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use whimbrel_core::transfer::Refusal;
+
 use crate::backend::{DbError, ForeignKeyViolation};
+use crate::data::copy::FoundLoss;
 use crate::lease::LeaseInfo;
 use crate::report::FactLine;
 
@@ -167,6 +170,20 @@ pub enum EngineError {
     /// The files cannot be used as they are.
     #[error("{}", problems_text(.0))]
     Files(Vec<Problem>),
+    /// Tables that `copy` cannot bring over as they are.
+    #[error("The copy cannot start: {} of the tables do not fit", .0.len())]
+    CopyRefused(Vec<Refusal>),
+    /// Values that the target of a copy cannot hold as they are.
+    #[error("The target cannot hold all values as they are")]
+    CopyValues(Vec<FoundLoss>),
+    /// The target of a copy did not take a table's rows.
+    #[error("The target refused rows of `{table}`: {error}")]
+    CopyRefusedRows {
+        /// The table at the source.
+        table: String,
+        /// What the database said.
+        error: Box<DbError>,
+    },
     /// Files of applied migrations are not what ran.
     #[error("{}", problems_text(.0))]
     Changed(Vec<Problem>),

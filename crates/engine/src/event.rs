@@ -3,6 +3,7 @@
 use whimbrel_core::rules::Violation;
 
 use crate::backend::Notice;
+use crate::data::copy::CopyProgress;
 use crate::lease::LeaseInfo;
 use crate::report::FactLine;
 
@@ -196,6 +197,8 @@ pub enum Event {
     },
     /// A row breaks a rule.
     Violated(Box<Violation>),
+    /// A table on its way to another database.
+    Copying(Box<CopyProgress>),
 }
 
 /// How far a statement that runs in batches is.

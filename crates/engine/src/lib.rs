@@ -21,6 +21,10 @@ mod tables;
 mod verify;
 
 pub use apply::{ApplyOptions, StopFlag};
+pub use data::copy::{
+    CopiedTable, CopyOptions, CopyPhase, CopyProgress, CopyReport, Differing, FoundLoss,
+    PlannedColumn, PlannedCopy,
+};
 pub use error::{EngineError, Problem, StatementFailure, Undecided, UndoConflict};
 pub use interop::Mirror;
 pub use lease::{LEASE_MS, LeaseInfo};

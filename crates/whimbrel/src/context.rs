@@ -63,6 +63,22 @@ impl Context {
         self.open(true)
     }
 
+    /// The project with the database that a command names: an environment, or an address
+    /// (`env:NAME` takes it from an environment variable).
+    ///
+    /// # Errors
+    /// As [`Context::project`].
+    pub fn project_at(&mut self, name: &str) -> Result<Project, CommandError> {
+        let before = (self.global.env.clone(), self.global.url.clone());
+        (self.global.env, self.global.url) = match name.contains(':') {
+            true => (None, Some(name.to_owned())),
+            false => (Some(name.to_owned()), None),
+        };
+        let project = self.open(true);
+        (self.global.env, self.global.url) = before;
+        project
+    }
+
     /// The project for commands that only need its files.
     ///
     /// # Errors

@@ -1,5 +1,6 @@
 //! Errors as people and scripts see them: kind, words, advice, exit code.
 
+use whimbrel_core::transfer::Refusal;
 use whimbrel_engine::backend::DbErrorKind;
 use whimbrel_engine::{EngineError, StatementFailure};
 
@@ -158,6 +159,17 @@ fn missing_folder(label: &str) -> Option<String> {
     missing.then(|| format!("There is no folder `{}`", folder.display()))
 }
 
+fn copy_refused(refusals: &[Refusal]) -> Explained {
+    let lines = refusals.iter().map(|one| format!("`{}`: {}", one.table, one.message)).collect();
+    let mut hints: Vec<String> = Vec::new();
+    for one in refusals {
+        if !hints.contains(&one.hint) {
+            hints.push(one.hint.clone());
+        }
+    }
+    (Exit::Failed, lines, hints)
+}
+
 fn explain_state(error: &EngineError) -> Explained {
     match error {
         EngineError::LeaseHeld { info, waited } => {
@@ -202,6 +214,23 @@ fn explain_state(error: &EngineError) -> Explained {
                     .to_owned(),
             ];
             (Exit::Decision, lines, hints)
+        }
+        EngineError::CopyRefused(refusals) => copy_refused(refusals),
+        EngineError::CopyValues(found) => {
+            let lines = found.iter().map(crate::cli::copy::loss_text).collect();
+            let hints = vec![
+                "Nothing of these rows was copied; correct them at the source, or change the \
+                 target's type (docs/reference/type-mappings.md)"
+                    .to_owned(),
+                "`whimbrel copy --dry-run` lists all of them".to_owned(),
+            ];
+            (Exit::Failed, lines, hints)
+        }
+        EngineError::CopyRefusedRows { error, .. } => {
+            let lines = [&error.detail, &error.hint].into_iter().flatten().cloned().collect();
+            let hint = "The transaction with these rows was rolled back; the same command goes on \
+                        once they fit";
+            (Exit::Failed, lines, vec![hint.to_owned()])
         }
         EngineError::Files(problems) | EngineError::Changed(problems) => {
             let mut lines = Vec::new();

@@ -24,6 +24,7 @@ pub fn reference_pages() -> Vec<(String, String)> {
         ("docs/reference/cli.md".to_owned(), commands()),
         ("docs/reference/directives.md".to_owned(), directives()),
         ("docs/reference/settings.md".to_owned(), settings()),
+        ("docs/reference/type-mappings.md".to_owned(), whimbrel_core::transfer::reference()),
     ];
     for (verb, schema) in json_schemas() {
         let mut value = schema.to_value();

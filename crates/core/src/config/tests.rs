@@ -460,12 +460,12 @@ fn throttle_is_read_from_its_table_and_the_environments() {
     let (all, x) = (&config.project.throttle, &config.environments["x"].throttle);
     assert_eq!(all.active_connections, Some(Lined { value: 40, line: 3 }));
     assert_eq!(all.lock_waits, Some(Lined { value: 0, line: 4 }));
-    let five = crate::throttle::Lag::Time(Duration::from_secs(5));
+    let five = crate::throttle::Lag::Time(std::time::Duration::from_secs(5));
     assert_eq!(all.replication_lag, Some(Lined { value: five, line: 2 }));
     let bytes = crate::throttle::Lag::Bytes(64 << 20);
     assert_eq!(x.replication_lag, Some(Lined { value: bytes, line: 9 }));
     assert!(all.query.is_some() && all.flag_file.is_some() && all.window.is_some());
-    for key in super::THROTTLE_KEYS {
+    for key in THROTTLE_KEYS {
         let errors = errors(&format!("[throttle]\n{} = []", key.name));
         assert!(errors.len() == 1 && errors[0].contains("must be"), "{errors:?}");
     }

@@ -5,6 +5,8 @@ use crate::snapshot::{Column, IndexOrigin, Table};
 use crate::sql::dialect::Dialect;
 
 use super::refusal::RefusalCode;
+use super::rewrite::KeyColumn;
+use crate::sql::quote::quote_ident;
 
 /// A table's key.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -105,6 +107,23 @@ pub fn row_key(table: &Table, dialect: Dialect) -> Vec<String> {
         Ok(key) if !key.rowid || key.columns == ["rowid"] => key.columns,
         _ => Vec::new(),
     }
+}
+
+/// The columns of the key by which a table as a whole is walked, as the table itself calls them;
+/// empty where it has no such key.
+pub fn table_key(table: &Table, dialect: Dialect) -> Vec<KeyColumn> {
+    let Ok(key) = choose(table, dialect) else { return Vec::new() };
+    let of = |name: &String| {
+        let found = column(table, name, dialect);
+        KeyColumn {
+            name: name.clone(),
+            sql: if key.rowid { name.clone() } else { quote_ident(name, dialect) },
+            type_name: found.map_or("INTEGER", |column| column.type_name.as_str()).to_owned(),
+            rowid: key.rowid,
+            collation: found.and_then(collation),
+        }
+    };
+    key.columns.iter().map(of).collect()
 }
 
 /// Whether rows of one table may be rows of the other: the same table, or one of its partitions.

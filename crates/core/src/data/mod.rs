@@ -38,11 +38,11 @@ use std::collections::BTreeMap;
 use sqlparser::ast::{SetExpr, Statement};
 
 pub use functions::{FunctionFacts, Volatility};
-pub use key::{row_key, stamped_columns};
+pub use key::{row_key, stamped_columns, table_key};
 pub use literal::key_literal;
 pub use mentions::{Mentions, mentions};
 pub use parameters::{PARAMETERS, with_parameters};
-pub use range::range_predicate;
+pub use range::{after_predicate, range_predicate};
 pub use refusal::{Allow, Note, Refusal, RefusalCode};
 pub use rewrite::{Batchable, Conflict, DataKind, KeyColumn};
 

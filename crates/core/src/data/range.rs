@@ -30,6 +30,25 @@ pub fn range_predicate(
     })
 }
 
+/// `key > lower`, as [`range_predicate`] writes it, without an upper bound.
+pub fn after_predicate(key: &[&str], lower: &[String], dialect: Dialect) -> Option<String> {
+    if key.is_empty() || key.len() != lower.len() {
+        return None;
+    }
+    if let ([column], [low]) = (key, lower) {
+        return Some(format!("{column} > {low}"));
+    }
+    Some(match dialect {
+        Dialect::Sqlite | Dialect::Postgres => {
+            format!("({}) > ({})", key.join(", "), lower.join(", "))
+        }
+        Dialect::Mysql => {
+            let (leading, low) = (key.first()?, lower.first()?);
+            format!("{leading} >= {low} AND ({})", lexicographic(key, lower, (">", ">")))
+        }
+    })
+}
+
 fn row_values(key: &[&str], lower: Option<&[String]>, upper: &[String]) -> String {
     let columns = key.join(", ");
     let above = lower.map(|lower| format!("({columns}) > ({}) AND ", lower.join(", ")));
@@ -89,6 +108,18 @@ mod tests {
         assert_eq!(range(&["p.id"], Some(&["1"]), &["9"], dialect), "p.id > 1 AND p.id <= 9");
         assert_eq!(range(&["p.id"], None, &["9"], dialect), "p.id <= 9");
         assert_eq!(range(&["p.id"], None, &["9", "8"], dialect), "");
+    }
+
+    #[test]
+    fn behind_a_key() {
+        let after = |dialect| after_predicate(&["a", "b"], &of(&["1", "2"]), dialect);
+        assert_eq!(after(Dialect::Sqlite).as_deref(), Some("(a, b) > (1, 2)"));
+        assert_eq!(
+            after(Dialect::Mysql).as_deref(),
+            Some("a >= 1 AND (a > 1 OR (a = 1 AND b > 2))")
+        );
+        let one = after_predicate(&["a"], &of(&["1"]), Dialect::Postgres);
+        assert_eq!(one.as_deref(), Some("a > 1"));
     }
 
     #[test]

@@ -20,7 +20,7 @@ use whimbrel_core::ddl::{ObjectKind, ObjectName};
 use whimbrel_core::snapshot::Snapshot;
 
 pub use error::{DbError, DbErrorKind};
-pub use rows::RowStream;
+pub use rows::{LoadInto, RowSink, RowStream};
 
 use crate::error::EngineError;
 use crate::project::{ProjectOptions, Target};
@@ -100,6 +100,10 @@ pub trait Session: Send {
 
     /// Runs one query and returns its rows as they come, with little memory however many there are.
     async fn stream<'a>(&'a mut self, sql: &str) -> Result<Box<dyn RowStream + 'a>, DbError>;
+
+    /// Begins to load many rows into a table, by the fastest way that the database has inside a
+    /// transaction.
+    async fn load<'a>(&'a mut self, into: &LoadInto) -> Result<Box<dyn RowSink + 'a>, DbError>;
 
     /// Whether a transaction is open, where the database can tell; SQLite ends one by itself after
     /// some errors.

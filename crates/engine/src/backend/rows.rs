@@ -1,7 +1,8 @@
-//! Reading many rows with little memory.
+//! Reading and writing many rows with little memory.
 
 use async_trait::async_trait;
 use whimbrel_core::rows::{Chunk, ColumnHead};
+use whimbrel_core::transfer::Class;
 
 use super::DbError;
 
@@ -19,4 +20,36 @@ pub trait RowStream: Send {
     /// [`CHUNK_BYTES_MAX`](whimbrel_core::rows::CHUNK_BYTES_MAX) of them. False when there was no
     /// row left.
     async fn next(&mut self, chunk: &mut Chunk) -> Result<bool, DbError>;
+}
+
+/// A table that rows are loaded into, and its columns that are given.
+#[derive(Clone, Debug)]
+pub struct LoadInto {
+    /// The table as it stands in SQL.
+    pub table: String,
+    /// Its columns in the order of the rows' values: names as they stand in SQL, and what they
+    /// hold.
+    pub columns: Vec<(String, Class)>,
+    /// For each column its type as the catalog prints it.
+    pub types: Vec<String>,
+}
+
+impl LoadInto {
+    /// `"a", "b"`.
+    pub(crate) fn column_list(&self) -> String {
+        let names: Vec<&str> = self.columns.iter().map(|(name, _)| name.as_str()).collect();
+        names.join(", ")
+    }
+}
+
+/// Takes rows into one table, inside the transaction that is open.
+///
+/// The values are as [`whimbrel_core::transfer::Way`] makes them for the table's columns.
+#[async_trait]
+pub trait RowSink: Send {
+    /// Takes rows; they are in the table at the latest after [`RowSink::finish`].
+    async fn write(&mut self, chunk: &Chunk) -> Result<(), DbError>;
+
+    /// Ends the rows; says how many of them the database took.
+    async fn finish(self: Box<Self>) -> Result<u64, DbError>;
 }

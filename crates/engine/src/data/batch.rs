@@ -282,7 +282,8 @@ impl Applier<'_> {
 /// The failure of a statement with the row at fault.
 fn named(error: EngineError, job: &Job, key: &Key) -> EngineError {
     let EngineError::Statement(mut failure) = error else { return error };
-    let row = format!("The row at fault is `{}` of {}", job.keys.shown(key), job.keys.table);
+    let row =
+        format!("The row at fault is `{}` of {}", job.keys.shown(key), job.keys.shown_table());
     failure.error.detail = Some(match failure.error.detail.take() {
         Some(detail) => format!("{row}. {detail}"),
         None => row,

@@ -1,6 +1,6 @@
 //! Keys of driving rows: reading them, comparing with them, keeping them in the ledger.
 
-use whimbrel_core::data::{KeyColumn, key_literal, range_predicate};
+use whimbrel_core::data::{KeyColumn, after_predicate, key_literal, range_predicate};
 use whimbrel_core::snapshot::Table;
 use whimbrel_core::sql::dialect::Dialect;
 use whimbrel_core::sql::lexer::{TokenKind, ident_value, lex};
@@ -20,13 +20,13 @@ impl Key {
         Key(Vec::new())
     }
 
-    /// The key with these texts.
-    pub(super) fn of_texts(texts: Vec<String>) -> Key {
-        Key(texts)
-    }
-
     pub(super) fn json(&self) -> String {
         serde_json::to_string(&self.0).unwrap_or_else(|_| "[]".to_owned())
+    }
+
+    /// A key whose texts are as [`key_literal`] reads them.
+    pub(super) fn of_texts(texts: Vec<String>) -> Key {
+        Key(texts)
     }
 
     pub(super) fn of_json(text: &str) -> Option<Key> {
@@ -123,6 +123,13 @@ impl Keys {
         let after = after.map(|key| self.literals(key)).transpose()?;
         range_predicate(&columns, after.as_deref(), &self.literals(last)?, self.dialect)
             .ok_or_else(|| self.unusable(last))
+    }
+
+    /// The condition that a key comes behind another.
+    pub(super) fn behind(&self, columns: &[String], after: &Key) -> Result<String, EngineError> {
+        let columns: Vec<&str> = columns.iter().map(String::as_str).collect();
+        after_predicate(&columns, &self.literals(after)?, self.dialect)
+            .ok_or_else(|| self.unusable(after))
     }
 
     /// The condition that a row has exactly this key.
@@ -323,7 +330,7 @@ fn mysql_text(type_name: &str, sql: &str) -> String {
     if is("float") {
         return format!("CAST(CAST({sql} AS DOUBLE) AS CHAR)");
     }
-    if lower.contains("binary") || lower.contains("blob") {
+    if is_binary(type_name) {
         return format!("HEX({sql})");
     }
     format!("CAST({sql} AS CHAR)")
@@ -347,4 +354,9 @@ pub(crate) fn shown_table(sql: &str, dialect: Dialect) -> String {
         [schema, table] if schema == "public" && dialect == Dialect::Postgres => table.clone(),
         names => names.join("."),
     }
+}
+
+pub(super) fn is_binary(type_name: &str) -> bool {
+    let lower = type_name.to_ascii_lowercase();
+    lower.contains("binary") || lower.contains("blob")
 }

@@ -5,6 +5,7 @@
 //! on where the cursor stands.
 
 mod batch;
+pub(crate) mod copy;
 mod cursor;
 mod estimate;
 mod failure;

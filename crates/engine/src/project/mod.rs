@@ -4,6 +4,7 @@ mod account;
 mod alone;
 mod baseline;
 mod control;
+mod copy;
 mod doctor;
 mod down;
 mod fake;

@@ -39,12 +39,14 @@ impl Project {
         options: &RunOptions,
         events: &mut dyn Events,
     ) -> Result<Vec<Rehearsal>, EngineError> {
-        self.refuse_open_file().await?;
         let Some(mut session) = self.connect_to_read().await? else { return Ok(Vec::new()) };
         let picture = self.picture(Some(&mut session)).await?;
         Self::check_files(&picture.files)?;
         self.check_environment(&picture)?;
         let plan = self.choose(&picture, selection)?;
+        if plan.first().is_some_and(|first| first.kind == Kind::Data) {
+            self.refuse_open_file().await?;
+        }
         let has_ledger = self.has_batches(session.as_mut()).await?;
         let mut apply = self.apply_options(options);
         apply.rules = self.rule_texts(&plan)?;

@@ -105,7 +105,8 @@ impl Project {
             return Err(EngineError::NotFound(format!("There is no database `{label}` yet")));
         };
         let snapshot = session.inspect(None).await?;
-        let tables = self.chosen(&snapshot, &options.tables, &rules)?;
+        let ruled: Vec<&ObjectName> = rules.iter().map(|file| &file.table).collect();
+        let tables = self.chosen(&snapshot, &options.tables, &ruled)?;
         let mut planned = Vec::new();
         let mut problems = Vec::new();
         for table in tables {
@@ -153,7 +154,7 @@ impl Project {
     }
 
     /// Makes the session read-only, with one picture of the rows and times in UTC.
-    fn read_only(&self) -> &'static str {
+    pub(super) fn read_only(&self) -> &'static str {
         match self.ledger.dialect {
             Dialect::Sqlite => "PRAGMA query_only = 1; BEGIN",
             Dialect::Postgres => "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
@@ -164,12 +165,12 @@ impl Project {
         }
     }
 
-    /// The tables that were named, or all that are the user's.
+    /// The tables that were named, or all that are the user's or have rules.
     pub(super) fn chosen<'a>(
         &self,
         snapshot: &'a Snapshot,
         names: &[String],
-        rules: &[RuleFile],
+        ruled: &[&ObjectName],
     ) -> Result<Vec<&'a Table>, EngineError> {
         let dialect = self.ledger.dialect;
         let other = match &self.options.history {
@@ -178,8 +179,8 @@ impl Project {
         };
         if names.is_empty() {
             let has_rules = |table: &Table| {
-                let found = |file: &RuleFile| snapshot.table(&file.table, dialect);
-                rules.iter().filter_map(found).any(|one| one.name == table.name)
+                let found = |name: &&ObjectName| snapshot.table(name, dialect);
+                ruled.iter().filter_map(found).any(|one| one.name == table.name)
             };
             let is_users = |table: &&Table| {
                 let schema = table.name.schema.as_deref().unwrap_or_default();

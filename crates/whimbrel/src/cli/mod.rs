@@ -5,6 +5,7 @@ mod account;
 mod baseline;
 mod batches;
 mod completions;
+pub(crate) mod copy;
 mod demo;
 mod doctor;
 mod down;
@@ -134,6 +135,8 @@ pub enum Command {
     Validate(validate::Args),
     /// Fill tables with rows for testing
     Fake(fake::Args),
+    /// Copy whole tables from one database into another
+    Copy(copy::Args),
     /// Show what ran, when, by whom, and what it made
     History(history::Args),
     /// Accept that the file of an applied migration has changed
@@ -200,6 +203,7 @@ pub async fn run(cli: Cli, context: &mut Context) -> Result<Exit, CommandError> 
         Command::Verify(args) => verify::run(&args, context).await,
         Command::Validate(args) => validate::run(&args, context).await,
         Command::Fake(args) => fake::run(&args, context).await,
+        Command::Copy(args) => copy::run(&args, context).await,
         Command::History(args) => history::run(&args, context).await,
         Command::Accept(args) => accept::run(&args, context).await,
         Command::Baseline(args) => baseline::run(&args, context).await,

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use whimbrel_testkit::run::Running;
+use whimbrel_testkit::run::{Running, Whimbrel};
 
 use crate::data::{count, ledger, people};
 use crate::engines::{Bench, every_engine};
@@ -13,6 +13,7 @@ every_engine!(
     one_that_would_never_end_is_stopped,
     a_run_is_paused_looked_at_resumed_and_cancelled,
     a_run_stops_between_migrations_where_nobody_can_be_asked,
+    at_a_terminal_somebody_is_asked_between_migrations,
     batches_are_listed_afterwards,
 );
 
@@ -172,6 +173,23 @@ fn a_run_stops_between_migrations_where_nobody_can_be_asked(bench: &Bench) {
     let last = bench.whimbrel().run(["up", "--pause-between"]).success();
     assert!(!last.stderr.contains("Stopped"), "{last}");
     bench.whimbrel().run(["status", "--check"]).success();
+}
+
+fn at_a_terminal_somebody_is_asked_between_migrations(bench: &Bench) {
+    for (number, name) in ["a", "b", "c", "d"].into_iter().enumerate() {
+        let text = format!("CREATE TABLE {name} (x INTEGER);\n");
+        bench.migration(&format!("000{}_{name}.sql", number + 1), &text);
+    }
+    // `script` gives the program a terminal; one line is typed, then the input ends.
+    let command = format!("{} up --pause-between", env!("CARGO_BIN_EXE_whimbrel"));
+    let terminal = Whimbrel::new("/usr/bin/script", bench.project.path())
+        .env("DATABASE_URL", &bench.database.url)
+        .stdin("\n");
+    let up = terminal.run(["-qec", &command, "/dev/null"]).success();
+    assert!(up.stdout.contains("Next is 0002_b.sql"), "{up}");
+    assert!(up.stdout.contains("Stopped before `0003_c.sql`"), "{up}");
+    let status = bench.whimbrel().run(["status"]).success();
+    assert!(status.stdout.contains("2 applied, 2 pending"), "{status}");
 }
 
 fn batches_are_listed_afterwards(bench: &Bench) {

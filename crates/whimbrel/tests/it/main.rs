@@ -6,6 +6,7 @@ mod batches;
 mod cascades;
 mod conformance;
 mod control;
+mod copy;
 mod crash;
 mod data;
 mod data_accounts;
@@ -17,6 +18,8 @@ mod equality;
 mod estimates;
 #[cfg(feature = "postgres")]
 mod example_advent;
+#[cfg(feature = "postgres")]
+mod example_briefly;
 #[cfg(feature = "postgres")]
 mod example_chats;
 mod example_d1;

@@ -1,9 +1,10 @@
 //! Signals that hold a data migration between two batches.
 
 use std::process::Stdio;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use whimbrel_testkit::run::Running;
+use whimbrel_testkit::project::Project;
+use whimbrel_testkit::run::{Running, Whimbrel};
 
 use crate::control::lease_is_renewed;
 use crate::data::{count, people};
@@ -161,31 +162,93 @@ fn sessions_at_work_hold_the_run_on_mariadb() {
     });
 }
 
-#[test]
-fn sessions_at_work_hold_the_run_on_postgres() {
-    on("postgres", |bench| {
-        prepare(bench, "active-connections = 0");
+/// An account that may see other sessions, and may do what the owner of the database may.
+struct Seer<'a> {
+    bench: &'a Bench,
+    role: String,
+}
+
+impl<'a> Seer<'a> {
+    fn new(bench: &'a Bench) -> Seer<'a> {
         let name = &bench.database.name;
         let role = format!("seer{}", name.rsplit('_').take(2).collect::<String>());
         bench.database.admin(&format!(
             "CREATE ROLE {role} LOGIN PASSWORD 'seer' IN ROLE pg_monitor, app_owner;"
         ));
-        let (_, server) = bench.database.url.split_once('@').expect("an account");
-        let url = format!("postgres://{role}:seer@{server}");
+        Seer { bench, role }
+    }
+
+    fn whimbrel(&self) -> Whimbrel {
+        let (_, server) = self.bench.database.url.split_once('@').expect("an account");
+        let url = format!("postgres://{}:seer@{server}", self.role);
+        self.bench.whimbrel().env("DATABASE_URL", url)
+    }
+}
+
+impl Drop for Seer<'_> {
+    fn drop(&mut self) {
+        let role = &self.role;
+        self.bench.database.admin(&format!(
+            "REASSIGN OWNED BY {role} TO app_owner; DROP OWNED BY {role}; DROP ROLE {role};"
+        ));
+    }
+}
+
+#[test]
+fn sessions_at_work_hold_the_run_on_postgres() {
+    on("postgres", |bench| {
+        prepare(bench, "active-connections = 0");
+        let seer = Seer::new(bench);
         let busy = Busy::new(bench, "SELECT pg_sleep(100);\n");
-        let running = bench.whimbrel().env("DATABASE_URL", &url).spawn(["up", "--json"]);
+        let running = seer.whimbrel().spawn(["up", "--json"]);
         running.wait_until(|out, _| out.contains("\"signal\":\"active-connections\""));
         drop(busy);
         bench.whimbrel().run(["run", "cancel"]).success();
         running.wait().expect_code(130);
-        for settings in ["active-connections = 100000", "replication-lag = \"1GiB\""] {
-            bench.project.file("whimbrel.toml", &format!("[throttle]\n{settings}\n"));
-            bench.whimbrel().env("DATABASE_URL", &url).run(["up"]).success();
-        }
+        bench.project.file("whimbrel.toml", "[throttle]\nactive-connections = 100000\n");
+        seer.whimbrel().run(["up"]).success();
         all_once(bench);
-        bench.database.admin(&format!(
-            "REASSIGN OWNED BY {role} TO app_owner; DROP OWNED BY {role}; DROP ROLE {role};"
-        ));
+    });
+}
+
+#[test]
+fn a_replica_that_is_behind_holds_the_run() {
+    on("postgres", |bench| {
+        prepare(bench, "replication-lag = \"8MiB\"");
+        let seer = Seer::new(bench);
+        let admin = std::env::var("WHIMBREL_TEST_POSTGRES_ADMIN").expect("a server");
+        let folder = Project::new();
+        let replica = Whimbrel::new("/usr/bin/pg_receivewal", folder.path()).spawn([
+            "-D",
+            ".",
+            "-d",
+            &admin,
+            "--synchronous",
+            "-s",
+            "1",
+            "--no-loop",
+        ]);
+        let there = "SELECT count(*) FROM pg_stat_replication WHERE state = 'streaming'";
+        let deadline = Instant::now() + Duration::from_secs(60);
+        while bench.database.admin(there).trim() == "0" {
+            assert!(Instant::now() < deadline, "no replica: {}", replica.stderr_so_far());
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        replica.pause();
+        bench.database.query(
+            "CREATE TABLE filler AS SELECT repeat(md5(g::text), 30) AS text \
+             FROM generate_series(1, 25000) g",
+        );
+        let running = seer.whimbrel().spawn(["up", "--json"]);
+        running.wait_until(|out, _| out.contains("\"signal\":\"replication-lag\""));
+        assert!(running.stdout_so_far().contains("at most 8388608 bytes"));
+        replica.resume();
+        running.wait().success();
+        all_once(bench);
+        bench.migration("0003_again.data.sql", "UPDATE people SET visits = visits;\n");
+        bench.project.file("whimbrel.toml", "[throttle]\nreplication-lag = \"1h\"\n");
+        seer.whimbrel().run(["up"]).success();
+        replica.kill();
     });
 }
 
@@ -204,7 +267,7 @@ fn others_wait(bench: &Bench, url: &str, sleep: &str) {
     while !running.stdout_so_far().contains("\"signal\":\"lock-waits\"") {
         assert!(others.len() < 200, "nobody was seen waiting:\n{}", running.stdout_so_far());
         others.push(Busy::new(bench, "UPDATE people SET nick = nick;\n"));
-        std::thread::sleep(std::time::Duration::from_millis(200));
+        std::thread::sleep(Duration::from_millis(200));
     }
     let smaller = |line: &str| {
         let event: serde_json::Value = serde_json::from_str(line).unwrap_or_default();

@@ -58,6 +58,11 @@ impl Client {
         self.in_transaction
     }
 
+    /// How long a message may be, in bytes.
+    pub(super) fn packet_bytes_max(&self) -> usize {
+        self.packet_bytes_max
+    }
+
     /// Whether the server is a MariaDB, not a MySQL.
     pub(super) fn is_mariadb(&self) -> bool {
         self.mariadb

@@ -8,6 +8,7 @@ mod client;
 mod connect;
 mod error;
 mod facts;
+mod load;
 mod locks;
 mod rows;
 
@@ -21,8 +22,8 @@ use whimbrel_core::snapshot::Snapshot;
 
 use self::client::Client;
 use super::{
-    Backend, DbError, ForeignKeyViolation, Limits, Outcome, Row, RowStream, Scope, ServerFacts,
-    Session,
+    Backend, DbError, ForeignKeyViolation, Limits, LoadInto, Outcome, Row, RowSink, RowStream,
+    Scope, ServerFacts, Session,
 };
 
 /// A MariaDB or MySQL database.
@@ -82,6 +83,10 @@ impl Session for MysqlSession {
 
     async fn stream<'a>(&'a mut self, sql: &str) -> Result<Box<dyn RowStream + 'a>, DbError> {
         Ok(Box::new(rows::MysqlRows::start(&mut self.client, sql).await?))
+    }
+
+    async fn load<'a>(&'a mut self, into: &LoadInto) -> Result<Box<dyn RowSink + 'a>, DbError> {
+        Ok(Box::new(load::MysqlSink::start(&mut self.client, into)))
     }
 
     fn in_transaction(&self) -> Option<bool> {

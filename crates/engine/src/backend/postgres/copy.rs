@@ -9,7 +9,7 @@ use whimbrel_core::sql::dialect::Dialect;
 use whimbrel_core::sql::lexer::{Token, TokenKind, lex};
 
 /// Rows are sent in pieces of this size; smaller ones are several times slower.
-const PIECE_BYTES: usize = 256 * 1024;
+pub(super) const PIECE_BYTES: usize = 256 * 1024;
 
 /// Sends the statement and its rows; returns how many rows the server took.
 pub(super) async fn copy_in(client: &Client, sql: &str, rows: &str) -> Result<u64, Error> {

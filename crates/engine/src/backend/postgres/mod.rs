@@ -10,6 +10,7 @@ mod connect;
 mod copy;
 mod error;
 mod facts;
+mod load;
 mod others;
 mod pooler;
 mod rows;

@@ -17,10 +17,10 @@ use super::error::{Places, from_connection, from_statement};
 use super::shared::Shared;
 use super::tls::TlsFacts;
 use super::wire::Wire;
-use super::{PostgresBackend, catalog, facts, others, rows};
+use super::{PostgresBackend, catalog, facts, load, others, rows};
 use crate::backend::{
-    DbError, DbErrorKind, ForeignKeyViolation, Limits, Notice, Outcome, Row, RowStream, Scope,
-    ServerFacts, Session,
+    DbError, DbErrorKind, ForeignKeyViolation, Limits, LoadInto, Notice, Outcome, Row, RowSink,
+    RowStream, Scope, ServerFacts, Session,
 };
 
 /// Everything that `DISCARD ALL` does, as statements that a transaction allows.
@@ -228,6 +228,10 @@ impl Session for PgSession {
 
     async fn stream<'a>(&'a mut self, sql: &str) -> Result<Box<dyn RowStream + 'a>, DbError> {
         Ok(Box::new(rows::PgRows::start(self, sql).await?))
+    }
+
+    async fn load<'a>(&'a mut self, into: &LoadInto) -> Result<Box<dyn RowSink + 'a>, DbError> {
+        Ok(Box::new(load::PgSink::start(self, into).await?))
     }
 
     fn in_transaction(&self) -> Option<bool> {

@@ -2,6 +2,7 @@
 
 mod catalog;
 mod error;
+mod load;
 mod rows;
 
 use std::path::{Path, PathBuf};
@@ -16,8 +17,8 @@ use whimbrel_core::snapshot::Snapshot;
 
 use self::error::from_rusqlite;
 use super::{
-    Backend, DbError, DbErrorKind, ForeignKeyViolation, Limits, Outcome, Row, RowStream, Scope,
-    ServerFacts, Session,
+    Backend, DbError, DbErrorKind, ForeignKeyViolation, Limits, LoadInto, Outcome, Row, RowSink,
+    RowStream, Scope, ServerFacts, Session,
 };
 
 /// How long SQLite itself waits for another process's lock before it reports `SQLITE_BUSY`.
@@ -240,6 +241,10 @@ impl Session for SqliteSession {
 
     async fn stream<'a>(&'a mut self, sql: &str) -> Result<Box<dyn RowStream + 'a>, DbError> {
         Ok(Box::new(rows::SqliteRows::start(self, sql).await?))
+    }
+
+    async fn load<'a>(&'a mut self, into: &LoadInto) -> Result<Box<dyn RowSink + 'a>, DbError> {
+        Ok(Box::new(load::SqliteSink::start(&mut self.connection, into)))
     }
 
     fn in_transaction(&self) -> Option<bool> {
