@@ -65,6 +65,8 @@ pub enum Key {
     Allow,
     /// Which driving rows produce nothing on purpose.
     Skips,
+    /// In which other database a statement's query runs.
+    Source,
 }
 
 /// A row of the table of keys.
@@ -241,6 +243,17 @@ pub const KEYS: &[KeyRow] = &[
         scopes: BOTH,
         docs: "Data migrations: which driving rows of an `INSERT ... SELECT` produce nothing on \
                purpose. The account reports every other row that produced nothing.",
+    },
+    KeyRow {
+        key: Key::Source,
+        name: "source",
+        values: "an environment of whimbrel.toml",
+        default: "this database",
+        scopes: BOTH,
+        docs: "Data migrations: the query of `INSERT INTO t (columns) SELECT ... FROM ...` runs in \
+               that database, in its SQL, and its rows come here batch by batch, with cursor, \
+               account, quarantine and undo as ever. A value that its column cannot hold as it is \
+               counts as a refused row.",
     },
 ];
 

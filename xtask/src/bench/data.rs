@@ -1,5 +1,6 @@
 //! Data: many rows, beside what people use for the same work.
 
+mod copy;
 mod validate;
 
 use std::path::Path;
@@ -14,6 +15,9 @@ pub(super) fn bench(program: &Path, request: &Request) -> Outcome {
     }
     if request.only.is_empty() || "validate".contains(&request.only) {
         validate::bench(program, request)?;
+    }
+    if request.only.is_empty() || "copy".contains(&request.only) {
+        copy::bench(program, request)?;
     }
     Ok(0)
 }

@@ -57,6 +57,8 @@ pub struct BatchSettings {
     pub allow: Option<Vec<String>>,
     /// `skips=`
     pub skips: Option<String>,
+    /// `source=`
+    pub source: Option<String>,
 }
 
 impl BatchSettings {
@@ -73,6 +75,7 @@ impl BatchSettings {
             self_read_stable: self.self_read_stable.or(file.self_read_stable),
             allow: self.allow.clone().or_else(|| file.allow.clone()),
             skips: self.skips.clone().or_else(|| file.skips.clone()),
+            source: self.source.clone().or_else(|| file.source.clone()),
         }
     }
 
@@ -89,6 +92,7 @@ impl BatchSettings {
             Key::SelfRead => put(&mut self.self_read_stable, (value == "stable").then_some(true)),
             Key::Allow => put(&mut self.allow, words(value)),
             Key::Skips => put(&mut self.skips, text()),
+            Key::Source => put(&mut self.source, text()),
             Key::Transaction
             | Key::Keep
             | Key::LockTimeout

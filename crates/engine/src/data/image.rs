@@ -27,7 +27,7 @@ impl Job {
 
     /// Statements that make the temporary table, outside of a batch where the connection keeps it.
     pub(super) fn image_table_sql(&self) -> Vec<String> {
-        let dialect = self.keys.dialect;
+        let dialect = self.dialect;
         let alias = "whimbrel_t";
         let columns = format!(
             "{}, {}",
@@ -44,7 +44,7 @@ impl Job {
         let numbered = columns.iter().enumerate();
         numbered
             .map(|(at, name)| {
-                format!("{alias}.{} AS {}", quote_column(name, self.keys.dialect), old_name(at))
+                format!("{alias}.{} AS {}", quote_column(name, self.dialect), old_name(at))
             })
             .collect()
     }
@@ -63,7 +63,7 @@ impl Job {
         }
         let columns = self.image_columns();
         items.extend(columns.iter().enumerate().map(|(at, name)| {
-            format!("whimbrel_t.{} AS {}", quote_column(name, self.keys.dialect), new_name(at))
+            format!("whimbrel_t.{} AS {}", quote_column(name, self.dialect), new_name(at))
         }));
         let same = Keys::same(&self.keys.of("whimbrel_t"), &self.keys.names_in("whimbrel_i"));
         format!(
@@ -81,7 +81,7 @@ impl Job {
         if self.batchable.kind == DataKind::Update {
             let columns = self.image_columns();
             items.extend(columns.iter().enumerate().map(|(at, name)| {
-                format!("whimbrel_t.{} AS {}", quote_column(name, self.keys.dialect), new_name(at))
+                format!("whimbrel_t.{} AS {}", quote_column(name, self.dialect), new_name(at))
             }));
         }
         format!("SELECT {} FROM {} whimbrel_t", items.join(", "), self.target_sql())
@@ -89,11 +89,11 @@ impl Job {
 
     /// A temporary table of ours as it stands in SQL.
     pub(super) fn temporary(&self, name: &str) -> String {
-        temporary(self.keys.dialect, name)
+        temporary(self.dialect, name)
     }
 
     fn image_fill_sql(&self, range: &str) -> String {
-        let dialect = self.keys.dialect;
+        let dialect = self.dialect;
         let alias = &self.batchable.target_qualifier;
         let written: Vec<String> =
             self.batchable.key.iter().map(|column| column.sql.clone()).collect();
@@ -126,7 +126,7 @@ impl Applier<'_> {
         }
         self.session.batch(&format!("DELETE FROM {}", job.temporary(IMAGE))).await?;
         self.author_reads(work, job, &job.image_fill_sql(&range)).await?;
-        let sql = match job.keys.dialect {
+        let sql = match job.dialect {
             // Nobody else can write between the two.
             Dialect::Sqlite => job.batchable.restricted(&range),
             Dialect::Postgres | Dialect::Mysql => {

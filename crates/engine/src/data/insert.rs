@@ -26,17 +26,22 @@ impl Job {
     /// Statements that make the stage: the driving key, and columns of the types that the target
     /// has, so that values are converted as the INSERT itself would.
     pub(super) fn stage_table_sql(&self) -> Vec<String> {
-        let dialect = self.keys.dialect;
-        let mut items = vec![self.keys.aliased(&self.keys.of(ALIAS))];
+        let dialect = self.dialect;
+        let between = self.source.is_some();
+        let keys = match between {
+            true => self.text_keys(),
+            false => self.keys.aliased(&self.keys.of(ALIAS)),
+        };
+        let mut items = vec![keys];
         items.extend(self.batchable.written.iter().enumerate().map(|(at, name)| {
             format!("whimbrel_t.{} AS {}", quote_column(name, dialect), column_name(at))
         }));
-        let select = format!(
-            "SELECT {} FROM {} {ALIAS}, {} whimbrel_t",
-            items.join(", "),
-            self.keys.table,
-            self.target_sql()
-        );
+        let driving = match between {
+            true => String::new(),
+            false => format!("{} {ALIAS}, ", self.keys.table),
+        };
+        let select =
+            format!("SELECT {} FROM {driving}{} whimbrel_t", items.join(", "), self.target_sql());
         temporary_sql(dialect, STAGE, &select, self.pooled)
     }
 
@@ -79,7 +84,7 @@ impl Job {
             .iter()
             .filter_map(|name| {
                 let staged = self.staged_as(name)?;
-                let name = quote_column(name, self.keys.dialect);
+                let name = quote_column(name, self.dialect);
                 Some(format!("whimbrel_t.{name} = whimbrel_s.{staged}"))
             })
             .collect();
@@ -88,7 +93,7 @@ impl Job {
 
     /// The columns of the undo table of an INSERT: the key, then every stored column.
     pub(super) fn inserted_items(&self, alias: &str) -> Vec<String> {
-        let dialect = self.keys.dialect;
+        let dialect = self.dialect;
         let key = self.target_key.iter().enumerate().map(|(at, name)| {
             format!("{alias}.{} AS whimbrel_k{}", quote_column(name, dialect), at + 1)
         });
@@ -119,8 +124,13 @@ impl Applier<'_> {
             return Ok(Tally { written, produced: written, ..Tally::default() });
         }
         self.session.batch(&format!("DELETE FROM {}", job.temporary(STAGE))).await?;
-        let staged = self.author_reads(work, job, &job.stage_fill_sql(&range)).await?;
-        let mut tally = self.account(job, details, rows).await?;
+        let (staged, mut tally) = if job.source.is_some() {
+            let staged = self.stage_from_source(work, job, &range).await?;
+            (staged, self.account_between(job, details, rows).await?)
+        } else {
+            let staged = self.author_reads(work, job, &job.stage_fill_sql(&range)).await?;
+            (staged, self.account(job, details, rows).await?)
+        };
         tally.staged = staged;
         let names = job.keys.names().join(", ");
         let produced = format!(
@@ -155,13 +165,16 @@ impl Applier<'_> {
                 "INSERT INTO {stage} ({}, {}) VALUES ({}, {})",
                 job.keys.names().join(", "),
                 names.join(", "),
-                job.keys.literals(key)?.join(", "),
+                job.stage_literals(key)?.join(", "),
                 literals.join(", ")
             );
             self.author(work, job, &sql).await?
         } else {
             let range = job.keys.as_written_among(Rows::One(key))?;
-            let staged = self.author_reads(work, job, &job.stage_fill_sql(&range)).await?;
+            let staged = match job.source {
+                Some(_) => self.stage_from_source(work, job, &range).await?,
+                None => self.author_reads(work, job, &job.stage_fill_sql(&range)).await?,
+            };
             let sets: Vec<String> =
                 values.iter().map(|(name, value)| format!("{name} = {value}")).collect();
             if !sets.is_empty() {
@@ -263,7 +276,7 @@ impl Applier<'_> {
             self.session.batch(&keep).await?;
             return Ok(rows);
         }
-        if job.keys.dialect == Dialect::Postgres {
+        if job.dialect == Dialect::Postgres {
             let insert = job.insert_sql(Some("*")).unwrap_or_default();
             let keep = format!(
                 "WITH whimbrel_n AS ({insert}) INSERT INTO {undo} SELECT {} FROM whimbrel_n",
@@ -281,7 +294,7 @@ impl Applier<'_> {
         job: &Job,
         undo: &str,
     ) -> Result<u64, EngineError> {
-        let dialect = job.keys.dialect;
+        let dialect = job.dialect;
         let quoted = job.quoted(&job.target_key);
         let texts: Vec<String> = quoted
             .iter()
@@ -328,7 +341,7 @@ impl Applier<'_> {
     }
 
     /// Whether no earlier statement of the file reads the same driving table.
-    fn is_first_on(&self, job: &Job, details: &Details) -> bool {
+    pub(super) fn is_first_on(&self, job: &Job, details: &Details) -> bool {
         details.missing_table.as_deref().is_some_and(|name| name.ends_with(&suffix(job.statement)))
     }
 }

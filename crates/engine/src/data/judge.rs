@@ -103,7 +103,7 @@ impl Job {
         columns: &[String],
         rows: Rows<'_>,
     ) -> Result<Option<String>, EngineError> {
-        let dialect = self.keys.dialect;
+        let dialect = self.dialect;
         let items = |alias: &str| -> Vec<String> {
             columns.iter().map(|name| format!("{alias}.{}", quote_column(name, dialect))).collect()
         };

@@ -5,6 +5,7 @@
 //! on where the cursor stands.
 
 mod batch;
+mod between;
 pub(crate) mod copy;
 mod cursor;
 mod image;
@@ -15,6 +16,7 @@ mod key;
 pub(crate) mod moment;
 pub(crate) mod quarantine;
 mod say;
+pub(crate) mod sources;
 mod start;
 pub(crate) mod undo;
 mod undo_sql;

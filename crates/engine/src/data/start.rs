@@ -6,10 +6,12 @@ use whimbrel_core::ledger::AttemptEvent;
 use whimbrel_core::pace::{BATCH_ROWS_FIRST, Pace};
 use whimbrel_core::sql::dialect::Dialect;
 
+use super::copy::MYSQL_SESSION;
 use super::cursor::{Cursor, CursorId, Details, Tally};
 use super::insert::suffix;
 use super::job::Job;
 use super::key::{ALIAS, Rows};
+use super::sources;
 use crate::apply::{Applier, StepWork};
 use crate::backend::Session;
 use crate::error::{EngineError, Problem};
@@ -19,6 +21,9 @@ use crate::ledger::{Ledger, UndoEntry, number, text};
 impl Applier<'_> {
     /// Makes the temporary tables of a job, where the connection keeps them.
     pub(super) async fn open_temporary(&mut self, job: &Job) -> Result<(), EngineError> {
+        if job.source.is_some() && self.ledger.dialect == Dialect::Mysql {
+            self.session.batch(MYSQL_SESSION).await?;
+        }
         for sql in job.temporary_sql() {
             self.session.batch(&sql).await?;
         }
@@ -73,7 +78,7 @@ impl Applier<'_> {
             ));
         }
         if let Some(before) = cursor.details.schema_version
-            && before != self.schema_version().await?
+            && before != self.schema_version(job).await?
         {
             return Err(problem(
                 format!(
@@ -94,7 +99,10 @@ impl Applier<'_> {
     ) -> Result<Cursor, EngineError> {
         let mut details = Details {
             run_id: job.moment.run_id.clone(),
-            rows_estimated: job.estimate(self.ledger, self.session.as_mut()).await?,
+            rows_estimated: {
+                let driving = sources::driving(self.session, &mut self.opened, job);
+                job.estimate(driving).await?
+            },
             ..Details::default()
         };
         let mysql = self.ledger.dialect == Dialect::Mysql;
@@ -114,7 +122,7 @@ impl Applier<'_> {
             .await?
             .ok_or_else(|| EngineError::LedgerDamaged("a cursor is not there".to_owned()))?;
         if job.keys.columns.iter().any(|column| column.rowid) {
-            cursor.details.schema_version = Some(self.schema_version().await?);
+            cursor.details.schema_version = Some(self.schema_version(job).await?);
             let sql = cursor.details_sql(&ledger);
             self.write_rows(&[sql]).await?;
         }
@@ -136,7 +144,8 @@ impl Applier<'_> {
             let sql = self.undo_row(work, job, undo);
             self.session.batch(&sql).await?;
         }
-        let upper = job.keys.greatest(self.session.as_mut()).await?;
+        let driving = sources::driving(self.session, &mut self.opened, job);
+        let upper = job.keys.greatest(driving).await?;
         let cursor = Cursor {
             seq: 0,
             hash: work.step.hash.clone(),
@@ -189,10 +198,9 @@ impl Applier<'_> {
                 None => {
                     let name = format!("missing_{run}{end}");
                     let sql = format!(
-                        "CREATE TABLE {} AS SELECT {} FROM {} {ALIAS}{}",
+                        "CREATE TABLE {} AS {}{}",
                         self.undo_table(&name),
-                        job.keys.aliased(&job.keys.of(ALIAS)),
-                        job.keys.table,
+                        job.missing_select(),
                         empty(self.ledger.dialect)
                     );
                     self.session.batch(&sql).await?;
@@ -246,19 +254,17 @@ impl Applier<'_> {
         })
     }
 
-    async fn schema_version(&mut self) -> Result<i64, EngineError> {
-        let rows = self.session.query("PRAGMA schema_version").await?;
+    async fn schema_version(&mut self, job: &Job) -> Result<i64, EngineError> {
+        let driving = sources::driving(self.session, &mut self.opened, job);
+        let rows = driving.query("PRAGMA schema_version").await?;
         Ok(rows.first().map_or(0, |row| number(row, 0)))
     }
 }
 
 impl Job {
     /// About how many driving rows there are, cheaply.
-    pub(crate) async fn estimate(
-        &self,
-        ledger: Ledger,
-        session: &mut dyn Session,
-    ) -> Result<u64, EngineError> {
+    pub(crate) async fn estimate(&self, session: &mut dyn Session) -> Result<u64, EngineError> {
+        let ledger = Ledger { dialect: self.keys.dialect };
         let table = &self.keys.table;
         let sql = match ledger.dialect {
             Dialect::Postgres => format!(
@@ -304,6 +310,9 @@ impl Job {
             upper
         };
         let range = self.keys.as_written_among(Rows::Range(None, &last))?;
+        if let Some(source) = &self.source {
+            return Ok(Some(source.read.source_select("", &range)));
+        }
         Ok(Some(self.batchable.restricted(&range)))
     }
 
@@ -314,6 +323,18 @@ impl Job {
             DataKind::Update | DataKind::Delete if self.captures() => self.image_table_sql(),
             DataKind::Insert | DataKind::Update | DataKind::Delete => Vec::new(),
         }
+    }
+
+    /// The select whose columns the table of missing rows has. Keys of another database are texts.
+    fn missing_select(&self) -> String {
+        if self.source.is_some() {
+            return format!("SELECT {}", self.text_keys());
+        }
+        format!(
+            "SELECT {} FROM {} {ALIAS}",
+            self.keys.aliased(&self.keys.of(ALIAS)),
+            self.keys.table
+        )
     }
 
     /// The select whose columns the undo table has.

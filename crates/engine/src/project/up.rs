@@ -9,6 +9,7 @@ use super::requires;
 use super::{Project, RunOptions, Selection};
 use crate::apply::{Applier, ApplyOptions, lost_connection};
 use crate::backend::Session;
+use crate::data::sources::Opened;
 use crate::error::{EngineError, Problem};
 use crate::event::{Event, Events};
 use crate::lease::{self, Claim, Lease};
@@ -115,6 +116,8 @@ impl Project {
             position: (0, 0),
             reconnects: 0,
             prepared: Vec::new(),
+            sources: &self.sources,
+            opened: Opened::new(),
             copies_made: 0,
             in_force: None,
         }

@@ -82,7 +82,7 @@ fn one(
 }
 
 /// The same rows on both: about 200 bytes each, all good.
-fn sqlite_rows(rows: usize) -> String {
+pub(super) fn sqlite_rows(rows: usize) -> String {
     format!(
         "CREATE TABLE accounts (id INTEGER PRIMARY KEY, public_id TEXT NOT NULL, email \
          VARCHAR(200) NOT NULL, tier TEXT NOT NULL, created_at TEXT NOT NULL, age INTEGER NOT \
@@ -96,7 +96,7 @@ fn sqlite_rows(rows: usize) -> String {
     )
 }
 
-fn postgres_rows(rows: usize) -> String {
+pub(super) fn postgres_rows(rows: usize) -> String {
     format!(
         "CREATE TABLE accounts (id BIGINT PRIMARY KEY, public_id UUID NOT NULL, email \
          VARCHAR(200) NOT NULL, tier TEXT NOT NULL, created_at TIMESTAMPTZ NOT NULL, age INTEGER \
