@@ -3,8 +3,11 @@
 //! The program is built with its named places, the servers are started, and each case is a
 //! database of its own. A row in `docs/proofs.md` says what was run and what failed.
 
+mod batches;
 mod crash;
+mod equality;
 mod faults;
+mod live;
 mod races;
 mod record;
 
@@ -20,8 +23,9 @@ use self::record::Row;
 use crate::Outcome;
 use crate::output::{complain, say};
 
-const USAGE: &str = "usage: cargo xtask prove crash|races|faults [--engine=sqlite|postgres|mariadb] \
-                     [--seed=N] [--case=ENGINE/PLAN/POINT:N,POINT:N] [--no-record]";
+const USAGE: &str = "usage: cargo xtask prove crash|races|faults|equality|batches|live \
+                     [--engine=sqlite|postgres|mariadb] [--seed=N] [--count=N] \
+                     [--case=ENGINE/...] [--no-record]";
 
 /// What was asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,6 +33,8 @@ struct Request {
     name: String,
     engines: Vec<Engine>,
     seed: u64,
+    /// How many cases for each engine, where the proof makes as many as one likes.
+    count: Option<usize>,
     case: Option<String>,
     record: bool,
 }
@@ -55,6 +61,9 @@ pub(crate) fn main(arguments: &[String]) -> Outcome {
         "crash" => crash::prove(&program, &request),
         "races" => races::prove(&program, &request),
         "faults" => faults::prove(&program, &request),
+        "live" => live::prove(&program, &request),
+        "batches" => batches::prove(&program, &request),
+        "equality" => equality::prove(&program, &request),
         _ => return Err(USAGE.to_owned()),
     };
     for failure in &findings.failures {
@@ -80,6 +89,7 @@ fn parse(arguments: &[String]) -> Result<Request, String> {
         name: name.clone(),
         engines: Engine::ALL.to_vec(),
         seed: seed.map_or(1, |since| since.as_secs()),
+        count: None,
         case: None,
         record: true,
     };
@@ -91,6 +101,7 @@ fn parse(arguments: &[String]) -> Result<Request, String> {
                 request.engines = engines.collect::<Option<_>>().ok_or(USAGE)?;
             }
             "--seed" => request.seed = value.parse().map_err(|_| USAGE)?,
+            "--count" => request.count = Some(value.parse().map_err(|_| USAGE)?),
             "--case" => {
                 let engine = value.split('/').next().and_then(Engine::from_name).ok_or(USAGE)?;
                 request.engines = vec![engine];

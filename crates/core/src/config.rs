@@ -10,6 +10,7 @@ mod layers;
 mod settings;
 #[cfg(test)]
 mod tests;
+mod throttle;
 mod units;
 mod url_source;
 mod words;
@@ -18,6 +19,7 @@ pub use file::{Config, ConfigError, DatabaseConfig, Lined};
 pub use keys::{CONFIG_KEYS, ConfigKey, VARIABLES};
 pub use layers::{DotEnvEntry, Flags, Layers, Origin, Sourced, Variables};
 pub use settings::{Settings, SettingsError};
+pub use throttle::{THROTTLE_KEYS, ThrottleConfig, ThrottleKey};
 pub use units::{parse_duration, parse_size};
 pub use url_source::{UrlSource, UrlSourceError};
 pub use words::nearest;

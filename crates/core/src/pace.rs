@@ -17,11 +17,37 @@ const PANIC: f64 = 5.0;
 /// How many batches the size stays after a time-out.
 const HOLD_BATCHES: u32 = 20;
 
+/// How long batches may hold SQLite's only write lock, added up, before everyone else gets a window,
+/// in milliseconds. With one batch more it stays below the second that applications wait.
+const HELD_MS_MAX: f64 = 300.0;
+/// How long that window is, in milliseconds: whoever waits for SQLite's lock looks again after at
+/// most 100 (`sqliteDefaultBusyCallback`), so that nobody misses it.
+const WINDOW_MS: u64 = 120;
+
+/// When others get at SQLite's write lock: they do not queue for it, but look whether it is free.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Windows {
+    held_ms: f64,
+}
+
+impl Windows {
+    /// How long to wait after a batch that took `batch_ms`, where `pause_ms` was asked for (all in
+    /// milliseconds).
+    pub fn pause_ms(&mut self, batch_ms: f64, pause_ms: u64) -> u64 {
+        self.held_ms += batch_ms;
+        if self.held_ms < HELD_MS_MAX {
+            return pause_ms;
+        }
+        self.held_ms = 0.0;
+        pause_ms.max(WINDOW_MS)
+    }
+}
+
 /// The size of batches, as it follows what they cost.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Pace {
     rows: u64,
-    fixed: bool,
+    fixed: Option<u64>,
     target_ms: f64,
     seen_rows: f64,
     seen_ms: f64,
@@ -31,14 +57,14 @@ pub struct Pace {
 impl Pace {
     /// Batches of `rows` driving rows, whatever they cost.
     pub fn fixed(rows: u64) -> Pace {
-        Pace { fixed: true, ..Pace::following(0, Some(rows)) }
+        Pace { fixed: Some(rows.max(1)), ..Pace::following(0, Some(rows)) }
     }
 
     /// Batches that take about `target_ms` milliseconds, beginning with `rows` or the default.
     pub fn following(target_ms: u64, rows: Option<u64>) -> Pace {
         Pace {
             rows: rows.unwrap_or(BATCH_ROWS_FIRST).max(1),
-            fixed: false,
+            fixed: None,
             target_ms: as_f64(target_ms.max(1)),
             seen_rows: 0.0,
             seen_ms: 0.0,
@@ -53,7 +79,14 @@ impl Pace {
 
     /// Takes note of a batch of `rows` rows that took `ms` milliseconds, without waiting for locks.
     pub fn done(&mut self, rows: u64, ms: f64) {
-        if self.fixed || rows == 0 {
+        if rows == 0 {
+            return;
+        }
+        if let Some(fixed) = self.fixed {
+            self.hold = self.hold.saturating_sub(1);
+            if self.hold == 0 {
+                self.rows = fixed;
+            }
             return;
         }
         let ms = ms.max(0.01);
@@ -111,6 +144,16 @@ mod tests {
     }
 
     #[test]
+    fn others_get_a_window_before_a_second_is_over() {
+        let mut windows = Windows::default();
+        assert_eq!(windows.pause_ms(250.0, 20), 20);
+        assert_eq!(windows.pause_ms(250.0, 20), WINDOW_MS);
+        assert_eq!(windows.pause_ms(90.0, 20), 20);
+        assert_eq!(windows.pause_ms(900.0, 500), 500);
+        assert_eq!(windows.pause_ms(90.0, 20), 20);
+    }
+
+    #[test]
     fn one_step_at_most_half_more_or_half_less() {
         let mut pace = Pace::following(500, Some(1_000));
         pace.done(1_000, 1.0);
@@ -143,5 +186,17 @@ mod tests {
         let mut pace = Pace::fixed(7);
         pace.done(7, 1_000_000.0);
         assert_eq!(pace.rows(), 7);
+    }
+
+    #[test]
+    fn a_fixed_size_comes_back_some_batches_after_a_time_out() {
+        let mut pace = Pace::fixed(8);
+        assert!(pace.timed_out());
+        for _ in 1..HOLD_BATCHES {
+            pace.done(4, 1.0);
+            assert_eq!(pace.rows(), 4);
+        }
+        pace.done(4, 1.0);
+        assert_eq!(pace.rows(), 8);
     }
 }

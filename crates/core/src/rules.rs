@@ -21,6 +21,8 @@ mod tests;
 use std::fmt;
 
 pub use catalog::Scope;
+pub(crate) use catalog::{Fit, fit_of, quoted};
+pub(crate) use expect::target;
 pub use file::{RuleError, SCHEMA_SUFFIX, check_statements, table_of_file};
 pub use judge::{Judge, TableRules};
 pub use query::{RuleQuery, queries};

@@ -86,6 +86,8 @@ pub struct UndoConflict {
     pub new: Option<String>,
     /// What it is now.
     pub now: Option<String>,
+    /// The table whose rows refer to the row and came later; the column is empty then.
+    pub referrer: Option<String>,
 }
 
 /// Anything that ends a verb of the engine.
@@ -209,6 +211,20 @@ pub enum EngineError {
         /// What was said of the last one.
         last: String,
     },
+    /// So much failed that going on would only do harm.
+    #[error("`{migration}` stopped: {failed} of {all} {what} failed")]
+    BreakerOpen {
+        /// File name of the migration.
+        migration: String,
+        /// How many failed.
+        failed: u64,
+        /// Of how many.
+        all: u64,
+        /// What is counted: `rows` or `tries of batches`.
+        what: &'static str,
+        /// What was said of the last one.
+        last: String,
+    },
     /// Somebody changed what an undo would take back.
     #[error("{count} rows were changed since `{migration}` ran")]
     UndoConflicts {
@@ -233,6 +249,17 @@ pub enum EngineError {
         /// Why.
         error: std::io::Error,
     },
+}
+
+impl EngineError {
+    /// What the database said, if it is the database's word.
+    pub fn database(&self) -> Option<&DbError> {
+        match self {
+            EngineError::Statement(failure) => Some(&failure.error),
+            EngineError::Database(error) => Some(error),
+            _ => None,
+        }
+    }
 }
 
 impl From<DbError> for EngineError {

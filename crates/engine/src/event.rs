@@ -110,6 +110,28 @@ pub enum Event {
         /// Who holds the lock.
         blockers: Vec<String>,
     },
+    /// Something holds the run between two batches; told when it begins and at each further look.
+    Held {
+        /// File name of the migration.
+        migration: String,
+        /// `paused`, or the name of the throttle's signal.
+        signal: &'static str,
+        /// What it is now.
+        value: String,
+        /// What ends it.
+        threshold: String,
+        /// For how long already, in milliseconds.
+        held_ms: u128,
+    },
+    /// It does so no more.
+    Released {
+        /// File name of the migration.
+        migration: String,
+        /// What held it.
+        signal: &'static str,
+        /// For how long, in milliseconds.
+        held_ms: u128,
+    },
     /// A statement of a data migration runs in one go, with the reason.
     RunsWhole {
         /// File name of the migration.
@@ -164,6 +186,15 @@ pub enum Event {
         /// Rows so far.
         rows: u64,
     },
+    /// A table is being filled with rows for testing.
+    Faking {
+        /// The table.
+        table: String,
+        /// Rows so far.
+        rows: u64,
+        /// How many are wanted.
+        wanted: u64,
+    },
     /// A row breaks a rule.
     Violated(Box<Violation>),
     /// A table on its way to another database.
@@ -203,6 +234,12 @@ pub struct BatchProgress {
 pub trait Events: Send {
     /// Takes one event.
     fn send(&mut self, event: Event);
+
+    /// Whether the run may go on with migration `next`, where somebody wanted to be asked. Asked
+    /// again and again until there is an answer.
+    fn may_go_on(&mut self, _next: &str) -> Option<bool> {
+        Some(true)
+    }
 }
 
 /// Nobody listens.

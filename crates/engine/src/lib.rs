@@ -30,9 +30,11 @@ pub use interop::Mirror;
 pub use lease::{LEASE_MS, LeaseInfo};
 pub use owner::Owner;
 pub use project::{
-    Account, AccountLine, Broken, Check, DownPlan, DownSelection, HistoryLine, Judged, Loss,
-    MissingRows, PlanReport, PlannedBatches, PlannedLine, PlannedStatement, Project,
-    ProjectOptions, QuarantineFilter, QuarantinedRow, Retried, RunOptions, Selection, StatusLine,
+    Account, AccountLine, BatchLine, Broken, Check, CurrentRun, DataProgress, DownPlan,
+    DownSelection, FakeOptions, FakeReport, Faked, HistoryLine, Judged, Loss, MissingRows,
+    PlanReport, PlannedBatches, PlannedLine, PlannedStatement, Project, ProjectOptions,
+    QuarantineFilter, QuarantinedRow, Rehearsal, Retried, RunOptions, Selection, StatusLine,
     StatusReport, Target, UndoPlan, UndoStatement, ValidateOptions, ValidateReport, VerifyReport,
+    Wish,
 };
-pub use report::{FactLine, Finished, RunReport};
+pub use report::{FactLine, Finished, Rehearsed, RehearsedRow, RehearsedValue, RunReport};

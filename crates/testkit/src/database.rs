@@ -2,6 +2,7 @@
 //! that nothing of Whimbrel judges its own work.
 
 mod client;
+mod conversation;
 mod dump;
 mod hold;
 mod log;
@@ -14,6 +15,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use tempfile::TempDir;
 
 use self::client::Client;
+pub use self::conversation::Conversation;
 pub use self::hold::Holder;
 use crate::failure::{Result, must};
 use crate::servers::{MariaDb, Postgres, TlsKind};

@@ -5,9 +5,12 @@
 //! case ends with the same question: is the database what an undisturbed run makes of it, with each
 //! step's effect in it exactly once?
 
+pub mod batch;
 pub mod case;
 pub mod engine;
+pub mod equality;
 pub mod fault;
+pub mod live;
 pub mod plan;
 pub mod proxy;
 pub mod race;

@@ -8,6 +8,7 @@ use whimbrel_core::config::{Config, DotEnvEntry, Flags, Layers, Settings, UrlSou
 use whimbrel_core::database_url::DatabaseUrl;
 use whimbrel_core::format::{self, Detected, DetectedDatabase, Format};
 use whimbrel_core::history::HistoryTable;
+use whimbrel_core::retry::Retries;
 use whimbrel_core::secret::Secret;
 use whimbrel_engine::{Project, ProjectOptions, StopFlag, Target, files};
 
@@ -169,6 +170,9 @@ impl Context {
             keep_bytes_max: settings.keep_max.value,
             lock_timeout_ms: millis(settings.lock_timeout.value),
             statement_timeout_ms: millis(settings.statement_timeout.value),
+            batch_size: settings.batch_size.value,
+            retries: Retries { max: settings.max_retries.value, delay: settings.retry_delay.value },
+            throttle: settings.throttle.clone(),
         }
     }
 

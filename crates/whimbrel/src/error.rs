@@ -288,6 +288,20 @@ fn explain_state(error: &EngineError) -> Explained {
             ];
             (Exit::Failed, lines, hints)
         }
+        EngineError::BreakerOpen { what, last, .. } => {
+            let lines = vec![
+                format!("The last one: {last}"),
+                "What is committed stays; the batch in progress was rolled back".to_owned(),
+            ];
+            let hint = if *what == "rows" {
+                "Correct the rows or the statement and run `whimbrel up` again; if so many bad \
+                 rows are expected, say how many with `errors-max=`"
+            } else {
+                "Look for what holds the locks (`whimbrel status`), then run `whimbrel up` again; \
+                 it goes on"
+            };
+            (Exit::Failed, lines, vec![hint.to_owned()])
+        }
         EngineError::WrongEnvironment { .. } => {
             let hint = "Check the URL, or name the environment that the database belongs to with \
                         `--env`";

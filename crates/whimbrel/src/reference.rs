@@ -4,7 +4,7 @@
 
 use std::fmt::Write;
 
-use whimbrel_core::config::{CONFIG_KEYS, VARIABLES};
+use whimbrel_core::config::{CONFIG_KEYS, THROTTLE_KEYS, VARIABLES};
 use whimbrel_core::directive;
 
 use crate::cli::{command_line, json_schemas};
@@ -99,6 +99,21 @@ fn settings() -> String {
         if SETTINGS_WITHOUT_EFFECT.contains(&key.name) {
             page.push_str("It is read and checked, and nothing heeds it yet.\n");
         }
+    }
+    page.push_str(
+        "\n## `[throttle]`\n\n\
+         What holds a data migration between two batches; each signal alone is enough. Keys of\n\
+         `[environments.NAME.throttle]` win over those of `[throttle]`. While a run is held, signals\n\
+         are looked at again after 1 s, 2 s, 4 s and so on up to a minute; one that holds lets go at\n\
+         four fifths of its threshold. A signal that the database cannot measure is an error.\n\n\
+         | key | values |\n\
+         | --- | --- |\n",
+    );
+    for key in THROTTLE_KEYS {
+        let _ = writeln!(page, "| `{}` | {} |", key.name, key.values);
+    }
+    for key in THROTTLE_KEYS {
+        let _ = write!(page, "\n### `{}`\n\n{}\n", key.name, key.docs);
     }
     page.push_str("\n## Further variables\n\n");
     for (name, docs) in VARIABLES {

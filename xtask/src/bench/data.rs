@@ -1,6 +1,8 @@
 //! Data: many rows, beside what people use for the same work.
 
 mod copy;
+mod rows;
+mod update;
 mod validate;
 
 use std::path::Path;
@@ -12,6 +14,9 @@ use crate::Outcome;
 pub(super) fn bench(program: &Path, request: &Request) -> Outcome {
     if let Some(outcome) = again_with_servers() {
         return outcome;
+    }
+    if request.only.is_empty() || "update".contains(&request.only) {
+        update::bench(program, request)?;
     }
     if request.only.is_empty() || "validate".contains(&request.only) {
         validate::bench(program, request)?;

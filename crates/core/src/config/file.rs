@@ -7,9 +7,11 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::keys::CONFIG_KEYS;
+use super::throttle::{THROTTLE_KEYS, ThrottleConfig};
 use super::units::{parse_duration, parse_size};
 use super::url_source::UrlSource;
 use super::words::nearest;
+use crate::directive::BatchSize;
 use crate::format::Format;
 
 /// A value and the line of whimbrel.toml in which it stands, from 1.
@@ -53,12 +55,20 @@ pub struct DatabaseConfig {
     pub lock_timeout: Option<Lined<Duration>>,
     /// `statement-timeout`
     pub statement_timeout: Option<Lined<Duration>>,
+    /// `batch-size`
+    pub batch_size: Option<Lined<BatchSize>>,
+    /// `max-retries`
+    pub max_retries: Option<Lined<u32>>,
+    /// `retry-delay`
+    pub retry_delay: Option<Lined<Duration>>,
     /// `wait`
     pub wait: Option<Lined<Duration>>,
     /// `protected`
     pub protected: Option<Lined<bool>>,
     /// `backup`
     pub backup: Option<Lined<bool>>,
+    /// The table `throttle`
+    pub throttle: ThrottleConfig,
 }
 
 /// What is wrong in whimbrel.toml.
@@ -104,12 +114,14 @@ struct Reader<'t> {
 
 impl Reader<'_> {
     fn root(&mut self, table: &DeTable<'_>) {
+        let mut throttle = ThrottleConfig::default();
         for (key, value) in table.iter() {
             let name = key.get_ref().as_ref();
             match (name, value.get_ref().as_table()) {
                 ("project", Some(section)) => self.section(section, None),
                 ("environments", Some(section)) => self.environments(section),
-                ("project" | "environments", None) => {
+                ("throttle", Some(section)) => self.throttle(section, &mut throttle),
+                ("project" | "environments" | "throttle", None) => {
                     let hint = Some(format!("Write `[{name}]` on a line of its own"));
                     self.error(value.span().start, format!("`{name}` is not a table"), hint);
                 }
@@ -117,10 +129,27 @@ impl Reader<'_> {
                     let misplaced = CONFIG_KEYS.iter().any(|row| row.project && row.name == name);
                     let hint = match misplaced {
                         true => Some(format!("`{name}` belongs under `[project]`")),
-                        false => did_you_mean(name, ["project", "environments"]),
+                        false => did_you_mean(name, ["project", "environments", "throttle"]),
                     };
                     self.error(key.span().start, format!("Unknown key `{}`", shown(name)), hint);
                 }
+            }
+        }
+        self.config.project.throttle = throttle;
+    }
+
+    fn throttle(&mut self, table: &DeTable<'_>, to: &mut ThrottleConfig) {
+        for (key, value) in table.iter() {
+            let name = key.get_ref().as_ref();
+            let Some(row) = THROTTLE_KEYS.iter().find(|row| row.name == name) else {
+                let hint = did_you_mean(name, THROTTLE_KEYS.iter().map(|row| row.name));
+                self.error(key.span().start, format!("Unknown key `{}`", shown(name)), hint);
+                continue;
+            };
+            let at = value.span().start;
+            let line = position(self.text, at).0;
+            if !to.set(name, line, value.get_ref().as_str(), number(value)) {
+                self.error(at, format!("`{name}` must be {}", row.values), None);
             }
         }
     }
@@ -146,6 +175,12 @@ impl Reader<'_> {
         for (key, value) in table.iter() {
             let name = key.get_ref().as_ref();
             let known = CONFIG_KEYS.iter().find(|row| row.name == name);
+            if let ("throttle", false, Some(section)) =
+                (name, is_project, value.get_ref().as_table())
+            {
+                self.throttle(section, &mut database.throttle);
+                continue;
+            }
             match known {
                 Some(row) if row.project && is_project || row.environment && !is_project => {
                     self.key(&mut database, name, row.values, value);
@@ -191,6 +226,12 @@ impl Reader<'_> {
             "keep-max" => put(&mut to.keep_max, line, text.and_then(parse_size)),
             "lock-timeout" => put(&mut to.lock_timeout, line, duration),
             "statement-timeout" => put(&mut to.statement_timeout, line, duration),
+            "batch-size" => put(&mut to.batch_size, line, batch_size(value)),
+            "max-retries" => {
+                let count = number(value).and_then(|number| u32::try_from(number).ok());
+                put(&mut to.max_retries, line, count)
+            }
+            "retry-delay" => put(&mut to.retry_delay, line, duration),
             "wait" => put(&mut to.wait, line, duration),
             "protected" => put(&mut to.protected, line, flag),
             "backup" => put(&mut to.backup, line, flag),
@@ -240,6 +281,19 @@ impl Reader<'_> {
 fn put<T>(slot: &mut Option<Lined<T>>, line: u32, value: Option<T>) -> bool {
     *slot = value.map(|value| Lined { value, line });
     slot.is_some()
+}
+
+/// A whole number that is not negative.
+fn number(value: &Value<'_>) -> Option<u64> {
+    let DeValue::Integer(number) = value.get_ref() else { return None };
+    u64::from_str_radix(&number.as_str().replace('_', ""), number.radix()).ok()
+}
+
+fn batch_size(value: &Value<'_>) -> Option<BatchSize> {
+    match value.get_ref().as_str() {
+        Some(text) => BatchSize::parse(text),
+        None => number(value).filter(|rows| *rows > 0).map(BatchSize::Rows),
+    }
 }
 
 fn did_you_mean<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<String> {

@@ -104,6 +104,37 @@ pub const CONFIG_KEYS: &[ConfigKey] = &[
                database or a server has one. The directive of the same name says more.",
     },
     ConfigKey {
+        name: "batch-size",
+        project: true,
+        environment: true,
+        variable: Some("MIGRATION_BATCH_SIZE"),
+        values: "a number of rows, or \"auto\"",
+        default: "auto",
+        docs: "Data migrations: how many driving rows a batch has where no directive `size=` says \
+               it.",
+    },
+    ConfigKey {
+        name: "max-retries",
+        project: true,
+        environment: true,
+        variable: Some("MIGRATION_MAX_RETRIES"),
+        values: "a number",
+        default: "3",
+        docs: "Data migrations: how often a batch is tried again after a deadlock, a lock that was \
+               not granted in time, a serialization failure or a busy database. An error about rows \
+               or about the statement is never tried again.",
+    },
+    ConfigKey {
+        name: "retry-delay",
+        project: true,
+        environment: true,
+        variable: Some("MIGRATION_RETRY_DELAY"),
+        values: "a duration such as \"1s\"; in the variable also a number of milliseconds",
+        default: "1s",
+        docs: "Data migrations: about how long the first wait before a further try is. Each further \
+               one is twice as long, up to a minute, more or less by half.",
+    },
+    ConfigKey {
         name: "wait",
         project: true,
         environment: true,

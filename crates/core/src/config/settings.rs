@@ -8,7 +8,10 @@ use super::units::{parse_duration, parse_size};
 use super::url_source::{UrlSource, UrlSourceError};
 use super::words::nearest;
 use crate::database_url::{DatabaseUrl, UrlError};
+use crate::directive::BatchSize;
 use crate::format::{Detected, DetectedDatabase, Format};
+use crate::retry::{RETRIES, RETRY_DELAY};
+use crate::throttle::{Lag, Throttle};
 
 const KEEP_MAX_BYTES: u64 = 1 << 30;
 const LOCK_TIMEOUT: Duration = Duration::from_secs(2);
@@ -34,6 +37,16 @@ pub struct Settings {
     pub lock_timeout: Sourced<Duration>,
     /// How long one statement may run; zero is no limit.
     pub statement_timeout: Sourced<Duration>,
+    /// How many driving rows a batch has where no directive says it.
+    pub batch_size: Sourced<BatchSize>,
+    /// How often a batch is tried again.
+    pub max_retries: Sourced<u32>,
+    /// About how long the first wait before that is.
+    pub retry_delay: Sourced<Duration>,
+    /// What holds a run between two batches.
+    pub throttle: Throttle,
+    /// Where each of its signals comes from: name, value and origin.
+    throttled: Vec<(&'static str, String, String)>,
     /// How long to wait for the lease.
     pub wait: Sourced<Duration>,
     /// Whether destructive acts want the typed name.
@@ -84,6 +97,7 @@ impl Settings {
             default: protected.value,
         })?;
         let name = layers.environment_name();
+        let (throttle, throttled) = throttle(&pick);
         Ok(Settings {
             environment: name.map(|name| Sourced::new(name.value.to_owned(), name.origin)),
             url,
@@ -111,6 +125,31 @@ impl Settings {
                 parse: parse_duration,
                 default: Duration::ZERO,
             })?,
+            batch_size: pick.value(&Ask {
+                flag: None,
+                variable: Some("MIGRATION_BATCH_SIZE"),
+                configured: |c| c.batch_size.as_ref(),
+                parse: BatchSize::parse,
+                default: BatchSize::Auto,
+            })?,
+            max_retries: pick.value(&Ask {
+                flag: None,
+                variable: Some("MIGRATION_MAX_RETRIES"),
+                configured: |c| c.max_retries.as_ref(),
+                parse: |text| text.parse().ok(),
+                default: RETRIES,
+            })?,
+            retry_delay: pick.value(&Ask {
+                flag: None,
+                variable: Some("MIGRATION_RETRY_DELAY"),
+                configured: |c| c.retry_delay.as_ref(),
+                parse: |text| {
+                    parse_duration(text).or_else(|| text.parse().ok().map(Duration::from_millis))
+                },
+                default: RETRY_DELAY,
+            })?,
+            throttle,
+            throttled,
             wait: pick.value(&Ask {
                 flag: Some(("--wait", &flags.wait)),
                 variable: Some("WHIMBREL_WAIT"),
@@ -144,10 +183,14 @@ impl Settings {
             row("keep-max", &self.keep_max, self.keep_max.value),
             row("lock-timeout", &self.lock_timeout, duration(&self.lock_timeout)),
             row("statement-timeout", &self.statement_timeout, duration(&self.statement_timeout)),
+            row("batch-size", &self.batch_size, size_text(self.batch_size.value)),
+            row("max-retries", &self.max_retries, self.max_retries.value),
+            row("retry-delay", &self.retry_delay, duration(&self.retry_delay)),
             row("wait", &self.wait, duration(&self.wait)),
             row("protected", &self.protected, self.protected.value),
             row("backup", &self.backup, self.backup.value),
         ]);
+        rows.extend(self.throttled.iter().cloned());
         rows
     }
 }
@@ -184,6 +227,72 @@ impl<'a> Picker<'a> {
             None => Sourced::new(ask.default.clone(), Origin::Default),
         })
     }
+}
+
+fn size_text(size: BatchSize) -> String {
+    match size {
+        BatchSize::Auto => "auto".to_owned(),
+        BatchSize::Rows(rows) => rows.to_string(),
+    }
+}
+
+type Explained = Vec<(&'static str, String, String)>;
+
+/// The signals that hold a run, each from the environment's table, else from `[throttle]`.
+fn throttle(pick: &Picker<'_>) -> (Throttle, Explained) {
+    fn one<T: Clone>(
+        pick: &Picker<'_>,
+        configured: fn(&DatabaseConfig) -> Option<&Lined<T>>,
+        explained: &mut Explained,
+        (name, shown): (&'static str, fn(&T) -> String),
+    ) -> Option<T> {
+        let said = pick.section.and_then(configured);
+        let said = said.or_else(|| configured(&pick.layers.config.project))?;
+        let origin = Origin::Config { line: said.line }.to_string();
+        explained.push((name, shown(&said.value), origin));
+        Some(said.value.clone())
+    }
+    let mut rows = Vec::new();
+    let text = |text: &String| text.clone();
+    let count = |count: &u64| count.to_string();
+    let lag = |lag: &Lag| match lag {
+        Lag::Time(time) => format!("{time:?}"),
+        Lag::Bytes(bytes) => format!("{bytes} bytes"),
+    };
+    let throttle = Throttle {
+        replication_lag: one(
+            pick,
+            |c| c.throttle.replication_lag.as_ref(),
+            &mut rows,
+            ("throttle.replication-lag", lag),
+        ),
+        active_connections: one(
+            pick,
+            |c| c.throttle.active_connections.as_ref(),
+            &mut rows,
+            ("throttle.active-connections", count),
+        ),
+        lock_waits: one(
+            pick,
+            |c| c.throttle.lock_waits.as_ref(),
+            &mut rows,
+            ("throttle.lock-waits", count),
+        ),
+        query: one(pick, |c| c.throttle.query.as_ref(), &mut rows, ("throttle.query", text)),
+        flag_file: one(
+            pick,
+            |c| c.throttle.flag_file.as_ref(),
+            &mut rows,
+            ("throttle.flag-file", text),
+        ),
+        window: one(
+            pick,
+            |c| c.throttle.window.as_ref(),
+            &mut rows,
+            ("throttle.window", ToString::to_string),
+        ),
+    };
+    (throttle, rows)
 }
 
 /// An environment is known to whimbrel.toml, or to the other tool, which then has answered for it.

@@ -449,3 +449,27 @@ proptest! {
         prop_assert!(!said.contains("xyzzyHEAD") && !said.contains("plughTAIL"), "{}", said);
     }
 }
+
+#[test]
+fn throttle_is_read_from_its_table_and_the_environments() {
+    let text = "[throttle]\nreplication-lag = \"5s\"\nactive-connections = 40\nlock-waits = 0\n\
+                query = \"SELECT 1\"\nflag-file = \"stop\"\nwindow = \"22:00-04:00\"\n\
+                [environments.x.throttle]\nreplication-lag = \"64MiB\"\n\
+                [environments.x]\nurl = \"sqlite:x.db\"\n";
+    let config = Config::parse(text).unwrap();
+    let (all, x) = (&config.project.throttle, &config.environments["x"].throttle);
+    assert_eq!(all.active_connections, Some(Lined { value: 40, line: 3 }));
+    assert_eq!(all.lock_waits, Some(Lined { value: 0, line: 4 }));
+    let five = crate::throttle::Lag::Time(std::time::Duration::from_secs(5));
+    assert_eq!(all.replication_lag, Some(Lined { value: five, line: 2 }));
+    let bytes = crate::throttle::Lag::Bytes(64 << 20);
+    assert_eq!(x.replication_lag, Some(Lined { value: bytes, line: 9 }));
+    assert!(all.query.is_some() && all.flag_file.is_some() && all.window.is_some());
+    for key in THROTTLE_KEYS {
+        let errors = errors(&format!("[throttle]\n{} = []", key.name));
+        assert!(errors.len() == 1 && errors[0].contains("must be"), "{errors:?}");
+    }
+    let unknown = errors("[throttle]\nwindows = 1");
+    assert!(unknown[0].contains("Unknown key `windows`"), "{unknown:?}");
+    assert_eq!(errors("throttle = 1").len(), 1);
+}

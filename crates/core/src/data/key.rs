@@ -100,6 +100,15 @@ pub(super) fn choose(table: &Table, dialect: Dialect) -> Result<Key, (RefusalCod
     })
 }
 
+/// The columns that tell a table's rows apart and are never NULL; `rowid` for a SQLite table without
+/// such a key. Empty where rows cannot be told apart.
+pub fn row_key(table: &Table, dialect: Dialect) -> Vec<String> {
+    match choose(table, dialect) {
+        Ok(key) if !key.rowid || key.columns == ["rowid"] => key.columns,
+        _ => Vec::new(),
+    }
+}
+
 /// The columns of the key by which a table as a whole is walked, as the table itself calls them;
 /// empty where it has no such key.
 pub fn table_key(table: &Table, dialect: Dialect) -> Vec<KeyColumn> {

@@ -8,7 +8,8 @@ use crate::sql::quote::{quote_ident, quote_text};
 ///
 /// - PostgreSQL: `'text'::type`, so that the column's own comparison is used.
 /// - SQLite: the text is what the function `quote()` gave: a number, a string or a blob.
-/// - MySQL: numbers bare, binary types from their hexadecimal digits, all else as a string.
+/// - MySQL: numbers bare, binary types from their hexadecimal digits, ENUM and SET by their numbers
+///   (they are ordered by those, but compared with a string they are strings), all else as a string.
 ///
 /// None where the text cannot be a value of the type, so that nothing else gets into a statement.
 pub fn key_literal(text: &str, type_name: &str, dialect: Dialect) -> Option<String> {
@@ -98,6 +99,10 @@ const MYSQL_NUMBERS: [&str; 13] = [
 fn mysql(text: &str, type_name: &str) -> Option<String> {
     let lower = type_name.trim().to_ascii_lowercase();
     let base: String = lower.chars().take_while(|c| c.is_ascii_alphanumeric()).collect();
+    if matches!(base.as_str(), "enum" | "set") {
+        let number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+        return number.then(|| text.to_owned());
+    }
     if MYSQL_NUMBERS.contains(&base.as_str()) {
         return is_number(text).then(|| text.to_owned());
     }
@@ -151,6 +156,8 @@ mod tests {
         assert_eq!(of("5 or 1", "int"), None);
         assert_eq!(of("0a0b", "varbinary(8)").as_deref(), Some("x'0a0b'"));
         assert_eq!(of("abc", "varchar(8)").as_deref(), Some("'abc'"));
+        assert_eq!(of("2", "enum('z','b')").as_deref(), Some("2"));
+        assert_eq!(of("b", "enum('z','b')"), None);
         assert_eq!(of("2024-01-01", "date").as_deref(), Some("'2024-01-01'"));
     }
 }

@@ -53,6 +53,7 @@ macro_rules! refusal_codes {
 }
 
 const STABLE: &str = "If the result cannot depend on it, say `self-read=stable`";
+const REPEAT: &str = "If it can be run again until it changes no row, say `until=no-rows undo=off`";
 const FREEZE: &str = "Say `materialize=true`, or run the statement whole";
 
 refusal_codes! {
@@ -63,7 +64,7 @@ refusal_codes! {
     /// More than one table is written.
     SeveralTargets = "several-targets", Some("Write one statement for each table");
     /// A LIMIT counts rows of the whole statement.
-    Limit = "limit", Some(FREEZE);
+    Limit = "limit", Some(REPEAT);
     /// UNION, EXCEPT or INTERSECT at the driving level.
     SetOperation = "set-operation", Some("Write one statement for each branch");
     /// DISTINCT without the driving key.

@@ -12,6 +12,13 @@ pub enum BatchSize {
     Rows(u64),
 }
 
+impl BatchSize {
+    /// Reads `auto` or a number of rows, at least one.
+    pub fn parse(text: &str) -> Option<BatchSize> {
+        if text == "auto" { Some(BatchSize::Auto) } else { positive(text).map(BatchSize::Rows) }
+    }
+}
+
 /// `on-error=`
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum OnError {
@@ -57,6 +64,8 @@ pub struct BatchSettings {
     pub allow: Option<Vec<String>>,
     /// `skips=`
     pub skips: Option<String>,
+    /// `until=no-rows`
+    pub until_no_rows: Option<bool>,
     /// `source=`
     pub source: Option<String>,
 }
@@ -75,6 +84,7 @@ impl BatchSettings {
             self_read_stable: self.self_read_stable.or(file.self_read_stable),
             allow: self.allow.clone().or_else(|| file.allow.clone()),
             skips: self.skips.clone().or_else(|| file.skips.clone()),
+            until_no_rows: self.until_no_rows.or(file.until_no_rows),
             source: self.source.clone().or_else(|| file.source.clone()),
         }
     }
@@ -83,7 +93,7 @@ impl BatchSettings {
         let text = || Some(value.trim().to_owned()).filter(|text| !text.is_empty());
         match key {
             Key::By => put(&mut self.by, text()),
-            Key::Size => put(&mut self.size, size(value)),
+            Key::Size => put(&mut self.size, BatchSize::parse(value)),
             Key::TargetMs => put(&mut self.target_ms, positive(value)),
             Key::OnError => put(&mut self.on_error, on_error(value)),
             Key::ErrorsMax => put(&mut self.errors_max, value.parse().ok()),
@@ -92,6 +102,7 @@ impl BatchSettings {
             Key::SelfRead => put(&mut self.self_read_stable, (value == "stable").then_some(true)),
             Key::Allow => put(&mut self.allow, words(value)),
             Key::Skips => put(&mut self.skips, text()),
+            Key::Until => put(&mut self.until_no_rows, (value == "no-rows").then_some(true)),
             Key::Source => put(&mut self.source, text()),
             Key::Transaction
             | Key::Keep
@@ -102,10 +113,6 @@ impl BatchSettings {
             | Key::Verify => Put::Invalid,
         }
     }
-}
-
-fn size(value: &str) -> Option<BatchSize> {
-    if value == "auto" { Some(BatchSize::Auto) } else { positive(value).map(BatchSize::Rows) }
 }
 
 fn positive(value: &str) -> Option<u64> {

@@ -23,7 +23,7 @@ pub(super) struct ColumnFit {
 
 /// Which values fit a type.
 #[derive(Clone, Debug, PartialEq)]
-enum Fit {
+pub(crate) enum Fit {
     /// Whole numbers in a range.
     Whole(i128, i128),
     /// Any number.
@@ -81,7 +81,7 @@ fn escapes(fit: &Fit, dialect: Dialect) -> bool {
     }
 }
 
-fn fit_of(column: &Column, snapshot: &Snapshot, dialect: Dialect) -> Fit {
+pub(crate) fn fit_of(column: &Column, snapshot: &Snapshot, dialect: Dialect) -> Fit {
     let text = column.type_name.trim();
     let lower = text.to_lowercase();
     let (name, arguments) = match lower.split_once('(') {
@@ -178,7 +178,7 @@ fn mysql(lower: &str, name: &str, first: Option<u32>, second: Option<u32>, text:
 }
 
 /// The texts between single quotes, with doubled ones inside.
-fn quoted(text: &str) -> Vec<String> {
+pub(crate) fn quoted(text: &str) -> Vec<String> {
     let mut out = Vec::new();
     let mut rest = text;
     while let Some((_, behind)) = rest.split_once('\'') {

@@ -137,7 +137,7 @@ impl Expect {
 }
 
 /// What a reference inside the document points to.
-pub(super) fn target<'a>(reference: &Value, root: &'a Value) -> Option<&'a Value> {
+pub(crate) fn target<'a>(reference: &Value, root: &'a Value) -> Option<&'a Value> {
     let pointer = reference.as_str()?.strip_prefix('#')?;
     root.pointer(pointer)
 }

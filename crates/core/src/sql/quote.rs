@@ -38,7 +38,7 @@ pub fn quote_text(text: &str, dialect: Dialect) -> String {
         Dialect::Mysql if text.bytes().all(is_plain) => quoted(text, '\''),
         Dialect::Mysql => {
             let hex: String = text.bytes().map(|byte| format!("{byte:02x}")).collect();
-            format!("CONVERT(X'{hex}' USING utf8mb4)")
+            format!("_utf8mb4 X'{hex}'")
         }
     }
 }

@@ -17,7 +17,7 @@ use super::{Applier, Done, lost_connection};
 use crate::error::EngineError;
 use crate::event::Event;
 use crate::failpoint;
-use crate::ledger::rollback;
+use crate::ledger::{merged, rollback};
 use crate::report::FactLine;
 use crate::verify;
 
@@ -28,21 +28,30 @@ const GROUP_STATEMENTS_MAX: usize = 5_000;
 /// Longest time that a group collects, in milliseconds.
 const GROUP_MS_MAX: u128 = 20_000;
 
+/// Where each member begins.
+const SAVEPOINT: &str = "SAVEPOINT whimbrel_member";
 /// Most migrations that one look at the catalog judges.
 const LOOK_MIGRATIONS_MAX: usize = 200;
 
-/// What the members that ran must have left, until it is looked for: as long as no later member
-/// changes the same things, one look gives each the verdict that it would have got by itself.
+/// What is put off until several members ran.
 #[derive(Default)]
-struct Unproven(Vec<(usize, Expected)>);
+struct Later {
+    /// What members must have left, by their place in the plan. As long as no later member changes
+    /// the same things, one look gives each the verdict that it would have got by itself.
+    unproven: Vec<(usize, Expected)>,
+    /// The ledger's rows, which are part of the same transaction wherever they stand in it.
+    attempts: Vec<String>,
+    migrations: Vec<String>,
+    mirrored: Vec<String>,
+}
 
-impl Unproven {
+impl Later {
     fn outlives(&self, migration: &PlannedMigration) -> bool {
         let changes: Vec<Change> = migration.changes.iter().flatten().cloned().collect();
-        self.0.len() < LOOK_MIGRATIONS_MAX
+        self.unproven.len() < LOOK_MIGRATIONS_MAX
             && !migration.script.changes_session()
             && migration.verify_script.is_none()
-            && self.0.iter().all(|(_, expected)| expected.outlives(&changes))
+            && self.unproven.iter().all(|(_, expected)| expected.outlives(&changes))
     }
 }
 
@@ -122,19 +131,19 @@ impl Applier<'_> {
         };
         failpoint::pass("transaction.after_begin");
         let mut failed = None;
-        let mut unproven = Unproven::default();
+        let mut later = Later::default();
         for migration in plan {
             if began.elapsed().as_millis() > GROUP_MS_MAX || self.options.stop.is_set() {
                 break;
             }
             failpoint::pass("group.between");
             self.started(migration, &LedgerState::default(), false);
-            if !unproven.outlives(migration)
-                && let Err(error) = self.prove(plan, &mut unproven, done).await
+            if !later.outlives(migration)
+                && let Err(error) = self.prove(plan, &mut later, done).await
             {
                 return self.roll_back_group(error).await;
             }
-            match self.group_member(migration, &mut unproven, done.len()).await {
+            match self.group_member(migration, &mut later, done.len()).await {
                 Ok(one) => done.push(one),
                 Err(error) if is_its_own(&error) => {
                     if let Err(error) = self.undo_member().await {
@@ -147,10 +156,10 @@ impl Applier<'_> {
             }
             self.position.0 += 1;
         }
-        if let Err(error) = self.prove(plan, &mut unproven, done).await {
+        if let Err(error) = self.prove(plan, &mut later, done).await {
             return self.roll_back_group(error).await;
         }
-        if let Err(error) = self.close_group(before).await {
+        if let Err(error) = self.close_group(before, later).await {
             return self.roll_back_group(error).await;
         }
         if plan.iter().any(|one| one.script.changes_session())
@@ -165,14 +174,24 @@ impl Applier<'_> {
         self.session.batch(self.ledger.begin()).await?;
         self.limit_group().await?;
         self.lease.fence(self.session.as_mut()).await?;
-        self.orphans().await
+        let orphans = self.orphans().await?;
+        self.session.batch(SAVEPOINT).await?;
+        Ok(orphans)
     }
 
-    async fn close_group(&mut self, orphans_before: u64) -> Result<(), EngineError> {
+    async fn close_group(&mut self, orphans_before: u64, later: Later) -> Result<(), EngineError> {
         if self.orphans().await? > orphans_before {
             // One by one, each migration answers for its own rows.
             return Err(EngineError::Refused("rows without their parent".to_owned()));
         }
+        failpoint::pass("ledger.before_write");
+        for sql in merged(&later.attempts).chain(merged(&later.migrations)) {
+            self.session.batch(&sql).await?;
+        }
+        for sql in later.mirrored {
+            self.session.batch(&sql).await?;
+        }
+        failpoint::pass("ledger.after_write");
         failpoint::pass("transaction.before_commit");
         self.session.batch("COMMIT").await?;
         failpoint::pass("transaction.after_commit");
@@ -184,10 +203,10 @@ impl Applier<'_> {
     async fn prove(
         &mut self,
         plan: &[PlannedMigration],
-        unproven: &mut Unproven,
+        later: &mut Later,
         done: &mut [Done],
     ) -> Result<(), EngineError> {
-        let waiting = std::mem::take(&mut unproven.0);
+        let waiting = std::mem::take(&mut later.unproven);
         let expected: Vec<&Expected> = waiting.iter().map(|(_, expected)| expected).collect();
         let facts = verify::several(self.session.as_mut(), &expected).await?;
         self.survived_verification()?;
@@ -221,11 +240,10 @@ impl Applier<'_> {
     async fn group_member(
         &mut self,
         migration: &PlannedMigration,
-        unproven: &mut Unproven,
+        later: &mut Later,
         member: usize,
     ) -> Result<Done, EngineError> {
         let began = Instant::now();
-        self.session.batch("SAVEPOINT whimbrel_member").await?;
         let mut attempts = Vec::new();
         for step in &migration.script.steps {
             let work =
@@ -244,12 +262,16 @@ impl Applier<'_> {
         }
         let facts = match self.expected_later(migration) {
             Some(expected) => {
-                unproven.0.push((member, expected));
+                later.unproven.push((member, expected));
                 Vec::new()
             }
             None => self.member_facts(migration).await?,
         };
-        self.finish_member(migration, attempts, began).await?;
+        self.next_member(migration).await?;
+        later.attempts.extend(attempts);
+        let mut rows = self.finishing_sql(migration, Direction::Up, began).into_iter();
+        later.migrations.extend(rows.next());
+        later.mirrored.extend(rows);
         Ok(Done { duration_ms: began.elapsed().as_millis(), facts })
     }
 
@@ -279,23 +301,16 @@ impl Applier<'_> {
         Ok(facts)
     }
 
-    async fn finish_member(
-        &mut self,
-        migration: &PlannedMigration,
-        mut rows: Vec<String>,
-        began: Instant,
-    ) -> Result<(), EngineError> {
-        rows.extend(self.finishing_sql(migration, Direction::Up, began));
+    /// Ends a member's part of the transaction and begins the next one's.
+    async fn next_member(&mut self, migration: &PlannedMigration) -> Result<(), EngineError> {
+        let mut sql = vec!["RELEASE SAVEPOINT whimbrel_member"];
         if migration.script.changes_session()
             && let Some(reset) = self.session.reset_in_transaction()
         {
-            rows.push(reset.to_owned());
-            rows.push(crate::ledger::path::FOR_TRANSACTION.to_owned());
+            sql.extend([reset, crate::ledger::path::FOR_TRANSACTION]);
         }
-        rows.push("RELEASE SAVEPOINT whimbrel_member".to_owned());
-        failpoint::pass("ledger.before_write");
-        self.session.batch(&rows.join(";\n")).await?;
-        failpoint::pass("ledger.after_write");
+        sql.push(SAVEPOINT);
+        self.session.batch(&sql.join(";\n")).await?;
         if migration.script.changes_session() {
             self.limit_group().await?;
         }
@@ -303,8 +318,7 @@ impl Applier<'_> {
     }
 
     async fn undo_member(&mut self) -> Result<(), EngineError> {
-        let sql = "ROLLBACK TO SAVEPOINT whimbrel_member; RELEASE SAVEPOINT whimbrel_member";
-        Ok(self.session.batch(sql).await?)
+        Ok(self.session.batch("ROLLBACK TO SAVEPOINT whimbrel_member").await?)
     }
 
     async fn roll_back_group(&mut self, error: EngineError) -> GroupEnd {

@@ -71,6 +71,19 @@ impl Applier<'_> {
         self.send_limits(Limits { lock_ms, statement_ms: Some(0) }).await
     }
 
+    /// Limits of a batch, which has its own for locks.
+    pub(crate) async fn limit_batch(
+        &mut self,
+        work: &StepWork<'_>,
+        limits: Limits,
+    ) -> Result<(), EngineError> {
+        self.session.limit(limits, true).await?;
+        // The limit for locks that the author asks for is about steps; so it counts as sent.
+        let lock_ms = self.limits_of(work, work.step.statements.start).lock_ms;
+        self.in_force = Some(Limits { lock_ms, ..limits });
+        Ok(())
+    }
+
     /// Limits of one statement inside of a transaction; only what differs is sent. Returns whether
     /// the running time is bounded now.
     pub(super) async fn limit_statement(

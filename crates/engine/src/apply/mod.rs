@@ -12,12 +12,15 @@ mod step;
 
 pub(crate) use migration::StepWork;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use whimbrel_core::ledger::{Direction, LedgerState, MigrationEvent};
 use whimbrel_core::plan::{GroupMode, PlannedMigration};
+use whimbrel_core::retry::Retries;
+use whimbrel_core::throttle::Throttle;
 
 use crate::backend::{Backend, DbError, Limits, Session};
 use crate::data::judge::RuleText;
@@ -31,6 +34,8 @@ use crate::report::{FactLine, Finished, RunReport};
 
 /// How often a step is tried while locks are not granted.
 pub(crate) const LOCK_TRIES_MAX: u32 = 30;
+/// How often somebody who was asked is looked at for an answer, in milliseconds.
+const ASK_LOOK_MS: u64 = 500;
 /// How often a lost connection is made again within one run.
 const RECONNECTS_MAX: u32 = 5;
 
@@ -65,6 +70,14 @@ pub struct ApplyOptions {
     pub(crate) rules: Vec<RuleText>,
     /// Asked to stop.
     pub stop: StopFlag,
+    /// Somebody is asked before each further migration.
+    pub ask_between: bool,
+    /// How often a batch is tried again.
+    pub retries: Retries,
+    /// What holds a run between two batches.
+    pub throttle: Throttle,
+    /// The project's folder.
+    pub root: PathBuf,
 }
 
 /// One run of a plan.
@@ -80,6 +93,10 @@ pub(crate) struct Applier<'a> {
     pub(crate) report: RunReport,
     pub(crate) position: (usize, usize),
     pub(crate) reconnects: u32,
+    /// When the throttle's signals were measured last.
+    pub(crate) measured: Option<Instant>,
+    /// When a lease without heartbeat was renewed between two batches.
+    pub(crate) renewed: Option<Instant>,
     /// Copies whose empty tables are made, by statement.
     pub(crate) prepared: Vec<(usize, keep::Copy)>,
     /// The limits that were sent last; nothing where a transaction has not been bounded yet.
@@ -115,8 +132,7 @@ impl Applier<'_> {
         }
         let mut index = 0;
         while let Some(migration) = plan.get(index) {
-            if self.options.stop.is_set() {
-                self.report.interrupted = true;
+            if !self.goes_on(migration).await? {
                 return Ok(());
             }
             self.position = (index, plan.len());
@@ -139,6 +155,45 @@ impl Applier<'_> {
             index += 1;
         }
         Ok(())
+    }
+
+    /// Whether the run goes on with a migration: nobody asked for a stop, and whoever wanted to be
+    /// asked says so. A run that is paused waits here.
+    async fn goes_on(&mut self, next: &PlannedMigration) -> Result<bool, EngineError> {
+        let gate = if self.report.finished.is_empty() {
+            self.wait(Duration::ZERO).await
+        } else {
+            self.gate(&next.name, 0).await.map(|_| ())
+        };
+        let asked = match gate {
+            Ok(()) if self.options.ask_between && !self.report.finished.is_empty() => {
+                self.ask(&next.name).await
+            }
+            other => other,
+        };
+        match asked {
+            Err(EngineError::Stopped) => {
+                self.report.interrupted = self.report.paused_before.is_none();
+                Ok(false)
+            }
+            other => other.map(|()| true),
+        }
+    }
+
+    /// Waits until somebody says whether to go on; the lease is kept meanwhile.
+    async fn ask(&mut self, next: &str) -> Result<(), EngineError> {
+        loop {
+            match self.events.may_go_on(next) {
+                Some(true) => return Ok(()),
+                Some(false) => {
+                    self.report.paused_before = Some(next.to_owned());
+                    return Err(EngineError::Stopped);
+                }
+                None => {
+                    self.gate(next, ASK_LOOK_MS).await?;
+                }
+            }
+        }
     }
 
     /// Takes the migrations back in the order given.

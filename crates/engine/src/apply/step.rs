@@ -245,9 +245,13 @@ impl Applier<'_> {
         index: usize,
         sql: &str,
     ) -> Result<u64, EngineError> {
+        let limited = self.limit_statement(work, index).await?;
         self.lease.progress.busy(true);
         let outcome = self.session.run(sql, None).await;
         self.lease.progress.busy(false);
+        if limited {
+            self.unlimit_statement(outcome.is_ok()).await?;
+        }
         match outcome {
             Ok(outcome) => self.said(work, index, outcome),
             Err(mut error) => {

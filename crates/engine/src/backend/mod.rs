@@ -146,6 +146,11 @@ pub trait Session: Send {
 
     /// Who holds the locks that `session` waits for, in words; empty when it does not wait.
     async fn blockers(&mut self, session: &str) -> Result<Vec<String>, DbError>;
+
+    /// How many sessions wait for locks that `session` holds; 0 where nobody can.
+    async fn waiters(&mut self, _session: &str) -> Result<u64, DbError> {
+        Ok(0)
+    }
 }
 
 /// Rows of one table that point nowhere.
@@ -175,6 +180,11 @@ pub trait Backend: Send + Sync {
 
     /// Opens a connection.
     async fn connect(&self) -> Result<Box<dyn Session>, DbError>;
+
+    /// How many bytes are free where the database lies, where that is a disk of this machine.
+    fn free_bytes(&self) -> Option<u64> {
+        None
+    }
 
     /// Whether another process has the database open, where that must not be (a local D1 file,
     /// which its own server reads and writes as the only one). Asked without a connection of ours.

@@ -1,28 +1,29 @@
 //! The loop over batches, and one batch.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use whimbrel_core::data::DataKind;
 use whimbrel_core::directive::OnError;
 use whimbrel_core::ledger::AttemptEvent;
-use whimbrel_core::pace::Pace;
+use whimbrel_core::pace::{Pace, Windows};
+use whimbrel_core::retry::too_many;
 use whimbrel_core::sql::dialect::Dialect;
 
 use super::cursor::{BatchRow, Cursor, Tally};
+use super::failure::Trials;
 use super::insert::is_about_rows;
 use super::job::{Job, Prepared};
 use super::key::{Key, Range, Rows};
+use super::signals::LOCK_WAITS;
 use super::sources;
 use super::start::cursor_id;
 use crate::apply::{Applier, Done, StepWork};
-use crate::backend::DbErrorKind;
+use crate::backend::{DbErrorKind, Limits};
 use crate::error::EngineError;
 use crate::failpoint;
 
 /// How long a batch waits for a lock, in milliseconds: shorter than PostgreSQL's deadlock time-out.
 const BATCH_LOCK_TIMEOUT_MS: u64 = 500;
-/// How often a batch is tried while locks are not granted.
-const BATCH_TRIES_MAX: u32 = 100;
 
 impl Applier<'_> {
     /// Runs one statement of a data migration, in batches where it can be cut.
@@ -36,49 +37,51 @@ impl Applier<'_> {
                 return self.transaction(work).await;
             }
             Prepared::Batches(job) => job,
+            Prepared::Until(until) => return self.until_no_rows(work, &until).await,
             Prepared::Refused(problem) => return Err(EngineError::Files(vec![problem])),
         };
+        self.look_ahead(work, &job).await?;
         self.open_temporary(&job).await?;
         let mut cursor = self.cursor(work, &job).await?;
         let mut pace = job.pace(&cursor);
-        self.say_batches(work, &job, &cursor);
+        let mut trials = Trials::default();
+        self.watch_waiters().await?;
+        self.say_progress(work, &cursor, true);
+        let (mut windows, mut pause_ms) = (Windows::default(), 0);
         while !cursor.done {
-            if self.options.stop.is_set() {
-                return Err(EngineError::Stopped);
+            if self.gate(&work.migration.name, pause_ms).await? == Some(LOCK_WAITS) {
+                pace.timed_out();
             }
-            if cursor.batches > 0 && job.settled.pause_ms > 0 {
-                tokio::time::sleep(Duration::from_millis(job.settled.pause_ms)).await;
-            }
-            self.one_batch(work, &job, &mut cursor, &mut pace).await?;
+            let began = Instant::now();
+            self.one_batch(work, &job, (&mut cursor, &mut pace), &mut trials).await?;
+            pause_ms = self.pause_after(&mut windows, began.elapsed(), job.settled.pause_ms);
         }
         self.session.batch(&job.drop_temporary_sql()).await?;
+        self.analyze(&job, &cursor).await?;
         Ok(None)
     }
 
-    /// One batch, tried until its locks are granted.
+    /// One batch, tried again where that may help.
     async fn one_batch(
         &mut self,
         work: &StepWork<'_>,
         job: &Job,
-        cursor: &mut Cursor,
-        pace: &mut Pace,
+        (cursor, pace): (&mut Cursor, &mut Pace),
+        trials: &mut Trials,
     ) -> Result<(), EngineError> {
-        let mut tries = 1;
         let mut divided = false;
+        trials.begin();
         loop {
             let error = match self.try_batch(work, job, (cursor, pace), divided).await {
                 Ok(next) => {
                     *cursor = next;
+                    trials.done();
+                    self.reconnects = 0;
                     return Ok(());
                 }
                 Err(error) => error,
             };
             crate::ledger::rollback(self.session.as_mut()).await;
-            let kind = match &error {
-                EngineError::Statement(failure) => failure.error.kind,
-                EngineError::Database(error) => error.kind,
-                _ => return Err(error),
-            };
             let dialect = self.ledger.dialect;
             let rows_at_fault = matches!(
                 &error,
@@ -88,17 +91,13 @@ impl Applier<'_> {
                 divided = true;
                 continue;
             }
-            if kind == DbErrorKind::Timeout && pace.timed_out() {
+            if error.database().is_some_and(|error| error.kind == DbErrorKind::Timeout)
+                && pace.timed_out()
+            {
+                self.say_smaller(work, &error, pace.rows());
                 continue;
             }
-            if kind != DbErrorKind::Locked || tries >= BATCH_TRIES_MAX {
-                return Err(self.record_failure(work, error).await);
-            }
-            tries += 1;
-            self.say_retry(work, &error, tries).await;
-            if self.options.stop.is_set() {
-                return Err(EngineError::Stopped);
-            }
+            self.after_failure(work, error, trials).await?;
         }
     }
 
@@ -111,7 +110,10 @@ impl Applier<'_> {
         divided: bool,
     ) -> Result<Cursor, EngineError> {
         failpoint::pass("batch.before_begin");
-        self.begin_batch(job).await?;
+        self.begin_batch(work).await?;
+        if job.pooled {
+            self.open_temporary(job).await?;
+        }
         let began = Instant::now();
         self.lease.fence(self.session.as_mut()).await?;
         let mut next = cursor.clone();
@@ -119,7 +121,7 @@ impl Applier<'_> {
         let next_range = job.keys.next(driving, cursor, pace.rows()).await?;
         let Some((after, last, rows)) = next_range else {
             next.done = true;
-            return self.commit_batch(work, job, next, None).await;
+            return self.commit_batch(work, next, None).await;
         };
         next.done = Some(&last) == cursor.upper.as_ref();
         let mut tally = if divided {
@@ -137,7 +139,7 @@ impl Applier<'_> {
         next.size = pace.rows();
         let row = BatchRow {
             run_id: &self.lease.run_id,
-            id: cursor_id(work, job),
+            id: cursor_id(work),
             number: next.batches,
             after: after.as_ref(),
             last: &last,
@@ -146,32 +148,21 @@ impl Applier<'_> {
             token: self.lease.token,
         };
         let row = row.sql(&self.ledger);
-        self.commit_batch(work, job, next, Some(row)).await
+        self.commit_batch(work, next, Some(row)).await
     }
 
-    async fn begin_batch(&mut self, job: &Job) -> Result<(), EngineError> {
-        let ms = BATCH_LOCK_TIMEOUT_MS;
-        let before = match self.ledger.dialect {
+    /// Opens a batch's transaction with its limits.
+    pub(super) async fn begin_batch(&mut self, work: &StepWork<'_>) -> Result<(), EngineError> {
+        let lock_ms = match self.ledger.dialect {
+            // The transaction begins with all the lock that there is.
             Dialect::Sqlite => None,
-            Dialect::Postgres => None,
-            Dialect::Mysql => Some(format!(
-                "SET SESSION innodb_lock_wait_timeout = {}, lock_wait_timeout = {}; \
-                 SET TRANSACTION ISOLATION LEVEL READ COMMITTED",
-                ms.div_ceil(1_000).max(1),
-                ms.div_ceil(1_000).max(1)
-            )),
+            Dialect::Postgres | Dialect::Mysql => Some(BATCH_LOCK_TIMEOUT_MS),
         };
-        if let Some(sql) = before {
-            self.session.batch(&sql).await?;
+        if self.ledger.dialect == Dialect::Mysql {
+            self.session.batch("SET TRANSACTION ISOLATION LEVEL READ COMMITTED").await?;
         }
         self.session.batch(self.ledger.begin()).await?;
-        if self.ledger.dialect == Dialect::Postgres {
-            self.session.batch(&format!("SET LOCAL lock_timeout = {ms}")).await?;
-        }
-        if job.pooled {
-            self.open_temporary(job).await?;
-        }
-        Ok(())
+        self.limit_batch(work, Limits { lock_ms, statement_ms: Some(0) }).await
     }
 
     /// Does the work of some driving rows.
@@ -202,7 +193,7 @@ impl Applier<'_> {
 
     /// Does the work of a range in which a row is at fault: the range is halved until the row
     /// stands alone. All of it stays in the batch's transaction.
-    async fn divide(
+    pub(super) async fn divide(
         &mut self,
         work: &StepWork<'_>,
         job: &Job,
@@ -210,6 +201,7 @@ impl Applier<'_> {
         whole: Range,
     ) -> Result<Tally, EngineError> {
         let mut total = Tally::default();
+        let whole_rows = whole.2;
         let mut open = vec![whole];
         while let Some((after, last, rows)) = open.pop() {
             self.session.batch("SAVEPOINT whimbrel_range").await?;
@@ -248,23 +240,25 @@ impl Applier<'_> {
             };
             self.quarantine(work, job, &last, &failure.error).await?;
             total.quarantined += 1;
-            if cursor.total.quarantined + total.quarantined > job.settled.errors_max {
-                return Err(EngineError::TooManyErrors {
-                    migration: work.migration.name.clone(),
-                    rows: cursor.total.quarantined + total.quarantined,
-                    max: job.settled.errors_max,
-                    last: failure.error.to_string(),
-                });
+            let bad = cursor.total.quarantined + total.quarantined;
+            let (max, all) = (job.settled.errors_max(), cursor.total.read + whole_rows);
+            let migration = work.migration.name.clone();
+            let last = failure.error.to_string();
+            if bad > max {
+                return Err(EngineError::TooManyErrors { migration, rows: bad, max, last });
+            }
+            if job.settled.errors_max.is_none() && too_many(bad, all) {
+                let what = "rows";
+                return Err(EngineError::BreakerOpen { migration, failed: bad, all, what, last });
             }
         }
         Ok(total)
     }
 
     /// Writes the cursor and the row of the batch, and commits.
-    async fn commit_batch(
+    pub(super) async fn commit_batch(
         &mut self,
         work: &StepWork<'_>,
-        job: &Job,
         next: Cursor,
         row: Option<String>,
     ) -> Result<Cursor, EngineError> {
@@ -282,7 +276,7 @@ impl Applier<'_> {
         failpoint::pass("batch.before_commit");
         self.session.batch("COMMIT").await?;
         failpoint::pass("batch.after_commit");
-        self.say_progress(work, job, &next);
+        self.say_progress(work, &next, false);
         Ok(next)
     }
 }

@@ -15,7 +15,7 @@ use super::cursor::{Details, Tally};
 use super::insert::{STAGE, column_name};
 use super::job::{
     Job, Prepared, Settled, batch_options, functions, not_exact_problem, null_in_key, said,
-    target_key, wants_undo, whole_or_refused,
+    wants_undo, whole_or_refused,
 };
 use super::judge::RULE_CODE;
 use super::key::{ALIAS, Key, Keys, Rows};
@@ -91,9 +91,10 @@ pub(super) async fn prepare(
         columns: read.key.clone(),
     };
     write.driving = read.driving.clone();
+    write.driving_qualifier = read.driving_qualifier.clone();
     write.key = read.key.clone();
     write.notes = read.notes.clone();
-    let target_key = target_key(&table, ledger.dialect);
+    let target_key = data::row_key(&table, ledger.dialect);
     let pooled = session.facts().await?.pooled.is_some();
     Ok(Prepared::Batches(Box::new(Job {
         dialect: ledger.dialect,
@@ -224,6 +225,24 @@ impl Applier<'_> {
             Ok(rows) => Ok(rows),
             Err(error) => Err(self.failure(work.migration, job.statement, error, work.kept)),
         }
+    }
+
+    /// The same with values that a person has written in place of the query's.
+    pub(super) async fn stage_edited_from_source(
+        &mut self,
+        work: &StepWork<'_>,
+        job: &Job,
+        range: &str,
+        values: &[(String, String)],
+    ) -> Result<u64, EngineError> {
+        let staged = self.stage_from_source(work, job, range).await?;
+        let sets: Vec<String> =
+            values.iter().map(|(name, value)| format!("{name} = {value}")).collect();
+        if !sets.is_empty() {
+            let sql = format!("UPDATE {} SET {}", job.temporary(STAGE), sets.join(", "));
+            self.author(work, job, &sql).await?;
+        }
+        Ok(staged)
     }
 
     async fn load_stage(&mut self, into: &LoadInto, staged: &[Chunk]) -> Result<u64, DbError> {

@@ -27,7 +27,6 @@ impl Job {
 
     /// Statements that make the temporary table, outside of a batch where the connection keeps it.
     pub(super) fn image_table_sql(&self) -> Vec<String> {
-        let dialect = self.dialect;
         let alias = "whimbrel_t";
         let columns = format!(
             "{}, {}",
@@ -35,7 +34,7 @@ impl Job {
             self.old_items(alias).join(", ")
         );
         let from = format!("FROM {} {alias}", self.target_sql());
-        temporary_sql(dialect, IMAGE, &format!("SELECT {columns} {from}"), self.pooled)
+        self.temporary_table_sql(IMAGE, &format!("SELECT {columns} {from}"))
     }
 
     /// `t.a AS whimbrel_o1, ...`
@@ -164,29 +163,34 @@ pub(super) fn temporary(dialect: Dialect, name: &str) -> String {
     }
 }
 
-/// The statements that make an empty temporary table with the columns of a query.
-pub(super) fn temporary_sql(
-    dialect: Dialect,
-    name: &str,
-    select: &str,
-    pooled: bool,
-) -> Vec<String> {
-    let table = temporary(dialect, name);
-    match dialect {
-        Dialect::Sqlite => vec![
-            format!("DROP TABLE IF EXISTS {table}"),
-            format!("CREATE TABLE {table} AS {select} LIMIT 0"),
-        ],
-        Dialect::Postgres => {
-            let end = if pooled { "DROP" } else { "DELETE ROWS" };
-            vec![
+impl Job {
+    /// The statements that make an empty temporary table with the columns of a query, and an index
+    /// on the driving key, by which rows are looked up one by one where no hash join is made.
+    pub(super) fn temporary_table_sql(&self, name: &str, select: &str) -> Vec<String> {
+        let table = self.temporary(name);
+        let names = self.keys.names().join(", ");
+        match self.dialect {
+            Dialect::Sqlite => vec![
                 format!("DROP TABLE IF EXISTS {table}"),
-                format!("CREATE TEMP TABLE {name} ON COMMIT {end} AS {select} WITH NO DATA"),
-            ]
+                format!("CREATE TABLE {table} AS {select} LIMIT 0"),
+                format!("CREATE INDEX {table}_key ON {name} ({names})"),
+            ],
+            Dialect::Postgres => {
+                let end = if self.pooled { "DROP" } else { "DELETE ROWS" };
+                vec![
+                    format!("DROP TABLE IF EXISTS {table}"),
+                    format!("CREATE TEMP TABLE {name} ON COMMIT {end} AS {select} WITH NO DATA"),
+                ]
+            }
+            Dialect::Mysql => {
+                // Keys of another database are long texts.
+                let indexed = self.source.is_none() && self.keys.may_be_indexed();
+                let index = if indexed { format!(" (KEY ({names}))") } else { String::new() };
+                vec![
+                    format!("DROP TEMPORARY TABLE IF EXISTS {table}"),
+                    format!("CREATE TEMPORARY TABLE {table}{index} AS {select} LIMIT 0"),
+                ]
+            }
         }
-        Dialect::Mysql => vec![
-            format!("DROP TEMPORARY TABLE IF EXISTS {table}"),
-            format!("CREATE TEMPORARY TABLE {table} AS {select} LIMIT 0"),
-        ],
     }
 }

@@ -5,9 +5,8 @@ use whimbrel_core::data::{Conflict, DataKind};
 use whimbrel_core::sql::dialect::Dialect;
 
 use super::cursor::{Details, Tally};
-use super::image::temporary_sql;
 use super::job::{Job, quote_column};
-use super::key::{ALIAS, Key, Keys, Rows};
+use super::key::{ALIAS, Key, Keys, Rows, key_columns};
 use crate::apply::{Applier, StepWork};
 use crate::backend::DbErrorKind;
 use crate::error::EngineError;
@@ -37,12 +36,16 @@ impl Job {
             format!("whimbrel_t.{} AS {}", quote_column(name, dialect), column_name(at))
         }));
         let driving = match between {
-            true => String::new(),
-            false => format!("{} {ALIAS}, ", self.keys.table),
+            true => "(SELECT 1 AS whimbrel_1)",
+            false => self.keys.table.as_str(),
         };
-        let select =
-            format!("SELECT {} FROM {driving}{} whimbrel_t", items.join(", "), self.target_sql());
-        temporary_sql(dialect, STAGE, &select, self.pooled)
+        let select = format!(
+            // Outer columns may be NULL, so that a missing value is an error of the target's.
+            "SELECT {} FROM {driving} {ALIAS} LEFT JOIN {} whimbrel_t ON 1 = 0",
+            items.join(", "),
+            self.target_sql()
+        );
+        self.temporary_table_sql(STAGE, &select)
     }
 
     fn stage_fill_sql(&self, range: &str) -> String {
@@ -52,6 +55,28 @@ impl Job {
         let mut columns = self.keys.names();
         columns.extend((0..self.batchable.written.len()).map(column_name));
         format!("INSERT INTO {} ({}) {rows}", self.temporary(STAGE), columns.join(", "))
+    }
+
+    /// The same with values that a person has written in place of what the statement computes, so
+    /// that a value which fits no column is never put into one.
+    fn stage_edited_sql(&self, range: &str, values: &[(String, String)]) -> String {
+        let written: Vec<String> =
+            self.batchable.key.iter().map(|column| column.sql.clone()).collect();
+        let rows = self.batchable.source_select(&self.keys.aliased(&written), range);
+        let mut columns = self.keys.names();
+        columns.extend((0..self.batchable.written.len()).map(column_name));
+        let edited = |name: &String| {
+            let found = values.iter().find(|(one, _)| one == name);
+            found.map_or_else(|| format!("whimbrel_e.{name}"), |(_, value)| value.clone())
+        };
+        let items: Vec<String> = columns.iter().map(edited).collect();
+        let columns = columns.join(", ");
+        format!(
+            "INSERT INTO {} ({columns}) WITH whimbrel_e ({columns}) AS ({rows}) SELECT {} \
+             FROM whimbrel_e",
+            self.temporary(STAGE),
+            items.join(", ")
+        )
     }
 
     /// The author's INSERT, from the stage.
@@ -171,19 +196,15 @@ impl Applier<'_> {
             self.author(work, job, &sql).await?
         } else {
             let range = job.keys.as_written_among(Rows::One(key))?;
-            let staged = match job.source {
-                Some(_) => self.stage_from_source(work, job, &range).await?,
-                None => self.author_reads(work, job, &job.stage_fill_sql(&range)).await?,
-            };
-            let sets: Vec<String> =
-                values.iter().map(|(name, value)| format!("{name} = {value}")).collect();
-            if !sets.is_empty() {
-                let sql = format!("UPDATE {stage} SET {}", sets.join(", "));
-                self.author(work, job, &sql).await?;
+            match job.source {
+                Some(_) => self.stage_edited_from_source(work, job, &range, values).await?,
+                None => {
+                    let sql = job.stage_edited_sql(&range, values);
+                    self.author_reads(work, job, &sql).await?
+                }
             }
-            staged
         };
-        let id = super::start::cursor_id(work, job);
+        let id = super::start::cursor_id(work);
         let ledger = self.ledger;
         let cursor = super::cursor::Cursor::read(&ledger, self.session.as_mut(), id).await?;
         let undo = cursor.and_then(|cursor| cursor.details.undo_table);
@@ -191,6 +212,7 @@ impl Applier<'_> {
             Some(undo) => self.insert_and_keep(work, job, &undo).await?,
             None => self.author(work, job, &job.insert_sql(None).unwrap_or_default()).await?,
         };
+        self.judge_range(work, job, Rows::One(key)).await?;
         Ok(Tally { staged, produced: 1, written, ..Tally::default() })
     }
 
@@ -294,14 +316,16 @@ impl Applier<'_> {
         job: &Job,
         undo: &str,
     ) -> Result<u64, EngineError> {
-        let dialect = job.dialect;
-        let quoted = job.quoted(&job.target_key);
-        let texts: Vec<String> = quoted
+        let keys = Keys {
+            dialect: job.dialect,
+            table: job.target_sql(),
+            columns: key_columns(&job.target, &job.target_key),
+        };
+        let texts: Vec<String> = job
+            .quoted(&job.target_key)
             .iter()
-            .map(|name| match dialect {
-                Dialect::Mysql => format!("QUOTE({name})"),
-                Dialect::Sqlite | Dialect::Postgres => format!("quote({name})"),
-            })
+            .zip(&keys.columns)
+            .map(|(name, column)| keys.text_of(column, name))
             .collect();
         let insert = job.insert_sql(Some(&texts.join(", "))).unwrap_or_default();
         let rows = match self.session.query(&insert).await {
@@ -312,24 +336,18 @@ impl Applier<'_> {
             }
         };
         let items = job.inserted_items("whimbrel_t").join(", ");
-        let columns: Vec<String> = quoted.iter().map(|name| format!("whimbrel_t.{name}")).collect();
+        let columns = keys.of("whimbrel_t");
         for chunk in rows.chunks(KEYS_AT_ONCE_MAX) {
-            let keys: Vec<String> = chunk
-                .iter()
-                .map(|row| {
-                    let values: Vec<String> = row
-                        .iter()
-                        .map(|value| value.clone().unwrap_or_else(|| "NULL".to_owned()))
-                        .collect();
-                    format!("({})", values.join(", "))
-                })
-                .collect();
-            let condition = match (columns.as_slice(), dialect) {
-                ([one], _) => format!("{one} IN ({})", keys.join(", ")),
+            let mut values = Vec::new();
+            for key in chunk.iter().filter_map(Key::of_row) {
+                values.push(format!("({})", keys.literals(&key)?.join(", ")));
+            }
+            let condition = match (columns.as_slice(), keys.dialect) {
+                ([one], _) => format!("{one} IN ({})", values.join(", ")),
                 (many, Dialect::Sqlite) => {
-                    format!("({}) IN (VALUES {})", many.join(", "), keys.join(", "))
+                    format!("({}) IN (VALUES {})", many.join(", "), values.join(", "))
                 }
-                (many, _) => format!("({}) IN ({})", many.join(", "), keys.join(", ")),
+                (many, _) => format!("({}) IN ({})", many.join(", "), values.join(", ")),
             };
             let keep = format!(
                 "INSERT INTO {undo} SELECT {items} FROM {} whimbrel_t WHERE {condition}",

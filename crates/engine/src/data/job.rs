@@ -19,6 +19,7 @@ use super::judge::RuleText;
 use super::key::Keys;
 use super::moment::Moment;
 use super::sources::{self, Source};
+use super::until::{self, Until};
 use crate::apply::keep::sql_name;
 use crate::apply::{Applier, StepWork};
 use crate::backend::{DbError, DbErrorKind, Session};
@@ -30,7 +31,7 @@ const TARGET_MS: u64 = 500;
 /// The same on SQLite, where nobody else can write meanwhile.
 const TARGET_SQLITE_MS: u64 = 250;
 /// How long to wait between two batches on SQLite where nothing is said, in milliseconds.
-const PAUSE_SQLITE_MS: u64 = 20;
+pub(super) const PAUSE_SQLITE_MS: u64 = 20;
 /// How many rows may go into quarantine where nothing is said.
 const ERRORS_MAX: u64 = 1_000;
 
@@ -40,7 +41,7 @@ pub(crate) struct Settled {
     pub(super) size: BatchSize,
     pub(super) target_ms: u64,
     pub(super) on_error: OnError,
-    pub(super) errors_max: u64,
+    pub(super) errors_max: Option<u64>,
     pub(super) undo: UndoMode,
     pub(super) pause_ms: u64,
     pub(super) skips: Option<String>,
@@ -53,11 +54,16 @@ impl Settled {
             size: said.size.unwrap_or(BatchSize::Auto),
             target_ms: said.target_ms.unwrap_or(if sqlite { TARGET_SQLITE_MS } else { TARGET_MS }),
             on_error: said.on_error.unwrap_or_default(),
-            errors_max: said.errors_max.unwrap_or(ERRORS_MAX),
+            errors_max: said.errors_max,
             undo: said.undo.unwrap_or_default(),
             pause_ms: said.pause_ms.unwrap_or(if sqlite { PAUSE_SQLITE_MS } else { 0 }),
             skips: said.skips.clone(),
         }
+    }
+
+    /// How many rows may go into quarantine.
+    pub(super) fn errors_max(&self) -> u64 {
+        self.errors_max.unwrap_or(ERRORS_MAX)
     }
 }
 
@@ -117,6 +123,8 @@ pub(crate) enum Prepared {
     Whole(String),
     /// In batches.
     Batches(Box<Job>),
+    /// Again and again, until it changes no row.
+    Until(Box<Until>),
     /// Not at all: what is wrong with it, and what lifts that.
     Refused(Problem),
 }
@@ -138,7 +146,7 @@ impl Applier<'_> {
                 job.rules = self.rules_of(&job);
                 Ok(Prepared::Batches(job))
             }
-            Prepared::Whole(reason) => Ok(Prepared::Whole(reason)),
+            other @ (Prepared::Whole(_) | Prepared::Until(_)) => Ok(other),
         }
     }
 }
@@ -160,7 +168,15 @@ pub(crate) async fn prepare(
     }
     let text = moment.fill(script.statement(index), dialect);
     let settled = Settled::of(&said, dialect);
-    let mentions = match data::mentions(&text, dialect) {
+    let mentions = data::mentions(&text, dialect);
+    if said.until_no_rows == Some(true) {
+        let relations = mentions.map(|found| found.relations).unwrap_or_default();
+        return Ok(match until::conflict(&settled) {
+            Some((message, hint)) => Prepared::Refused(problem(migration, index, message, hint)),
+            None => Prepared::Until(Box::new(Until { text, settled, relations, moment })),
+        });
+    }
+    let mentions = match mentions {
         Ok(mentions) => mentions,
         // What cannot be parsed is run as it is, like in a schema migration.
         Err(refusal) => return Ok(Prepared::Whole(reason(&refusal))),
@@ -190,7 +206,7 @@ pub(crate) async fn prepare(
         table: sql_name(&batchable.driving, dialect),
         columns: batchable.key.clone(),
     };
-    let target_key = target_key(&target, dialect);
+    let target_key = data::row_key(&target, dialect);
     let pooled = session.facts().await?.pooled.is_some();
     let statement = index;
     Ok(Prepared::Batches(Box::new(Job {
@@ -341,16 +357,20 @@ pub(super) fn not_exact_problem(
     index: usize,
     reason: &str,
 ) -> Problem {
+    let message = format!("An undo of this statement would not be exact: {reason}");
+    let hint = "Write `-- whimbrel: batch undo=best-effort` before it to keep what can be kept, or \
+                `undo=off`";
+    problem(migration, index, message, hint)
+}
+
+/// What is wrong with a statement as a whole.
+fn problem(migration: &PlannedMigration, index: usize, message: String, hint: &str) -> Problem {
     let line = migration.script.statements.get(index).map_or(1, |one| one.line);
     Problem {
         path: migration.path.clone(),
         place: Some((line + migration.lines_before, 1)),
-        message: format!("An undo of this statement would not be exact: {reason}"),
-        hint: Some(
-            "Write `-- whimbrel: batch undo=best-effort` before it to keep what can be kept, or \
-             `undo=off`"
-                .to_owned(),
-        ),
+        message,
+        hint: Some(hint.to_owned()),
     }
 }
 
@@ -387,7 +407,7 @@ fn not_exact(batchable: &Batchable, snapshot: &Snapshot, dialect: Dialect) -> Op
             });
         }
         let table = snapshot.table(target, dialect)?;
-        if target_key(table, dialect).is_empty() {
+        if data::row_key(table, dialect).is_empty() {
             return Some(NotExact {
                 text: format!("`{target}` has no key by which its new rows are found again"),
                 nothing: true,
@@ -395,29 +415,6 @@ fn not_exact(batchable: &Batchable, snapshot: &Snapshot, dialect: Dialect) -> Op
         }
     }
     None
-}
-
-/// The columns by which a row of the target is found again.
-pub(super) fn target_key(table: &Table, dialect: Dialect) -> Vec<String> {
-    if !table.primary_key.is_empty() {
-        return table.primary_key.clone();
-    }
-    let nullable =
-        |name: &String| table.columns.iter().any(|column| column.name == *name && column.nullable);
-    let unique = table.indexes.iter().find(|index| {
-        index.unique
-            && index.predicate.is_none()
-            && index.columns.iter().all(|name| {
-                !nullable(name) && table.columns.iter().any(|column| column.name == *name)
-            })
-    });
-    match unique {
-        Some(index) => index.columns.clone(),
-        None if dialect == Dialect::Sqlite && !table.options.contains("WITHOUT ROWID") => {
-            vec!["rowid".to_owned()]
-        }
-        None => Vec::new(),
-    }
 }
 
 pub(super) fn batch_options(said: &BatchSettings) -> BatchOptions {

@@ -1,7 +1,9 @@
 //! Keys of driving rows: reading them, comparing with them, keeping them in the ledger.
 
 use whimbrel_core::data::{KeyColumn, after_predicate, key_literal, range_predicate};
+use whimbrel_core::snapshot::Table;
 use whimbrel_core::sql::dialect::Dialect;
+use whimbrel_core::sql::lexer::{TokenKind, ident_value, lex};
 use whimbrel_core::sql::quote::quote_ident;
 
 use super::cursor::Cursor;
@@ -13,6 +15,11 @@ use crate::error::EngineError;
 pub(super) struct Key(Vec<String>);
 
 impl Key {
+    /// The key of a statement that has none.
+    pub(super) fn none() -> Key {
+        Key(Vec::new())
+    }
+
     pub(super) fn json(&self) -> String {
         serde_json::to_string(&self.0).unwrap_or_else(|_| "[]".to_owned())
     }
@@ -31,7 +38,7 @@ impl Key {
         serde_json::from_str(text).ok().map(Key)
     }
 
-    fn of_row(row: &Row) -> Option<Key> {
+    pub(super) fn of_row(row: &Row) -> Option<Key> {
         row.iter().cloned().collect::<Option<Vec<String>>>().map(Key)
     }
 }
@@ -146,13 +153,14 @@ impl Keys {
     }
 
     /// An expression whose text [`key_literal`] turns back into the value.
-    fn text_of(&self, column: &KeyColumn, sql: &str) -> String {
-        match self.dialect {
-            Dialect::Sqlite => format!("quote({sql})"),
-            Dialect::Postgres => format!("({sql})::text"),
-            Dialect::Mysql if is_binary(&column.type_name) => format!("HEX({sql})"),
-            Dialect::Mysql => format!("CAST({sql} AS CHAR)"),
-        }
+    pub(super) fn text_of(&self, column: &KeyColumn, sql: &str) -> String {
+        value_text(sql, &column.type_name, self.dialect)
+    }
+
+    /// Those expressions for the key of the table that is called `alias`.
+    pub(super) fn texts_of(&self, alias: &str) -> Vec<String> {
+        let pairs = self.columns.iter().zip(self.of(alias));
+        pairs.map(|(column, sql)| self.text_of(column, &sql)).collect()
     }
 
     /// `key1 AS whimbrel_k1, key2 AS whimbrel_k2`
@@ -168,6 +176,15 @@ impl Keys {
     /// The names of the key's columns in our own tables.
     pub(super) fn names(&self) -> Vec<String> {
         (1..=self.columns.len()).map(|number| format!("whimbrel_k{number}")).collect()
+    }
+
+    /// Whether MySQL can index the columns without being told a length.
+    pub(super) fn may_be_indexed(&self) -> bool {
+        let long = |column: &KeyColumn| {
+            let lower = column.type_name.to_ascii_lowercase();
+            lower.contains("text") || lower.contains("blob")
+        };
+        !self.columns.iter().any(long)
     }
 
     /// Those names in the table called `alias`.
@@ -280,11 +297,67 @@ impl Keys {
     }
 
     /// A key in words: `id = 17`.
+    /// The driving table for people.
+    pub(crate) fn shown_table(&self) -> String {
+        shown_table(&self.table, self.dialect)
+    }
+
     pub(super) fn shown(&self, key: &Key) -> String {
         let pairs = self.columns.iter().zip(&key.0);
         let parts: Vec<String> =
             pairs.map(|(column, text)| format!("{} = {text}", column.name)).collect();
         parts.join(", ")
+    }
+}
+
+/// The columns of a key of this table; one that it does not have is SQLite's rowid.
+pub(super) fn key_columns(table: &Table, names: &[String]) -> Vec<KeyColumn> {
+    let of = |name: &String| {
+        let column = table.columns.iter().find(|column| column.name == *name);
+        KeyColumn {
+            name: name.clone(),
+            sql: name.clone(),
+            type_name: column.map_or_else(|| "INTEGER".to_owned(), |one| one.type_name.clone()),
+            rowid: column.is_none(),
+            collation: None,
+        }
+    };
+    names.iter().map(of).collect()
+}
+
+/// MySQL prints a FLOAT with fewer digits than it has, and orders ENUM and SET by their numbers.
+fn mysql_text(type_name: &str, sql: &str) -> String {
+    let lower = type_name.to_ascii_lowercase();
+    let is = |start: &str| lower.starts_with(start);
+    if is("enum(") || is("set(") {
+        return format!("CAST({sql} + 0 AS CHAR)");
+    }
+    if is("float") {
+        return format!("CAST(CAST({sql} AS DOUBLE) AS CHAR)");
+    }
+    if is_binary(type_name) {
+        return format!("HEX({sql})");
+    }
+    format!("CAST({sql} AS CHAR)")
+}
+
+/// An expression whose text [`key_literal`] turns back into the value.
+pub(crate) fn value_text(sql: &str, type_name: &str, dialect: Dialect) -> String {
+    match dialect {
+        Dialect::Sqlite => format!("quote({sql})"),
+        Dialect::Postgres => format!("({sql})::text"),
+        Dialect::Mysql => mysql_text(type_name, sql),
+    }
+}
+
+/// A table's name in SQL as people write it: without quotes, and without PostgreSQL's `public`.
+pub(crate) fn shown_table(sql: &str, dialect: Dialect) -> String {
+    let tokens = lex(sql, dialect);
+    let names = tokens.iter().filter(|token| token.kind != TokenKind::Dot);
+    let names: Vec<String> = names.map(|token| ident_value(token.text(sql), dialect)).collect();
+    match names.as_slice() {
+        [schema, table] if schema == "public" && dialect == Dialect::Postgres => table.clone(),
+        names => names.join("."),
     }
 }
 

@@ -51,6 +51,7 @@ impl Applier<'_> {
                 match self.prepare(&work).await? {
                     Prepared::Batches(job) => jobs.push((row.statement, job)),
                     Prepared::Whole(reason) => return Err(EngineError::Refused(reason)),
+                    Prepared::Until(_) => {}
                     Prepared::Refused(problem) => return Err(EngineError::Files(vec![problem])),
                 }
             }
@@ -78,7 +79,7 @@ impl Applier<'_> {
             return Err(EngineError::LedgerDamaged(format!("the key of row {}", row.id)));
         };
         let ledger = self.ledger;
-        let id = cursor_id(work, job);
+        let id = cursor_id(work);
         let cursor = Cursor::read(&ledger, self.session.as_mut(), id).await?;
         let Some(cursor) = cursor else {
             return Err(EngineError::Refused("The statement was taken back".to_owned()));
@@ -107,7 +108,7 @@ impl Applier<'_> {
         self.write_rows(&[sql]).await?;
         self.events.send(Event::Quarantined {
             migration: work.migration.name.clone(),
-            table: job.keys.table.clone(),
+            table: job.keys.shown_table(),
             key: job.keys.shown(&key),
             reason: failure.error.to_string(),
         });
@@ -222,13 +223,33 @@ impl Applier<'_> {
             self.lease.token
         );
         self.session.batch(&sql).await?;
+        self.not_missing(work, job, key).await?;
         self.events.send(Event::Quarantined {
             migration: work.migration.name.clone(),
-            table: job.keys.table.clone(),
+            table: job.keys.shown_table(),
             key: job.keys.shown(key),
             reason: error.to_string(),
         });
         Ok(())
+    }
+
+    /// A row that is set aside is accounted for, though no earlier statement of the file made
+    /// anything of it.
+    async fn not_missing(
+        &mut self,
+        work: &StepWork<'_>,
+        job: &Job,
+        key: &Key,
+    ) -> Result<(), EngineError> {
+        let ledger = self.ledger;
+        let id = cursor_id(work);
+        let cursor = Cursor::read(&ledger, self.session.as_mut(), id).await?;
+        let Some(missing) = cursor.and_then(|cursor| cursor.details.missing_table) else {
+            return Ok(());
+        };
+        let missing = self.undo_table(&missing);
+        let condition = job.keys.equals(&job.keys.names(), key)?;
+        Ok(self.session.batch(&format!("DELETE FROM {missing} WHERE {condition}")).await?)
     }
 
     /// An expression that gives a driving row as JSON.

@@ -31,7 +31,13 @@ impl Applier<'_> {
         job: &Job,
         sql: &str,
     ) -> Result<u64, EngineError> {
-        self.send_rewritten(work, job.statement, sql).await
+        let sent = self.send_rewritten(work, job.statement, sql).await;
+        sent.map_err(|mut error| {
+            if let EngineError::Statement(failure) = &mut error {
+                failure.error.message = with_names(&failure.error.message, &job.batchable.written);
+            }
+            error
+        })
     }
 
     pub(super) fn say_whole(&mut self, work: &StepWork<'_>, reason: String) {
@@ -44,15 +50,8 @@ impl Applier<'_> {
         });
     }
 
-    pub(super) fn say_batches(&mut self, work: &StepWork<'_>, job: &Job, cursor: &Cursor) {
-        self.send_progress(work, job, cursor, true);
-    }
-
-    pub(super) fn say_progress(&mut self, work: &StepWork<'_>, job: &Job, cursor: &Cursor) {
-        self.send_progress(work, job, cursor, false);
-    }
-
-    fn send_progress(&mut self, work: &StepWork<'_>, job: &Job, cursor: &Cursor, begins: bool) {
+    /// Says how far a statement is: before its first batch of this process, or after one.
+    pub(super) fn say_progress(&mut self, work: &StepWork<'_>, cursor: &Cursor, begins: bool) {
         let name = &work.migration.name;
         let (done, total) = self.position;
         let estimated = cursor.details.rows_estimated.max(cursor.total.read);
@@ -60,8 +59,8 @@ impl Applier<'_> {
         self.lease.progress.set(done as u64, total as u64, &text);
         self.events.send(Event::Batch(Box::new(BatchProgress {
             migration: name.clone(),
-            statement: job.statement + 1,
-            table: job.keys.table.clone(),
+            statement: work.step.statements.start + 1,
+            table: super::key::shown_table(&cursor.driving, self.ledger.dialect),
             begins,
             done: cursor.done,
             batches: cursor.batches,
@@ -73,27 +72,13 @@ impl Applier<'_> {
             batch_size: cursor.size,
         })));
     }
+}
 
-    /// Waits before a batch is tried again after a lock was not granted.
-    pub(super) async fn say_retry(
-        &mut self,
-        work: &StepWork<'_>,
-        error: &EngineError,
-        attempt: u32,
-    ) {
-        let base = 50 * u64::from(attempt.min(20));
-        let delay = crate::jitter::between_ms(base, base * 3);
-        let reason = match error {
-            EngineError::Statement(failure) => failure.error.to_string(),
-            other => other.to_string(),
-        };
-        self.events.send(Event::Retrying {
-            migration: work.migration.name.clone(),
-            attempt,
-            delay_ms: delay.as_millis(),
-            reason,
-            blockers: self.lease.progress.blockers(),
-        });
-        tokio::time::sleep(delay).await;
+/// The database's words with the target's columns for those of our own table.
+fn with_names(words: &str, columns: &[String]) -> String {
+    let mut out = words.to_owned();
+    for (at, name) in columns.iter().enumerate().rev() {
+        out = out.replace(&super::insert::column_name(at), name);
     }
+    out
 }

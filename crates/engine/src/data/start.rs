@@ -36,60 +36,36 @@ impl Applier<'_> {
         work: &StepWork<'_>,
         job: &Job,
     ) -> Result<Cursor, EngineError> {
-        let id = cursor_id(work, job);
+        let id = cursor_id(work);
         let ledger = self.ledger;
         if let Some(cursor) = Cursor::read(&ledger, self.session.as_mut(), id).await? {
-            self.check_resumable(work, job, &cursor).await?;
+            let key_columns = job.keys.json();
+            check_resumable(work, &cursor, (&job.keys.table, &key_columns))?;
+            self.check_rowids(work, job, &cursor).await?;
             return Ok(cursor);
         }
         self.begin_cursor(work, job).await
     }
 
-    /// A statement that has begun must be the same when it goes on, and so must its key.
-    async fn check_resumable(
+    /// A rowid is a key only while the schema stays as it is.
+    async fn check_rowids(
         &mut self,
         work: &StepWork<'_>,
         job: &Job,
         cursor: &Cursor,
     ) -> Result<(), EngineError> {
-        let line = work.migration.script.statements.get(job.statement).map_or(1, |one| one.line);
-        let problem = |message: String, hint: &str| {
-            EngineError::Files(vec![Problem {
-                path: work.migration.path.clone(),
-                place: Some((line + work.migration.lines_before, 1)),
-                message,
-                hint: Some(hint.to_owned()),
-            }])
-        };
-        if cursor.hash != work.step.hash {
-            return Err(problem(
-                format!(
-                    "This statement was changed after {} of its batches were done",
-                    cursor.batches
-                ),
-                "Put it back as it was and run `whimbrel up` again, or take back what is done with \
-                 `whimbrel undo` first",
-            ));
+        let Some(before) = cursor.details.schema_version else { return Ok(()) };
+        if before == self.schema_version(job).await? {
+            return Ok(());
         }
-        if cursor.key_columns != job.keys.json() || cursor.driving != job.keys.table {
-            return Err(problem(
-                format!("The key of `{}` is not what it was when this began", cursor.driving),
-                "Make the key as it was, or take back what is done with `whimbrel undo`",
-            ));
-        }
-        if let Some(before) = cursor.details.schema_version
-            && before != self.schema_version(job).await?
-        {
-            return Err(problem(
-                format!(
-                    "`{}` has no key but the rowid, and the schema was changed (or VACUUM ran) \
-                     since this began: rowids may be others now",
-                    cursor.driving
-                ),
-                "Take back what is done with `whimbrel undo`, give the table a key, and begin again",
-            ));
-        }
-        Ok(())
+        let message = format!(
+            "`{}` has no key but the rowid, and the schema was changed (or VACUUM ran) since this \
+             began: rowids may be others now",
+            cursor.driving
+        );
+        let hint =
+            "Take back what is done with `whimbrel undo`, give the table a key, and begin again";
+        Err(problem(work, message, hint))
     }
 
     async fn begin_cursor(
@@ -118,7 +94,7 @@ impl Applier<'_> {
         made?;
         failpoint::pass("batch.after_cursor");
         let ledger = self.ledger;
-        let mut cursor = Cursor::read(&ledger, self.session.as_mut(), cursor_id(work, job))
+        let mut cursor = Cursor::read(&ledger, self.session.as_mut(), cursor_id(work))
             .await?
             .ok_or_else(|| EngineError::LedgerDamaged("a cursor is not there".to_owned()))?;
         if job.keys.columns.iter().any(|column| column.rowid) {
@@ -163,7 +139,7 @@ impl Applier<'_> {
             },
             began_ms: job.moment.began_ms,
         };
-        let sql = cursor.insert_sql(&self.ledger, cursor_id(work, job), self.lease.token);
+        let sql = cursor.insert_sql(&self.ledger, cursor_id(work), self.lease.token);
         self.session.batch(&sql).await?;
         let begun = self.attempt_row(work, AttemptEvent::Begun, None, None, None);
         self.session.batch(&begun).await?;
@@ -179,10 +155,12 @@ impl Applier<'_> {
         job: &Job,
         details: &mut Details,
     ) -> Result<(), EngineError> {
-        let run = self.lease.run_id.get(24..).unwrap_or("run").to_owned();
-        let end = suffix(job.statement);
+        let run = self.lease.run_id.get(24..).unwrap_or("run");
+        self.copies_made += 1;
+        // The number tells the migrations of one run apart, and tries that a lost connection ended.
+        let end = format!("{run}_{}{}", self.copies_made, suffix(job.statement));
         if job.undo {
-            let name = format!("undo_{run}{end}");
+            let name = format!("undo_{end}");
             let sql = format!(
                 "CREATE TABLE {} AS {}{}",
                 self.undo_table(&name),
@@ -196,7 +174,7 @@ impl Applier<'_> {
             details.missing_table = match self.missing_table(work, job).await? {
                 Some(name) => Some(name),
                 None => {
-                    let name = format!("missing_{run}{end}");
+                    let name = format!("missing_{end}");
                     let sql = format!(
                         "CREATE TABLE {} AS {}{}",
                         self.undo_table(&name),
@@ -361,8 +339,41 @@ impl Job {
     }
 }
 
-pub(super) fn cursor_id<'a>(work: &StepWork<'a>, job: &Job) -> CursorId<'a> {
-    CursorId { migration: &work.migration.name, direction: "up", statement: job.statement }
+/// A statement that has begun must be the same when it goes on, and so must its key.
+pub(super) fn check_resumable(
+    work: &StepWork<'_>,
+    cursor: &Cursor,
+    (driving, key_columns): (&str, &str),
+) -> Result<(), EngineError> {
+    if cursor.hash != work.step.hash {
+        let message =
+            format!("This statement was changed after {} of its batches were done", cursor.batches);
+        let hint = "Put it back as it was and run `whimbrel up` again, or take back what is done \
+                    with `whimbrel undo` first";
+        return Err(problem(work, message, hint));
+    }
+    if cursor.key_columns != key_columns || cursor.driving != driving {
+        let message = format!("The key of `{}` is not what it was when this began", cursor.driving);
+        let hint = "Make the key as it was, or take back what is done with `whimbrel undo`";
+        return Err(problem(work, message, hint));
+    }
+    Ok(())
+}
+
+fn problem(work: &StepWork<'_>, message: String, hint: &str) -> EngineError {
+    let index = work.step.statements.start;
+    let line = work.migration.script.statements.get(index).map_or(1, |one| one.line);
+    EngineError::Files(vec![Problem {
+        path: work.migration.path.clone(),
+        place: Some((line + work.migration.lines_before, 1)),
+        message,
+        hint: Some(hint.to_owned()),
+    }])
+}
+
+pub(super) fn cursor_id<'a>(work: &StepWork<'a>) -> CursorId<'a> {
+    let statement = work.step.statements.start;
+    CursorId { migration: &work.migration.name, direction: "up", statement }
 }
 
 /// The end of a query of which only the columns are wanted.

@@ -5,15 +5,16 @@
 
 use std::time::Instant;
 
-use whimbrel_core::data::KeyColumn;
 use whimbrel_core::ddl::{ObjectKind, ObjectName};
-use whimbrel_core::pace::Pace;
+use whimbrel_core::pace::{Pace, Windows};
 use whimbrel_core::plan::{OnConflict, PlannedMigration};
 use whimbrel_core::snapshot::Table;
 use whimbrel_core::sql::dialect::Dialect;
 
 use super::cursor::{BatchRow, Cursor, CursorId, Details, Tally};
-use super::key::{Key, Keys};
+use super::job::PAUSE_SQLITE_MS;
+use super::key::{Key, Keys, key_columns};
+use super::undo_referrers::Referrer;
 use crate::apply::Applier;
 use crate::error::{EngineError, UndoConflict};
 use crate::event::Event;
@@ -42,6 +43,8 @@ pub(super) struct Undo<'a> {
     pub(super) keys: Keys,
     pub(super) target: Table,
     pub(super) dialect: Dialect,
+    /// Of inserted rows: who refers to them.
+    pub(super) referrers: Vec<Referrer>,
 }
 
 impl Applier<'_> {
@@ -81,50 +84,12 @@ impl Applier<'_> {
             self.check_conflicts(migration, &kept).await?;
         }
         for one in &kept {
-            let undo = self.undo_of(one).await?;
+            // Of the rows of later statements only those are left that stay.
+            let undo = self.undo_among(one, std::slice::from_ref(one)).await?;
+            self.check_tree(&undo, on_conflict).await?;
             self.undo_statement(migration, &undo, on_conflict).await?;
         }
         Ok(())
-    }
-
-    /// Each statement that ran must have kept what it changed.
-    async fn check_all_kept(
-        &mut self,
-        migration: &PlannedMigration,
-        kept: &[Kept],
-    ) -> Result<(), EngineError> {
-        let sql = format!(
-            "SELECT statement_index, details FROM {} WHERE migration = {} AND direction = 'up' \
-             AND state <> 'undone' ORDER BY seq",
-            self.ledger.table("cursors"),
-            self.ledger.quote(&migration.name)
-        );
-        for row in self.session.query(&sql).await? {
-            let statement = usize::try_from(number(&row, 0)).unwrap_or(0);
-            let details: Details = serde_json::from_str(&text(&row, 1)).unwrap_or_default();
-            let known = kept.iter().any(|one| one.statement == statement);
-            if details.undo_table.is_none() && !known {
-                return Err(self.nothing_kept(migration, statement, "it ran with `undo=off`"));
-            }
-            if details.undo_table.is_some() && !known {
-                return Err(self.nothing_kept(migration, statement, "what it kept was purged"));
-            }
-        }
-        Ok(())
-    }
-
-    fn nothing_kept(
-        &self,
-        migration: &PlannedMigration,
-        statement: usize,
-        why: &str,
-    ) -> EngineError {
-        EngineError::Refused(format!(
-            "Statement {} of `{}` cannot be taken back: {why}. Write a `.down.sql` file and run \
-             `whimbrel down --from-file`, or restore a backup",
-            statement + 1,
-            migration.name
-        ))
     }
 
     /// The undo table of a statement with its key.
@@ -150,24 +115,14 @@ impl Applier<'_> {
                 kept.object
             )));
         }
-        let columns = kept
-            .keys
-            .iter()
-            .enumerate()
-            .map(|(at, name)| {
-                let column = target.columns.iter().find(|column| column.name == *name);
-                KeyColumn {
-                    name: format!("whimbrel_k{}", at + 1),
-                    sql: format!("u.whimbrel_k{}", at + 1),
-                    type_name: column
-                        .map_or_else(|| "INTEGER".to_owned(), |column| column.type_name.clone()),
-                    rowid: false,
-                    collation: None,
-                }
-            })
-            .collect();
+        let mut columns = key_columns(&target, &kept.keys);
+        for (at, column) in columns.iter_mut().enumerate() {
+            column.name = format!("whimbrel_k{}", at + 1);
+            column.sql = format!("u.{}", column.name);
+            column.rowid = false;
+        }
         let keys = Keys { dialect, table: self.undo_table(&kept.kept_as), columns };
-        Ok(Undo { kept, keys, target, dialect })
+        Ok(Undo { kept, keys, target, dialect, referrers: Vec::new() })
     }
 
     /// With `stop`, nothing is taken back while anything was changed since.
@@ -179,7 +134,7 @@ impl Applier<'_> {
         let mut shown = Vec::new();
         let mut count = 0;
         for (at, one) in kept.iter().enumerate() {
-            let undo = self.undo_of(one).await?;
+            let undo = self.undo_among(one, kept).await?;
             let later = kept.get(..at).unwrap_or_default();
             let (found, total) = self.conflicts(&undo, later).await?;
             count += total;
@@ -193,13 +148,14 @@ impl Applier<'_> {
     }
 
     /// What one statement has kept, and what somebody changed of it since. `later` are the
-    /// statements after it.
+    /// statements after it, `all` those of the migration.
     pub(crate) async fn undo_statement_plan(
         &mut self,
         kept: &Kept,
         later: &[Kept],
+        all: &[Kept],
     ) -> Result<(UndoStatement, u64, Vec<UndoConflict>), EngineError> {
-        let undo = self.undo_of(kept).await?;
+        let undo = self.undo_among(kept, all).await?;
         let (shown, conflicts) = self.conflicts(&undo, later).await?;
         let count = format!("SELECT count(*) FROM {}", undo.keys.table);
         let rows = self.session.query(&count).await?;
@@ -216,7 +172,7 @@ impl Applier<'_> {
     ///
     /// Rows that a later statement of the same file changed too are left out: whether they are as
     /// this statement left them can be seen when that one is taken back.
-    async fn conflicts(
+    pub(super) async fn conflicts(
         &mut self,
         undo: &Undo<'_>,
         later: &[Kept],
@@ -274,10 +230,12 @@ impl Applier<'_> {
         };
         let mut cursor = self.undo_cursor(id, undo).await?;
         let mut pace = Pace::following(TARGET_MS, Some(cursor.size));
+        let mut windows = Windows::default();
+        let asked_ms = if undo.dialect == Dialect::Sqlite { PAUSE_SQLITE_MS } else { 0 };
+        let mut pause_ms = 0;
         while !cursor.done {
-            if self.options.stop.is_set() {
-                return Err(EngineError::Stopped);
-            }
+            self.gate(&migration.name, pause_ms).await?;
+            let began = Instant::now();
             let next = self.undo_batch(migration, undo, (&cursor, &mut pace), on_conflict).await;
             cursor = match next {
                 Ok(next) => next,
@@ -286,6 +244,7 @@ impl Applier<'_> {
                     return Err(error);
                 }
             };
+            pause_ms = self.pause_after(&mut windows, began.elapsed(), asked_ms);
         }
         self.events.send(Event::Restored {
             migration: migration.name.clone(),

@@ -43,6 +43,8 @@ impl Undo<'_> {
                 }
             })
             .collect();
+        let referred = self.referrers.iter().map(|one| format!("NOT {}", one.refers(self.dialect)));
+        let parts: Vec<String> = parts.into_iter().chain(referred).collect();
         if parts.is_empty() { "1 = 1".to_owned() } else { parts.join(" AND ") }
     }
 
@@ -82,6 +84,11 @@ impl Undo<'_> {
             items.push(if self.kept.kind == "delete" { "NULL".to_owned() } else { text(&new) });
             items.push(text(&self.column("t", name)));
         }
+        items.extend(
+            self.referrers
+                .iter()
+                .map(|one| format!("CASE WHEN {} THEN 1 END", one.refers(self.dialect))),
+        );
         items
     }
 
@@ -108,9 +115,24 @@ impl Undo<'_> {
                 old,
                 new,
                 now,
+                referrer: None,
             });
             if self.kept.kind == "delete" {
                 break;
+            }
+        }
+        let first = keys + self.kept.columns.len() * 3;
+        for (referrer, value) in self.referrers.iter().zip(row.iter().skip(first)) {
+            if value.is_some() {
+                out.push(UndoConflict {
+                    table: self.kept.object.clone(),
+                    key: key.join(", "),
+                    column: String::new(),
+                    old: None,
+                    new: None,
+                    now: None,
+                    referrer: Some(referrer.name.clone()),
+                });
             }
         }
         out

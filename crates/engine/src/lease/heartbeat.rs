@@ -28,6 +28,8 @@ pub(crate) struct Progress {
 /// What the run and its heartbeat tell each other.
 pub(crate) struct Shared {
     lost: AtomicBool,
+    /// Whether those that wait for our locks are counted.
+    watch: AtomicBool,
     server_session: String,
     state: Mutex<State>,
 }
@@ -37,23 +39,26 @@ struct State {
     progress: Progress,
     busy_since: Option<Instant>,
     blockers: Vec<String>,
+    /// Most sessions seen at once that waited for locks of the last statements.
+    waiters: u64,
 }
 
 impl Shared {
     pub(super) fn new(server_session: String) -> Self {
-        Shared { lost: AtomicBool::new(false), server_session, state: Mutex::default() }
+        let (lost, watch) = (AtomicBool::new(false), AtomicBool::new(false));
+        Shared { lost, watch, server_session, state: Mutex::default() }
     }
 
     pub(super) fn is_lost(&self) -> bool {
         self.lost.load(Ordering::SeqCst)
     }
 
-    pub(super) fn now(&self) -> Progress {
+    pub(crate) fn now(&self) -> Progress {
         self.with(|state| state.progress.clone())
     }
 
     /// How the server knows the connection that does the work.
-    pub(super) fn server_session(&self) -> String {
+    pub(crate) fn server_session(&self) -> String {
         self.server_session.clone()
     }
 
@@ -65,6 +70,21 @@ impl Shared {
             state.progress.step.clear();
             state.progress.step.push_str(step);
         });
+    }
+
+    /// Says something else about the step.
+    pub(crate) fn say(&self, step: &str) {
+        self.with(|state| step.clone_into(&mut state.progress.step));
+    }
+
+    /// Says whether the sessions are to be counted that wait for our locks.
+    pub(crate) fn watch_waiters(&self, watch: bool) {
+        self.watch.store(watch, Ordering::SeqCst);
+    }
+
+    /// Most sessions at once that were seen waiting for our locks since this was asked last.
+    pub(crate) fn take_waiters(&self) -> u64 {
+        self.with(|state| std::mem::take(&mut state.waiters))
     }
 
     /// Says that a statement is being sent, or that its answer has come.
@@ -127,6 +147,7 @@ async fn beat(
             return;
         }
         look_for_blockers(session.as_mut(), &shared).await;
+        look_for_waiters(session.as_mut(), &shared).await;
         if renewed.elapsed().as_millis() < u128::from(BEAT_MS) {
             continue;
         }
@@ -149,6 +170,16 @@ async fn look_for_blockers(session: &mut dyn Session, shared: &Shared) {
         && !found.is_empty()
     {
         shared.with(|state| state.blockers = found);
+    }
+}
+
+async fn look_for_waiters(session: &mut dyn Session, shared: &Shared) {
+    let busy = shared.with(|state| state.busy_since.is_some());
+    if !busy || !shared.watch.load(Ordering::SeqCst) {
+        return;
+    }
+    if let Ok(found) = session.waiters(&shared.server_session).await {
+        shared.with(|state| state.waiters = state.waiters.max(found));
     }
 }
 

@@ -234,6 +234,18 @@ fn take_sql(
 }
 
 impl Lease {
+    /// No lease at all, for what is rolled back: whoever holds it cannot commit.
+    pub(crate) fn none(ledger: Ledger) -> Lease {
+        Lease {
+            run_id: uuid::Uuid::now_v7().to_string(),
+            token: 0,
+            progress: Arc::new(heartbeat::Shared::new(String::new())),
+            ledger,
+            single_writer: false,
+            heartbeat: None,
+        }
+    }
+
     /// Locks the fence until the end of the open transaction, and makes sure that the lease is
     /// still ours. On SQLite the write transaction is the lock, and the lease is renewed in it.
     pub(crate) async fn fence(&self, session: &mut dyn Session) -> Result<(), EngineError> {

@@ -219,6 +219,16 @@ const DATA: &[Table] = &[
             ("token", Int),
         ],
     },
+    Table {
+        name: "control",
+        columns: &[
+            ("id", One),
+            ("run_id", Name),
+            ("wanted", Name),
+            ("actor", Name),
+            ("at_ms", Int),
+        ],
+    },
 ];
 
 /// The name of one of the ledger's tables as it stands in SQL.

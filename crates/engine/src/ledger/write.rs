@@ -212,3 +212,23 @@ fn names_text(names: &[String]) -> String {
 pub(crate) fn names_of(text: &str) -> Vec<String> {
     serde_json::from_str(text).unwrap_or_default()
 }
+
+/// Most bytes of one INSERT of several rows.
+const INSERT_BYTES_MAX: usize = 512 * 1024;
+
+/// The rows of INSERTs into one table, all written by the same method here, as fewer INSERTs.
+pub(crate) fn merged(inserts: &[String]) -> impl Iterator<Item = String> {
+    const VALUES: &str = ") VALUES ";
+    let mut out: Vec<String> = Vec::new();
+    for insert in inserts {
+        let row = insert.split_once(VALUES).map(|(_, row)| row);
+        match (out.last_mut(), row) {
+            (Some(last), Some(row)) if last.len() + row.len() < INSERT_BYTES_MAX => {
+                last.push_str(",\n");
+                last.push_str(row);
+            }
+            _ => out.push(insert.clone()),
+        }
+    }
+    out.into_iter()
+}

@@ -3,6 +3,7 @@
 
 use super::Project;
 use crate::backend::Session;
+use crate::data::key::shown_table;
 use crate::error::EngineError;
 use crate::ledger::{number, text};
 
@@ -111,7 +112,7 @@ impl Project {
             let missing = details.get("missing_table").and_then(serde_json::Value::as_str);
             let line = AccountLine {
                 statement: usize::try_from(number(row, 0)).unwrap_or(0) + 1,
-                table: text(row, 1),
+                table: shown_table(&text(row, 1), self.ledger.dialect),
                 done: text(row, 2) == "done",
                 read: count(3),
                 produced: count(4),

@@ -160,8 +160,12 @@ impl Project {
         path: &str,
         lines_before: u32,
     ) -> Result<Script, Problem> {
-        Script::read_data(text, &self.backend.capabilities())
-            .map_err(|error| script_problem(&error, path, lines_before))
+        let mut script = Script::read_data(text, &self.backend.capabilities())
+            .map_err(|error| script_problem(&error, path, lines_before))?;
+        for options in &mut script.statement_options {
+            options.batch.size.get_or_insert(self.options.batch_size);
+        }
+        Ok(script)
     }
 }
 

@@ -3,9 +3,11 @@
 mod account;
 mod alone;
 mod baseline;
+mod control;
 mod copy;
 mod doctor;
 mod down;
+mod fake;
 mod history;
 mod load;
 mod new;
@@ -14,6 +16,7 @@ mod plan;
 mod plan_data;
 mod pooled;
 mod quarantine;
+mod rehearse;
 mod requires;
 mod status;
 mod undo;
@@ -25,20 +28,26 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use whimbrel_core::database_url::DatabaseUrl;
+use whimbrel_core::directive::BatchSize;
 use whimbrel_core::format::Layout;
 use whimbrel_core::history::HistoryTable;
 use whimbrel_core::migration::Kind;
 use whimbrel_core::plan::GroupMode;
+use whimbrel_core::retry::Retries;
 use whimbrel_core::sql::dialect::Dialect;
+use whimbrel_core::throttle::Throttle;
 
 pub use self::account::{Account, AccountLine, MissingRows};
+pub use self::control::{BatchLine, CurrentRun, Wish};
 pub use self::doctor::Check;
 pub use self::down::{DownPlan, DownSelection, Loss};
+pub use self::fake::{FakeOptions, FakeReport, Faked};
 pub use self::history::HistoryLine;
 pub use self::plan::{PlanReport, PlannedLine, PlannedStatement};
 pub use self::plan_data::PlannedBatches;
 pub use self::quarantine::{QuarantineFilter, QuarantinedRow, Retried};
-pub use self::status::{StatusLine, StatusReport};
+pub use self::rehearse::Rehearsal;
+pub use self::status::{DataProgress, StatusLine, StatusReport};
 pub use self::undo::{UndoPlan, UndoStatement};
 pub use self::validate::{Broken, Judged, ValidateOptions, ValidateReport};
 pub use self::verify::VerifyReport;
@@ -84,6 +93,12 @@ pub struct ProjectOptions {
     pub lock_timeout_ms: u64,
     /// How long a statement may run, in milliseconds; 0 is no limit.
     pub statement_timeout_ms: u64,
+    /// How many driving rows a batch has where no directive says it.
+    pub batch_size: BatchSize,
+    /// How often a batch is tried again.
+    pub retries: Retries,
+    /// What holds a data migration between two batches.
+    pub throttle: Throttle,
 }
 
 /// How a run goes about it.
@@ -95,6 +110,8 @@ pub struct RunOptions {
     pub group: GroupMode,
     /// Asked to stop.
     pub stop: StopFlag,
+    /// Somebody is asked before each further migration ([`crate::event::Events::may_go_on`]).
+    pub ask_between: bool,
 }
 
 /// Which of the pending migrations.

@@ -27,6 +27,8 @@ pub struct PlannedBatches {
     pub rows: u64,
     /// Whether what changes is kept for `undo`.
     pub undo: bool,
+    /// About how many bytes that takes, where it is known before.
+    pub undo_bytes: Option<u64>,
     /// Triggers of the written table that will fire.
     pub triggers: Vec<String>,
     /// Tables whose rows change along with those that are deleted.
@@ -66,7 +68,11 @@ impl Project {
                     let mut batches = self.planned(&job, session).await?;
                     let driving = sources::driving_of(session, &mut opened, &job);
                     batches.rows = job.estimate(driving).await?;
+                    let scan = job.scans(driving, batches.rows).await?;
+                    let note = scan.map(|message| ("key-index-unused".to_owned(), message));
+                    batches.notes.extend(note);
                     batches.first_batch = job.first_batch(driving, batches.rows).await?;
+                    batches.undo_bytes = job.undo_bytes(session, batches.rows).await?;
                     batches
                 }
                 Prepared::Whole(reason) | Prepared::Refused(Problem { message: reason, .. })
@@ -78,6 +84,13 @@ impl Project {
                         ..PlannedBatches::default()
                     }
                 }
+                Prepared::Until(_) => PlannedBatches {
+                    notes: vec![(
+                        "until".to_owned(),
+                        "It is run again and again until it changes no row".to_owned(),
+                    )],
+                    ..PlannedBatches::default()
+                },
                 Prepared::Whole(reason) => {
                     PlannedBatches { whole: Some(reason), ..PlannedBatches::default() }
                 }
@@ -118,18 +131,19 @@ impl Project {
                 .collect(),
             DataKind::Update | DataKind::Insert => Vec::new(),
         };
+        let notes: Vec<(String, String)> = job
+            .batchable
+            .notes
+            .iter()
+            .map(|note| (note.code.to_owned(), note.message.clone()))
+            .collect();
         Ok(PlannedBatches {
-            table: job.keys.table.clone(),
+            table: job.keys.shown_table(),
             key: job.key_names(),
             undo: job.undo,
             triggers,
             cascades,
-            notes: job
-                .batchable
-                .notes
-                .iter()
-                .map(|note| (note.code.to_owned(), note.message.clone()))
-                .collect(),
+            notes,
             ..PlannedBatches::default()
         })
     }

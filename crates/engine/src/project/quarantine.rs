@@ -2,6 +2,7 @@
 
 use super::up::Run;
 use super::{Project, RunOptions};
+use crate::data::key::shown_table;
 use crate::data::quarantine::Set;
 use crate::error::EngineError;
 use crate::event::Events;
@@ -87,7 +88,7 @@ impl Project {
                 id: number(row, 0),
                 migration: text(row, 1),
                 statement: usize::try_from(number(row, 2)).unwrap_or(0) + 1,
-                table: text(row, 3),
+                table: shown_table(&text(row, 3), self.ledger.dialect),
                 key: text(row, 4),
                 row: text(row, 5),
                 error: text(row, 6),

@@ -4,10 +4,11 @@ use whimbrel_core::compare::State;
 use whimbrel_core::directory::{DirectoryIssue, Severity};
 
 use super::Project;
+use crate::backend::Session;
 use crate::error::EngineError;
 use crate::interop::Mirror;
 use crate::lease::{self, LeaseInfo};
-use crate::ledger::Identity;
+use crate::ledger::{Identity, number, text};
 
 /// One migration and where it stands.
 #[derive(Clone, Debug)]
@@ -26,6 +27,25 @@ pub struct StatusLine {
     pub applied_by: Option<String>,
     /// Whether it can be taken back by a text of its own.
     pub has_down: bool,
+    /// How far its batches are, where some are done and others not.
+    pub progress: Option<DataProgress>,
+}
+
+/// How far a data migration is that has begun and is not done.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DataProgress {
+    /// The statement, from 1.
+    pub statement: usize,
+    /// Batches that are committed.
+    pub batches: u64,
+    /// Driving rows that are done.
+    pub rows_read: u64,
+    /// About how many there were at the beginning; 0 where that is not known.
+    pub rows_estimated: u64,
+    /// Driving rows set aside.
+    pub rows_quarantined: u64,
+    /// What stopped it last.
+    pub stopped_by: Option<String>,
 }
 
 /// The whole picture.
@@ -78,13 +98,20 @@ impl Project {
             (Some(session), Some(_)) => lease::read(&self.ledger, session.as_mut()).await?,
             _ => None,
         };
+        let mut progress = match &mut session {
+            Some(session) if picture.identity.is_some() => self.progress(session.as_mut()).await?,
+            _ => Vec::new(),
+        };
         let migrations = picture
             .compared
             .iter()
             .map(|one| {
                 let file = picture.files.directory.get(&one.name);
                 let recorded = one.recorded.as_ref().filter(|recorded| recorded.is_applied());
+                let of_it = progress.iter().position(|(name, _)| *name == one.name);
+                let partial = matches!(one.state, State::Partial { .. });
                 StatusLine {
+                    progress: of_it.filter(|_| partial).map(|at| progress.swap_remove(at).1),
                     name: one.name.clone(),
                     version: file.map_or_else(
                         || recorded.map_or_else(String::new, |found| found.row.version.clone()),
@@ -111,5 +138,43 @@ impl Project {
             migrations,
             issues: picture.files.issues,
         })
+    }
+    /// How far the batches are of migrations that have begun, by file name.
+    async fn progress(
+        &self,
+        session: &mut dyn Session,
+    ) -> Result<Vec<(String, DataProgress)>, EngineError> {
+        if !self.has_batches(session).await? {
+            return Ok(Vec::new());
+        }
+        let attempts = self.ledger.table("attempts");
+        let sql = format!(
+            "SELECT c.migration, c.statement_index, c.batches, c.rows_read, c.details, \
+             c.rows_quarantined, a.error FROM {} c \
+             LEFT JOIN {attempts} a ON a.seq = (SELECT max(f.seq) FROM {attempts} f \
+             WHERE f.migration = c.migration AND f.direction = 'up' \
+             AND f.statement_index = c.statement_index AND f.event = 'failed') \
+             WHERE c.direction = 'up' AND c.state = 'running' ORDER BY c.seq",
+            self.ledger.table("cursors")
+        );
+        let rows = session.query(&sql).await?;
+        Ok(rows
+            .iter()
+            .map(|row| {
+                let count = |index| u64::try_from(number(row, index)).unwrap_or(0);
+                let details: serde_json::Value =
+                    serde_json::from_str(&text(row, 4)).unwrap_or_default();
+                let estimated = details.get("rows_estimated").and_then(serde_json::Value::as_u64);
+                let progress = DataProgress {
+                    statement: usize::try_from(number(row, 1)).unwrap_or(0) + 1,
+                    batches: count(2),
+                    rows_read: count(3),
+                    rows_estimated: estimated.unwrap_or(0),
+                    rows_quarantined: count(5),
+                    stopped_by: row.get(6).cloned().flatten(),
+                };
+                (text(row, 0), progress)
+            })
+            .collect())
     }
 }

@@ -67,9 +67,11 @@ impl Project {
         let mut applier = self.applier(run, &apply, &mut events);
         let mut plan = UndoPlan { migration: planned.name.clone(), ..UndoPlan::default() };
         let kept = applier.kept_values(&planned.name).await?;
+        applier.check_all_kept(&planned, &kept).await?;
         for (at, one) in kept.iter().enumerate() {
             let later = kept.get(..at).unwrap_or_default();
-            let (statement, conflicts, shown) = applier.undo_statement_plan(one, later).await?;
+            let (statement, conflicts, shown) =
+                applier.undo_statement_plan(one, later, &kept).await?;
             plan.statements.push(statement);
             plan.conflicts += conflicts;
             plan.shown.extend(shown);

@@ -9,6 +9,7 @@ use super::requires;
 use super::{Project, RunOptions, Selection};
 use crate::apply::{Applier, ApplyOptions, lost_connection};
 use crate::backend::Session;
+use crate::data::signals::unmeasurable;
 use crate::data::sources::Opened;
 use crate::error::{EngineError, Problem};
 use crate::event::{Event, Events};
@@ -22,6 +23,8 @@ pub(super) struct Run {
     pub(super) session: Box<dyn Session>,
     pub(super) lease: Lease,
     pub(super) verb: &'static str,
+    /// How it ends, unless it fails.
+    pub(super) outcome: &'static str,
     /// The database had no table of the user's when the run began.
     pub(super) fresh: bool,
 }
@@ -77,6 +80,9 @@ impl Project {
         self.check_parents(&plan, &picture, Some(&mut run.session)).await?;
         self.check_required_now(&plan, run.session.as_mut()).await?;
         self.check_pooled(&plan, run.session.as_mut()).await?;
+        if let Some(message) = unmeasurable(&self.options.throttle, self.ledger.dialect) {
+            return Err(EngineError::Refused(message));
+        }
         let mut apply = self.apply_options(options);
         apply.rules = self.rule_texts(&plan)?;
         let fresh = run.fresh;
@@ -89,9 +95,12 @@ impl Project {
             let result = applier.up(part, &picture.ledger, fresh).await;
             report.add(applier.report);
             result?;
-            if report.interrupted {
+            if report.interrupted || report.paused_before.is_some() {
                 break;
             }
+        }
+        if report.interrupted {
+            run.outcome = "interrupted";
         }
         Ok(report)
     }
@@ -115,6 +124,8 @@ impl Project {
             report: RunReport { run_id, ..RunReport::default() },
             position: (0, 0),
             reconnects: 0,
+            measured: None,
+            renewed: None,
             prepared: Vec::new(),
             sources: &self.sources,
             opened: Opened::new(),
@@ -131,6 +142,10 @@ impl Project {
             keep_bytes_max: self.options.keep_bytes_max,
             rules: Vec::new(),
             stop: options.stop.clone(),
+            ask_between: options.ask_between,
+            retries: self.options.retries,
+            throttle: self.options.throttle.clone(),
+            root: self.options.root.clone(),
         }
     }
 
@@ -163,7 +178,8 @@ impl Project {
         let claim = Claim { owner: &self.owner, verb, wait: options.wait };
         let backend = self.backend.as_ref();
         let lease = lease::acquire(self.ledger, backend, session.as_mut(), &claim, events).await?;
-        let mut run = Run { session, lease, verb, fresh: found.is_empty() };
+        let outcome = "done";
+        let mut run = Run { session, lease, verb, outcome, fresh: found.is_empty() };
         match self.run_row(&mut run, "start", None, "").await {
             Ok(()) => Ok(run),
             Err(error) => self.end(run, Err(error)).await,
@@ -183,7 +199,7 @@ impl Project {
             result = Err(EngineError::LeaseLost);
         }
         let (outcome, detail) = match &result {
-            Ok(_) => ("done", String::new()),
+            Ok(_) => (run.outcome, String::new()),
             Err(EngineError::LeaseLost) => return result,
             Err(EngineError::NeedsDecision(_)) => ("needs-decision", String::new()),
             Err(error) => ("failed", error.to_string()),

@@ -1,6 +1,6 @@
 //! `validate`: judging rows that are there, without writing.
 
-mod files;
+pub(super) mod files;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

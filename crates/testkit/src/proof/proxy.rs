@@ -3,7 +3,7 @@
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
 
 use crate::failure::{Doing, Result};
 
@@ -39,16 +39,44 @@ struct Shared {
     target: u16,
     cut: Cut,
     seen: AtomicUsize,
+    /// Bytes, in both directions, until a connection is cut; it happens once.
+    left: AtomicI64,
+    bytes: AtomicI64,
     closed: AtomicBool,
+}
+
+impl Shared {
+    /// How many of `count` bytes may pass.
+    fn allow(&self, count: usize) -> usize {
+        let wanted = i64::try_from(count).unwrap_or(i64::MAX);
+        self.bytes.fetch_add(wanted, Ordering::SeqCst);
+        let before = self.left.fetch_sub(wanted, Ordering::SeqCst);
+        if before >= wanted {
+            return count;
+        }
+        self.left.store(i64::MAX, Ordering::SeqCst);
+        usize::try_from(before).unwrap_or(0)
+    }
 }
 
 impl Proxy {
     /// Forwards a new port on loopback to the port `target`.
     pub fn start(target: u16, cut: Cut) -> Result<Proxy> {
+        Proxy::with(target, cut, i64::MAX)
+    }
+
+    /// As [`Proxy::start`]; cuts one connection after so many bytes in both directions together.
+    pub fn cutting_after(target: u16, bytes: i64) -> Result<Proxy> {
+        let cut = Cut { word: "no message has this word", nth: 0, moment: Moment::BeforeServer };
+        Proxy::with(target, cut, bytes)
+    }
+
+    fn with(target: u16, cut: Cut, left: i64) -> Result<Proxy> {
         let listener = TcpListener::bind(("127.0.0.1", 0)).doing("start a proxy")?;
         let port = listener.local_addr().doing("read the proxy's port")?.port();
         let (seen, closed) = (AtomicUsize::new(0), AtomicBool::new(false));
-        let shared = Arc::new(Shared { target, cut, seen, closed });
+        let (left, bytes) = (AtomicI64::new(left), AtomicI64::new(0));
+        let shared = Arc::new(Shared { target, cut, seen, left, bytes, closed });
         let own = Arc::clone(&shared);
         std::thread::spawn(move || {
             for client in listener.incoming().flatten() {
@@ -65,6 +93,11 @@ impl Proxy {
     /// The port to connect to.
     pub fn port(&self) -> u16 {
         self.port
+    }
+
+    /// How many bytes came by, in both directions.
+    pub fn bytes(&self) -> i64 {
+        self.shared.bytes.load(Ordering::SeqCst)
     }
 
     /// How many messages with the word were seen.
@@ -95,13 +128,14 @@ impl Link {
         client.set_nodelay(true)?;
         server.set_nodelay(true)?;
         let link = Arc::new(Link { client, server, swallow: AtomicBool::new(false) });
-        let (up, down, shared) = (Arc::clone(&link), link, Arc::clone(shared));
+        let (up, down) = (Arc::clone(&link), link);
+        let (shared, answered) = (Arc::clone(shared), Arc::clone(shared));
         std::thread::spawn(move || {
             let _ = up.requests(&shared);
             up.close();
         });
         std::thread::spawn(move || {
-            let _ = down.answers();
+            let _ = down.answers(&answered);
             down.close();
         });
         Ok(())
@@ -123,18 +157,22 @@ impl Link {
                     Moment::AfterServer => self.swallow.store(true, Ordering::SeqCst),
                 }
             }
-            (&self.server).write_all(message)?;
+            if !pass(&self.server, message, shared)? {
+                return Ok(());
+            }
         }
     }
 
-    fn answers(&self) -> std::io::Result<()> {
+    fn answers(&self, shared: &Shared) -> std::io::Result<()> {
         let mut buffer = [0; 65_536];
         loop {
             let count = (&self.server).read(&mut buffer)?;
             if count == 0 || self.swallow.load(Ordering::SeqCst) {
                 return Ok(());
             }
-            (&self.client).write_all(buffer.get(..count).unwrap_or_default())?;
+            if !pass(&self.client, buffer.get(..count).unwrap_or_default(), shared)? {
+                return Ok(());
+            }
         }
     }
 
@@ -143,6 +181,13 @@ impl Link {
         let _ = self.client.shutdown(Shutdown::Both);
         let _ = self.server.shutdown(Shutdown::Both);
     }
+}
+
+/// Sends what may pass, and says whether that was all of it.
+fn pass(mut to: &TcpStream, message: &[u8], shared: &Shared) -> std::io::Result<bool> {
+    let allowed = shared.allow(message.len());
+    to.write_all(message.get(..allowed).unwrap_or_default())?;
+    Ok(allowed == message.len())
 }
 
 /// Whether the word is in the message, and not as the beginning of a longer one (`COMMITTED`).

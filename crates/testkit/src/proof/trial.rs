@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use super::plan::{ByHand, Plan};
+use super::proxy::Proxy;
 use super::{Verdict, ensure};
 use crate::database::TestDatabase;
 use crate::project::Project;
@@ -62,6 +63,20 @@ impl<'a> Trial<'a> {
     /// From now on the program reaches the database by another address.
     pub(super) fn reach_by(&mut self, url: String) {
         self.url = url;
+    }
+
+    /// From now on the program reaches the server through a proxy in front of its port.
+    pub(super) fn through(
+        &mut self,
+        start: impl FnOnce(u16) -> crate::failure::Result<Proxy>,
+    ) -> Verdict<Proxy> {
+        let url = self.database.url.clone();
+        let rest = url.split_once("127.0.0.1:").map(|(_, rest)| rest);
+        let port = rest.and_then(|rest| rest.split_once('/')).map(|(port, _)| port);
+        let port = port.and_then(|port| port.parse().ok()).ok_or("the URL has no port")?;
+        let proxy = start(port).map_err(|error| error.to_string())?;
+        self.reach_by(url.replace(&format!(":{port}/"), &format!(":{}/", proxy.port())));
+        Ok(proxy)
     }
 
     /// The command of the plan.

@@ -19,6 +19,7 @@ const START_TRIES: usize = 3;
 
 const ACCESS: &str = "\
 local     all all trust
+local     replication all trust
 hostssl   all encrypted_only 127.0.0.1/32 scram-sha-256
 hostnossl all encrypted_only 127.0.0.1/32 reject
 hostssl   all plain_only     127.0.0.1/32 reject

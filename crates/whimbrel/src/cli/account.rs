@@ -2,6 +2,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use whimbrel_engine::Account;
 
+use super::text::{plural, table};
 use crate::context::Context;
 use crate::error::{CommandError, Exit};
 use crate::output::envelope;
@@ -85,24 +86,8 @@ pub(super) async fn run(args: &Args, context: &mut Context) -> Result<Exit, Comm
 fn show(account: &Account, context: &mut Context) {
     let printer = &mut context.printer;
     printer.out(&format!("Account of {}", account.migration));
-    for line in &account.lines {
-        printer.out(&format!("  statement {}, driven by {}", line.statement, line.table));
-        let mut rows = vec![("read", line.read)];
-        if line.inserts {
-            rows.push(("produced something", line.produced));
-            rows.push(("skipped by declaration", line.skipped));
-            rows.push(("produced nothing", line.missing));
-        } else {
-            rows.push(("changed", line.written));
-        }
-        rows.push(("in quarantine", line.quarantined));
-        if line.inserts {
-            rows.push(("rows to be inserted", line.staged));
-            rows.push(("rows inserted", line.written));
-        }
-        for (what, count) in rows {
-            printer.out(&format!("    {count:>12}  {what}"));
-        }
+    for line in table(&lines(account)) {
+        printer.out(&format!("  {line}"));
     }
     for missing in &account.missing {
         printer
@@ -114,6 +99,11 @@ fn show(account: &Account, context: &mut Context) {
     if account.holds() {
         let good = printer.styled_out(Style::Good, "holds");
         printer.out(&format!("The account {good}: no row was lost"));
+        let dropped: u64 = account.lines.iter().map(|line| line.quarantined).sum();
+        if dropped > 0 {
+            let rows = plural(usize::try_from(dropped).unwrap_or(usize::MAX), "row");
+            printer.out(&format!("  given up by `quarantine drop`: {rows}"));
+        }
         return;
     }
     let bad = printer.styled_out(Style::Error, "does not hold");
@@ -121,6 +111,30 @@ fn show(account: &Account, context: &mut Context) {
     for reason in &account.reasons {
         printer.out(&format!("  {reason}"));
     }
+}
+
+/// A heading, and a line for each statement. From each row that is read something comes, or it is
+/// skipped by declaration, or set aside, or another statement of the file has to make something
+/// of it.
+fn lines(account: &Account) -> Vec<Vec<String>> {
+    let heading =
+        ["statement", "rows of", "read", "used", "skipped", "set aside", "left", "written"];
+    let mut out = vec![heading.iter().map(|text| (*text).to_owned()).collect()];
+    for line in &account.lines {
+        let left = line.read.saturating_sub(line.produced + line.skipped + line.quarantined);
+        let if_inserts = |count: u64| if line.inserts { count.to_string() } else { "-".to_owned() };
+        out.push(vec![
+            line.statement.to_string(),
+            line.table.clone(),
+            line.read.to_string(),
+            line.produced.to_string(),
+            if_inserts(line.skipped),
+            line.quarantined.to_string(),
+            if_inserts(left),
+            line.written.to_string(),
+        ]);
+    }
+    out
 }
 
 fn to_json(account: &Account) -> AccountJson {

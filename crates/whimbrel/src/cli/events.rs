@@ -1,5 +1,8 @@
 //! What happens during a run, for people and as NDJSON.
 
+use std::io::IsTerminal;
+use std::sync::mpsc::{Receiver, TryRecvError};
+
 use serde_json::{Value, json};
 use whimbrel_core::verify::Verdict;
 use whimbrel_engine::FactLine;
@@ -13,12 +16,13 @@ use crate::printer::{Format, Printer, Style};
 pub(super) struct EventPrinter<'a> {
     printer: &'a mut Printer,
     batches: Option<batches::Since>,
+    answer: Option<Receiver<bool>>,
 }
 
 impl<'a> EventPrinter<'a> {
     /// Shows events with `printer`.
     pub(super) fn new(printer: &'a mut Printer) -> EventPrinter<'a> {
-        EventPrinter { printer, batches: None }
+        EventPrinter { printer, batches: None, answer: None }
     }
 }
 
@@ -29,6 +33,37 @@ impl Events for EventPrinter<'_> {
             Format::Human => self.human(&event),
         }
     }
+
+    fn may_go_on(&mut self, next: &str) -> Option<bool> {
+        if !std::io::stdin().is_terminal() {
+            return Some(false);
+        }
+        let Some(answer) = &self.answer else {
+            self.printer.err(&format!("Next is {next}. Enter goes on, Ctrl-C stops here"));
+            self.answer = Some(read_line());
+            return None;
+        };
+        match answer.try_recv() {
+            Err(TryRecvError::Empty) => None,
+            Ok(go_on) => {
+                self.answer = None;
+                Some(go_on)
+            }
+            Err(TryRecvError::Disconnected) => Some(false),
+        }
+    }
+}
+
+/// Reads a line of standard input beside the run; false when the input ends instead.
+fn read_line() -> Receiver<bool> {
+    let (sender, receiver) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        let mut line = String::new();
+        let read = std::io::stdin().read_line(&mut line);
+        // Nobody may be waiting for it any more.
+        let _ = sender.send(read.is_ok_and(|bytes| bytes > 0));
+    });
+    receiver
 }
 
 impl EventPrinter<'_> {
@@ -118,6 +153,18 @@ impl EventPrinter<'_> {
             Event::Restored { migration, what, rows } => {
                 self.printer.note(&format!("{migration}: {what} is back ({rows} rows)"));
             }
+            Event::Held { migration, signal, value, threshold, held_ms } => {
+                let since = match held_ms / 1_000 {
+                    0 => String::new(),
+                    seconds => format!(", for {seconds} s now"),
+                };
+                self.printer
+                    .note(&format!("{migration}: held by {signal}: {value} ({threshold}){since}"));
+            }
+            Event::Released { migration, signal, held_ms } => {
+                let seconds = held_ms / 1_000;
+                self.printer.note(&format!("{migration}: {signal} let go after {seconds} s"));
+            }
             Event::Reconnected { reason } => {
                 self.printer.note(&format!("{warning} connection made again after: {reason}"));
             }
@@ -135,6 +182,9 @@ impl EventPrinter<'_> {
             }
             Event::Judging { what, rows } => {
                 self.printer.progress(&format!("judging {what}: {rows} rows"));
+            }
+            Event::Faking { table, rows, wanted } => {
+                self.printer.progress(&format!("filling {table}: {rows} of {wanted} rows"));
             }
             Event::Violated(one) => {
                 self.printer
@@ -181,6 +231,14 @@ fn to_json(event: &Event) -> Value {
             "event": "retrying", "migration": migration, "attempt": attempt,
             "delay_ms": as_u64(*delay_ms), "reason": reason, "blockers": blockers,
         }),
+        Event::Held { migration, signal, value, threshold, held_ms } => json!({
+            "event": "held", "migration": migration, "signal": signal, "value": value,
+            "threshold": threshold, "held_ms": as_u64(*held_ms),
+        }),
+        Event::Released { migration, signal, held_ms } => json!({
+            "event": "released", "migration": migration, "signal": signal,
+            "held_ms": as_u64(*held_ms),
+        }),
         Event::Kept { migration, what, rows, kept_as } => json!({
             "event": "kept", "migration": migration, "what": what, "rows": rows,
             "kept_as": kept_as,
@@ -190,6 +248,9 @@ fn to_json(event: &Event) -> Value {
         }),
         Event::Judging { what, rows } => json!({
             "event": "judging", "what": what, "rows": rows,
+        }),
+        Event::Faking { table, rows, wanted } => json!({
+            "event": "faking", "table": table, "rows": rows, "wanted": wanted,
         }),
         Event::Violated(violation) => super::validate::violation_line(violation),
         Event::Reconnected { reason } => json!({ "event": "reconnected", "reason": reason }),

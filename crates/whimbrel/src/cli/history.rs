@@ -1,7 +1,7 @@
 use serde::Serialize;
-use whimbrel_engine::HistoryLine;
+use whimbrel_engine::{BatchLine, HistoryLine};
 
-use super::text::{plural, time};
+use super::text::{plural, table, time};
 use crate::context::Context;
 use crate::error::{CommandError, Exit};
 use crate::output::envelope;
@@ -9,13 +9,44 @@ use crate::printer::{Format, Style};
 
 /// Show what ran, when, by whom, and what it made
 #[derive(Debug, clap::Args)]
-pub struct Args {}
+pub struct Args {
+    /// Only this migration: a version or a file name
+    #[arg(value_name = "VERSION")]
+    version: Option<String>,
+    /// Show the batches of this data migration: rows, time, size
+    #[arg(long, requires = "version")]
+    batches: bool,
+}
 
 /// The JSON of `history`.
 #[derive(Debug, Serialize, schemars::JsonSchema)]
 pub(crate) struct HistoryJson {
     /// Applied migrations in the order in which they were applied.
     migrations: Vec<HistoryEntryJson>,
+    /// With `--batches`: the batches of the data migration in their order.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    batches: Option<Vec<BatchJson>>,
+}
+
+/// One batch.
+#[derive(Debug, Serialize, schemars::JsonSchema)]
+struct BatchJson {
+    /// `up`, or `undo` for the way back.
+    direction: String,
+    /// The statement, from 1.
+    statement: usize,
+    /// From 1.
+    number: u64,
+    /// Driving rows.
+    rows_read: u64,
+    /// Rows changed, deleted or inserted.
+    rows_written: u64,
+    /// Driving rows set aside.
+    rows_quarantined: u64,
+    duration_ms: u64,
+    /// Milliseconds since 1970 by the server's clock.
+    at_ms: i64,
+    run_id: String,
 }
 
 /// One applied migration.
@@ -37,17 +68,29 @@ struct HistoryEntryJson {
     made: Vec<String>,
 }
 
-pub(super) async fn run(_args: &Args, context: &mut Context) -> Result<Exit, CommandError> {
+pub(super) async fn run(args: &Args, context: &mut Context) -> Result<Exit, CommandError> {
     let project = context.project()?;
-    let lines = project.history().await?;
+    let mut lines = project.history().await?;
+    if let Some(version) = &args.version {
+        lines.retain(|line| line.version == *version || line.name == *version);
+    }
+    let batches = match &args.version {
+        Some(version) if args.batches => Some(project.batches(version).await?),
+        _ => None,
+    };
     if context.printer.format() == Format::Json {
-        let value =
-            envelope("history", HistoryJson { migrations: lines.iter().map(entry).collect() });
+        let value = envelope(
+            "history",
+            HistoryJson {
+                migrations: lines.iter().map(entry).collect(),
+                batches: batches.map(|batches| batches.iter().map(batch).collect()),
+            },
+        );
         context.printer.json(&value, true);
         return Ok(Exit::Done);
     }
     let printer = &mut context.printer;
-    if lines.is_empty() {
+    if lines.is_empty() && batches.as_ref().is_none_or(Vec::is_empty) {
         printer.out("Nothing was applied yet");
     }
     for line in &lines {
@@ -73,7 +116,39 @@ pub(super) async fn run(_args: &Args, context: &mut Context) -> Result<Exit, Com
             printer.out(&format!("    {made}"));
         }
     }
+    for line in table(&batches.iter().flatten().map(batch_row).collect::<Vec<_>>()) {
+        printer.out(&format!("    {line}"));
+    }
     Ok(Exit::Done)
+}
+
+fn batch_row(line: &BatchLine) -> Vec<String> {
+    let way = if line.direction == "up" { "statement" } else { "undo of statement" };
+    let mut row = vec![
+        format!("{way} {}", line.statement),
+        format!("batch {}", line.number),
+        plural(usize::try_from(line.rows_read).unwrap_or(usize::MAX), "row"),
+        format!("{} written", line.rows_written),
+        format!("{} ms", line.duration_ms),
+    ];
+    if line.rows_quarantined > 0 {
+        row.push(format!("{} set aside", line.rows_quarantined));
+    }
+    row
+}
+
+fn batch(line: &BatchLine) -> BatchJson {
+    BatchJson {
+        direction: line.direction.clone(),
+        statement: line.statement,
+        number: line.number,
+        rows_read: line.rows_read,
+        rows_written: line.rows_written,
+        rows_quarantined: line.rows_quarantined,
+        duration_ms: line.duration_ms,
+        at_ms: line.at_ms,
+        run_id: line.run_id.clone(),
+    }
 }
 
 /// `2 tables: a, b`, `1 index: i`.

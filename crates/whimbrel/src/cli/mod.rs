@@ -10,12 +10,15 @@ mod demo;
 mod doctor;
 mod down;
 mod events;
+mod fake;
 mod history;
 mod init;
 mod new;
 mod plan;
 mod quarantine;
+mod rehearse;
 mod resolve;
+mod run;
 mod status;
 mod text;
 pub(crate) mod undo;
@@ -120,6 +123,8 @@ pub enum Command {
     Down(down::Args),
     /// Prove that a data migration lost no row
     Account(account::Args),
+    /// Look at a run in progress, let it pause, go on, or end
+    Run(run::Args),
     /// Look after rows that a data migration could not move
     Quarantine(quarantine::Args),
     /// Take back what a data migration changed
@@ -128,6 +133,8 @@ pub enum Command {
     Verify(verify::Args),
     /// Judge existing rows by rules, without writing
     Validate(validate::Args),
+    /// Fill tables with rows for testing
+    Fake(fake::Args),
     /// Copy whole tables from one database into another
     Copy(copy::Args),
     /// Show what ran, when, by whom, and what it made
@@ -161,6 +168,7 @@ pub(crate) fn json_schemas() -> Vec<(&'static str, schemars::Schema)> {
         ("history", schemars::schema_for!(Envelope<history::HistoryJson>)),
         ("doctor", schemars::schema_for!(Envelope<doctor::DoctorJson>)),
         ("account", schemars::schema_for!(Envelope<account::AccountJson>)),
+        ("run", schemars::schema_for!(Envelope<run::RunJson>)),
         ("quarantine", schemars::schema_for!(Envelope<quarantine::QuarantineJson>)),
     ]
 }
@@ -189,10 +197,12 @@ pub async fn run(cli: Cli, context: &mut Context) -> Result<Exit, CommandError> 
         Command::Up(args) => up::run(&args, context).await,
         Command::Down(args) => down::run(&args, context).await,
         Command::Account(args) => account::run(&args, context).await,
+        Command::Run(args) => run::run(&args, context).await,
         Command::Quarantine(args) => quarantine::run(&args, context).await,
         Command::Undo(args) => undo::run(&args, context).await,
         Command::Verify(args) => verify::run(&args, context).await,
         Command::Validate(args) => validate::run(&args, context).await,
+        Command::Fake(args) => fake::run(&args, context).await,
         Command::Copy(args) => copy::run(&args, context).await,
         Command::History(args) => history::run(&args, context).await,
         Command::Accept(args) => accept::run(&args, context).await,

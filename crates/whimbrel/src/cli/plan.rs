@@ -1,8 +1,11 @@
 use serde::Serialize;
+use whimbrel_engine::event::Silent;
 use whimbrel_engine::{PlanReport, PlannedBatches, PlannedLine, PlannedStatement};
 
+use super::events::EventPrinter;
+use super::rehearse::{self, RehearsalJson};
 use super::text::plural;
-use super::up::SelectionArgs;
+use super::up::{SelectionArgs, one_by_one};
 use crate::context::Context;
 use crate::error::{CommandError, Exit};
 use crate::output::envelope;
@@ -23,6 +26,9 @@ pub(crate) struct PlanJson {
     /// What is worth knowing before.
     notes: Vec<String>,
     migrations: Vec<PlanMigrationJson>,
+    /// With `up --dry-run` or `--sample`: what came of trying the data migrations.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tried: Option<Vec<RehearsalJson>>,
 }
 
 /// One migration of the plan.
@@ -73,6 +79,8 @@ struct BatchesJson {
     rows: u64,
     /// Whether what changes is kept for `undo`.
     undo: bool,
+    /// About how many bytes that takes; null where it is not known before.
+    undo_bytes: Option<u64>,
     /// Triggers of the written table that will fire.
     triggers: Vec<String>,
     /// Tables whose rows change along with those that are deleted.
@@ -84,24 +92,48 @@ struct BatchesJson {
 }
 
 pub(super) async fn run(args: &Args, context: &mut Context) -> Result<Exit, CommandError> {
-    show_plan(&args.selection, context).await
-}
-
-/// Shows the plan; the same for `plan` and `up --dry-run`.
-pub(super) async fn show_plan(
-    selection: &SelectionArgs,
-    context: &mut Context,
-) -> Result<Exit, CommandError> {
     let project = context.project()?;
-    let report = project.plan(&selection.selection()).await?;
+    let report = project.plan(&args.selection.selection()).await?;
     match context.printer.format() {
         Format::Json => {
-            let value = envelope("plan", to_json(&report));
+            let value = envelope("plan", to_json(&report, None));
             context.printer.json(&value, true);
         }
         Format::Human => show(&report, context),
     }
     Ok(Exit::Done)
+}
+
+/// Tries the data migrations: all rows after the plan (`up --dry-run`), or a sample of them.
+pub(super) async fn rehearse(
+    selection: &SelectionArgs,
+    sample: Option<u64>,
+    context: &mut Context,
+) -> Result<Exit, CommandError> {
+    let project = context.project()?;
+    let selection = selection.selection();
+    let report = project.plan(&selection).await?;
+    let human = context.printer.format() == Format::Human;
+    if human && sample.is_none() {
+        show(&report, context);
+    }
+    let options = one_by_one(context);
+    let found = if human {
+        let mut events = EventPrinter::new(&mut context.printer);
+        project.rehearse(&selection, sample, &options, &mut events).await?
+    } else {
+        project.rehearse(&selection, sample, &options, &mut Silent).await?
+    };
+    if human {
+        rehearse::show(&found, &mut context.printer);
+        if found.is_empty() && sample.is_some() {
+            context.printer.out("No data migration is pending");
+        }
+    } else {
+        let value = envelope("plan", to_json(&report, Some(rehearse::to_json(&found))));
+        context.printer.json(&value, true);
+    }
+    Ok(if rehearse::has_findings(&found) { Exit::Findings } else { Exit::Done })
 }
 
 fn show(report: &PlanReport, context: &mut Context) {
@@ -160,7 +192,11 @@ fn show_batches(batches: &PlannedBatches, printer: &mut Printer) {
     } else if let Some(reason) = &batches.whole {
         lines.push(format!("runs whole, in one transaction: {reason}"));
     } else if !batches.table.is_empty() {
-        let undo = if batches.undo { "kept for undo" } else { "not kept: no undo" };
+        let undo = match (batches.undo, batches.undo_bytes) {
+            (false, _) => "not kept: no undo".to_owned(),
+            (true, None) => "kept for undo".to_owned(),
+            (true, Some(bytes)) => format!("kept for undo: about {} KiB", bytes.div_ceil(1_024)),
+        };
         lines.push(format!(
             "in batches along {} ({}), about {} rows, {undo}",
             batches.table,
@@ -195,6 +231,7 @@ fn batches_json(batches: &PlannedBatches) -> BatchesJson {
         key: batches.key.clone(),
         rows: batches.rows,
         undo: batches.undo,
+        undo_bytes: batches.undo_bytes,
         triggers: batches.triggers.clone(),
         cascades: batches.cascades.clone(),
         notes: batches.notes.iter().map(|(code, message)| format!("{code}: {message}")).collect(),
@@ -202,8 +239,9 @@ fn batches_json(batches: &PlannedBatches) -> BatchesJson {
     }
 }
 
-fn to_json(report: &PlanReport) -> PlanJson {
+fn to_json(report: &PlanReport, tried: Option<Vec<RehearsalJson>>) -> PlanJson {
     PlanJson {
+        tried,
         database: report.database.clone(),
         notes: report.notes.clone(),
         migrations: report

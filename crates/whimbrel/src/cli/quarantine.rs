@@ -171,7 +171,12 @@ fn list(rows: &[QuarantinedRow], context: &mut Context) {
         let state = if row.state == "open" { String::new() } else { format!(" [{}]", row.state) };
         printer.out(&format!(
             "{:>6}  {} statement {}  {} {}{state}: {}",
-            row.id, row.migration, row.statement, row.table, row.key, row.error
+            row.id,
+            row.migration,
+            row.statement,
+            row.table,
+            key_text(row),
+            row.error
         ));
     }
 }
@@ -185,7 +190,7 @@ fn show(row: &QuarantinedRow, context: &mut Context) {
     }
     printer.out(&format!("Row {} ({})", row.id, row.state));
     printer.out(&format!("  migration  {} statement {}", row.migration, row.statement));
-    printer.out(&format!("  table      {} {}", row.table, row.key));
+    printer.out(&format!("  table      {} {}", row.table, key_text(row)));
     printer.out(&format!("  error      {} {}", row.error, row.code));
     printer.out(&format!("  tries      {}", row.tries));
     if let Some(edit) = &row.edit {
@@ -199,6 +204,12 @@ fn show(row: &QuarantinedRow, context: &mut Context) {
         }
         Err(_) => printer.out(&format!("  {}", row.row)),
     }
+}
+
+/// The key's values, separated by commas.
+fn key_text(row: &QuarantinedRow) -> String {
+    let values: Option<Vec<String>> = serde_json::from_str(&row.key).ok();
+    values.map_or_else(|| row.key.clone(), |values| values.join(", "))
 }
 
 fn to_json(row: &QuarantinedRow) -> RowJson {

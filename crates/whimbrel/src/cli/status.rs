@@ -2,7 +2,7 @@ use serde::Serialize;
 use whimbrel_core::compare::State;
 use whimbrel_core::directory::Severity;
 use whimbrel_core::ledger::Direction;
-use whimbrel_engine::{StatusLine, StatusReport};
+use whimbrel_engine::{DataProgress, StatusLine, StatusReport};
 
 use super::text::{plural, table, time};
 use crate::context::Context;
@@ -75,6 +75,25 @@ struct MigrationJson {
     applied_at_ms: Option<i64>,
     applied_by: Option<String>,
     has_down: bool,
+    /// How far its batches are, where some are done and others not.
+    progress: Option<ProgressJson>,
+}
+
+/// How far the batches of a data migration are.
+#[derive(Debug, Serialize, schemars::JsonSchema)]
+struct ProgressJson {
+    /// The statement, from 1.
+    statement: usize,
+    /// Batches that are committed.
+    batches: u64,
+    /// Driving rows that are done.
+    rows_read: u64,
+    /// About how many there were at the beginning; 0 where that is not known.
+    rows_estimated: u64,
+    /// Driving rows set aside.
+    rows_quarantined: u64,
+    /// What stopped it last.
+    stopped_by: Option<String>,
 }
 
 /// One thing about a file.
@@ -131,6 +150,11 @@ fn show(report: &StatusReport, all: bool, context: &mut Context) {
     for line in table(&rows) {
         printer.out(&format!("  {line}"));
     }
+    for line in &report.migrations {
+        if let Some(progress) = &line.progress {
+            printer.out(&format!("  {}: {}", line.name, progress_text(progress)));
+        }
+    }
     if report.migrations.is_empty() {
         printer.out(&format!("  no migrations in {}/", report.folder));
     }
@@ -159,6 +183,24 @@ fn show(report: &StatusReport, all: bool, context: &mut Context) {
             ));
         }
     }
+}
+
+/// `statement 1: 3 batches, 90 of about 300 rows, 5 set aside; stopped by: ...`
+fn progress_text(progress: &DataProgress) -> String {
+    let mut text = format!("statement {}: {} batches, ", progress.statement, progress.batches);
+    text.push_str(&match progress.rows_estimated.max(progress.rows_read) {
+        all if progress.rows_estimated > 0 => {
+            format!("{} of about {all} rows", progress.rows_read)
+        }
+        all => format!("{all} rows"),
+    });
+    if progress.rows_quarantined > 0 {
+        text.push_str(&format!(", {} set aside", progress.rows_quarantined));
+    }
+    if let Some(reason) = &progress.stopped_by {
+        text.push_str(&format!("; stopped by: {reason}"));
+    }
+    text
 }
 
 fn row(line: &StatusLine) -> Vec<String> {
@@ -201,6 +243,14 @@ fn to_json(report: &StatusReport) -> StatusJson {
                 applied_at_ms: line.applied_at_ms,
                 applied_by: line.applied_by.clone(),
                 has_down: line.has_down,
+                progress: line.progress.as_ref().map(|one| ProgressJson {
+                    statement: one.statement,
+                    batches: one.batches,
+                    rows_read: one.rows_read,
+                    rows_estimated: one.rows_estimated,
+                    rows_quarantined: one.rows_quarantined,
+                    stopped_by: one.stopped_by.clone(),
+                }),
             })
             .collect(),
         issues: report

@@ -105,6 +105,12 @@ fn show(plan: &UndoPlan, context: &mut Context) {
 
 /// A conflict with its three values.
 pub(crate) fn conflict_text(conflict: &UndoConflict) -> String {
+    if let Some(referrer) = &conflict.referrer {
+        return format!(
+            "{} ({}): rows of {referrer} refer to it, which the migration did not write",
+            conflict.table, conflict.key
+        );
+    }
     let value = |value: &Option<String>| value.clone().unwrap_or_else(|| "NULL".to_owned());
     format!(
         "{} ({}) {}: was {}, the migration wrote {}, is {} now",
@@ -121,5 +127,6 @@ fn conflict_json(conflict: &UndoConflict) -> serde_json::Value {
     json!({
         "table": conflict.table, "key": conflict.key, "column": conflict.column,
         "old": conflict.old, "new": conflict.new, "now": conflict.now,
+        "referrer": conflict.referrer,
     })
 }

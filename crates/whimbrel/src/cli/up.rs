@@ -13,13 +13,25 @@ use crate::printer::Format;
 pub struct Args {
     #[command(flatten)]
     selection: SelectionArgs,
-    /// Show what would be done, and do nothing (the same as `plan`)
+    /// Show what would be done, as `plan` does, and try data migrations on all their rows, each
+    /// batch rolled back; nothing of it stays
     #[arg(long)]
     dry_run: bool,
+    /// Try data migrations on the first N rows of each statement, show values before and after, and
+    /// roll all of it back
+    #[arg(long, value_name = "N", conflicts_with = "dry_run",
+          value_parser = clap::value_parser!(u64).range(1..=SAMPLE_ROWS_MAX))]
+    sample: Option<u64>,
+    /// Ask before each further migration; without a terminal, stop after the first
+    #[arg(long)]
+    pause_between: bool,
     /// Whether several migrations share one transaction: `auto` does so in an empty database
     #[arg(long, value_enum, default_value_t, value_name = "WHEN")]
     group: Group,
 }
+
+/// Most rows of a sample.
+const SAMPLE_ROWS_MAX: u64 = 1_000;
 
 /// Which of the pending migrations.
 #[derive(Clone, Debug, clap::Args)]
@@ -51,7 +63,12 @@ impl SelectionArgs {
 
 /// How a verb goes about it that runs one migration at a time, or none.
 pub(super) fn one_by_one(context: &Context) -> RunOptions {
-    RunOptions { wait: context.wait(), group: GroupMode::Never, stop: context.stop.clone() }
+    RunOptions {
+        wait: context.wait(),
+        group: GroupMode::Never,
+        stop: context.stop.clone(),
+        ask_between: false,
+    }
 }
 
 impl From<Group> for GroupMode {
@@ -65,11 +82,12 @@ impl From<Group> for GroupMode {
 }
 
 pub(super) async fn run(args: &Args, context: &mut Context) -> Result<Exit, CommandError> {
-    if args.dry_run {
-        return super::plan::show_plan(&args.selection, context).await;
+    if args.dry_run || args.sample.is_some() {
+        return super::plan::rehearse(&args.selection, args.sample, context).await;
     }
     let project = context.project()?;
-    let options = RunOptions { group: args.group.into(), ..one_by_one(context) };
+    let group = if args.pause_between { GroupMode::Never } else { args.group.into() };
+    let options = RunOptions { group, ask_between: args.pause_between, ..one_by_one(context) };
     let selection = args.selection.selection();
     let mut events = EventPrinter::new(&mut context.printer);
     let report = project.up(&selection, &options, &mut events).await?;
@@ -85,7 +103,8 @@ pub(super) fn finish(report: &RunReport, done: &str, command: &str, context: &mu
             &json!({
                 "schema_version": 1, "event": "end", "command": command, "run_id": report.run_id,
                 "finished": report.finished.iter().map(|one| &one.name).collect::<Vec<_>>(),
-                "interrupted": report.interrupted,
+                "interrupted": report.interrupted, "cancelled_by": report.cancelled_by,
+                "paused_before": report.paused_before,
             }),
             false,
         ),
@@ -103,6 +122,15 @@ pub(super) fn finish(report: &RunReport, done: &str, command: &str, context: &mu
     }
     for (name, fact) in &report.unverified {
         printer.err(&format!("{name}: {}", fact_text(fact)));
+    }
+    if let Some(next) = &report.paused_before {
+        printer.note(&format!("Stopped before `{next}`, as `--pause-between` asks; run it again"));
+    }
+    if let Some(actor) = &report.cancelled_by {
+        printer.err(&format!(
+            "Cancelled by {actor}, after the batch in progress; `whimbrel {command}` goes on"
+        ));
+        return Exit::Interrupted;
     }
     if report.interrupted {
         printer.err("Stopped as asked, after the step in progress; the same command goes on");

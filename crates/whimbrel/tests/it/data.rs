@@ -24,7 +24,7 @@ every_engine!(
 );
 
 /// Rows of the table `people`, in an order that is not the key's.
-fn people(bench: &Bench, rows: u32) {
+pub(crate) fn people(bench: &Bench, rows: u32) {
     let mut sql = String::from(
         "CREATE TABLE people (id INTEGER PRIMARY KEY, nick VARCHAR(60), handle VARCHAR(60), \
          visits INTEGER NOT NULL DEFAULT 0);\n",
@@ -45,12 +45,12 @@ fn people(bench: &Bench, rows: u32) {
     bench.whimbrel().run(["up"]).success();
 }
 
-fn count(bench: &Bench, sql: &str) -> i64 {
+pub(crate) fn count(bench: &Bench, sql: &str) -> i64 {
     bench.database.query(sql).trim().parse().expect("a number")
 }
 
 /// Rows of a table of the ledger.
-fn ledger(bench: &Bench, table: &str) -> String {
+pub(crate) fn ledger(bench: &Bench, table: &str) -> String {
     if bench.engine == "postgres" {
         format!("whimbrel.{table}")
     } else {
@@ -96,7 +96,7 @@ fn a_delete_runs_in_batches(bench: &Bench) {
     assert_eq!(bench.database.rows(), before);
 }
 
-const CARDS: &str = "CREATE TABLE cards (person_id INTEGER NOT NULL PRIMARY KEY, \
+pub(crate) const CARDS: &str = "CREATE TABLE cards (person_id INTEGER NOT NULL PRIMARY KEY, \
                      label VARCHAR(12) NOT NULL);\n";
 
 fn an_insert_is_staged_and_accounted_for(bench: &Bench) {

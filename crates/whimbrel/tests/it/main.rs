@@ -2,29 +2,42 @@
 
 #![cfg(test)]
 
+mod batches;
 mod cascades;
 mod conformance;
+mod control;
 mod copy;
 mod crash;
 mod data;
+mod data_accounts;
 mod data_rules;
 mod demo;
 mod directory;
 mod engines;
+mod equality;
+mod estimates;
+#[cfg(feature = "postgres")]
+mod example_advent;
 #[cfg(feature = "postgres")]
 mod example_chats;
 mod example_d1;
+mod fake;
 mod faults;
+mod guide;
 mod histories;
 mod limits;
 mod newcomer;
 mod notices;
+mod pitfalls;
 #[cfg(feature = "postgres")]
 mod pooled;
 mod prepared;
 mod races;
 mod reference;
+mod rehearse;
+mod retries;
 #[cfg(feature = "postgres")]
 mod supabase;
+mod throttle;
 mod validate;
 mod wrangler;

@@ -5,7 +5,7 @@ use std::process::Command;
 
 use whimbrel_testkit::database::{TestDatabase, fresh_postgres, fresh_sqlite};
 
-use super::validate::{postgres_rows, sqlite_rows};
+use super::rows::{postgres_rows, sqlite_rows};
 use crate::bench::{Request, Side, compare, peak_memory};
 use crate::output::say;
 

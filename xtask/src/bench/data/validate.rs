@@ -5,6 +5,7 @@ use std::process::Command;
 
 use whimbrel_testkit::database::{TestDatabase, fresh_postgres, fresh_sqlite};
 
+use super::rows::{postgres_rows, sqlite_rows};
 use crate::bench::{Request, Side, compare, peak_memory};
 use crate::output::say;
 use crate::workspace::root;
@@ -79,34 +80,4 @@ fn one(
     compare(&title, request.runs, &sides)?;
     peak_memory(&zod())?;
     peak_memory(&ours())
-}
-
-/// The same rows on both: about 200 bytes each, all good.
-pub(super) fn sqlite_rows(rows: usize) -> String {
-    format!(
-        "CREATE TABLE accounts (id INTEGER PRIMARY KEY, public_id TEXT NOT NULL, email \
-         VARCHAR(200) NOT NULL, tier TEXT NOT NULL, created_at TEXT NOT NULL, age INTEGER NOT \
-         NULL, balance REAL NOT NULL, active BOOLEAN NOT NULL, name TEXT NOT NULL, bio TEXT); \
-         WITH RECURSIVE s(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM s WHERE n < {rows}) \
-         INSERT INTO accounts SELECT n, printf('%08x-0000-4000-8000-%012x', n * 7919 % 4294967296, \
-         n), printf('user.%d@mail%d.example.org', n, n % 50), CASE n % 3 WHEN 0 THEN 'free' WHEN 1 \
-         THEN 'pro' ELSE 'team' END, strftime('%Y-%m-%dT%H:%M:%SZ', 1700000000 + n, 'unixepoch'), \
-         n % 100, n % 100000 / 4.0, n % 2, printf('Name %d of somebody', n), CASE WHEN n % 10 > 0 \
-         THEN printf('%.80c', 'b') END FROM s;"
-    )
-}
-
-pub(super) fn postgres_rows(rows: usize) -> String {
-    format!(
-        "CREATE TABLE accounts (id BIGINT PRIMARY KEY, public_id UUID NOT NULL, email \
-         VARCHAR(200) NOT NULL, tier TEXT NOT NULL, created_at TIMESTAMPTZ NOT NULL, age INTEGER \
-         NOT NULL, balance NUMERIC(12,2) NOT NULL, active BOOLEAN NOT NULL, name TEXT NOT NULL, \
-         bio TEXT); \
-         INSERT INTO accounts SELECT n, (lpad(to_hex(n * 7919 % 4294967296), 8, '0') || \
-         '-0000-4000-8000-' || lpad(to_hex(n), 12, '0'))::uuid, format('user.%s@mail%s.example.org', \
-         n, n % 50), CASE n % 3 WHEN 0 THEN 'free' WHEN 1 THEN 'pro' ELSE 'team' END, \
-         to_timestamp(1700000000 + n), n % 100, (n % 100000)::numeric / 4, n % 2 = 1, \
-         format('Name %s of somebody', n), CASE WHEN n % 10 > 0 THEN repeat('b', 80) END \
-         FROM generate_series(1, {rows}::bigint) AS s(n); VACUUM ANALYZE accounts;"
-    )
 }

@@ -132,6 +132,29 @@ fn code_of(error: &DbError) -> Option<u16> {
     error.code.as_deref()?.split(' ').next()?.parse().ok()
 }
 
+/// How many sessions wait for locks that the session `text` holds. It needs the PROCESS privilege.
+pub(super) async fn waiters(client: &mut Client, text: &str) -> Result<u64, DbError> {
+    let Some(target) = SessionName::parse(text) else { return Ok(0) };
+    let (waits, requesting, blocking) = if client.is_mariadb() {
+        ("information_schema.innodb_lock_waits", "requesting_trx_id", "blocking_trx_id")
+    } else {
+        (
+            "performance_schema.data_lock_waits",
+            "REQUESTING_ENGINE_TRANSACTION_ID",
+            "BLOCKING_ENGINE_TRANSACTION_ID",
+        )
+    };
+    let sql = format!(
+        "SELECT count(DISTINCT w.{requesting}) FROM {waits} w \
+         JOIN information_schema.innodb_trx b ON b.trx_id = w.{blocking} \
+         WHERE b.trx_mysql_thread_id = {}",
+        target.id
+    );
+    let sets = client.sets(&sql).await?;
+    let count = sets.first().and_then(|rows| rows.first()?.first()?.as_deref()?.parse().ok());
+    Ok(count.unwrap_or(0))
+}
+
 /// Who holds the locks that the session `text` waits for, in words.
 pub(super) async fn blockers(client: &mut Client, text: &str) -> Result<Vec<String>, DbError> {
     let Some(target) = SessionName::parse(text) else { return Ok(Vec::new()) };

@@ -129,4 +129,8 @@ impl Session for MysqlSession {
     async fn blockers(&mut self, session: &str) -> Result<Vec<String>, DbError> {
         locks::blockers(&mut self.client, session).await
     }
+
+    async fn waiters(&mut self, session: &str) -> Result<u64, DbError> {
+        locks::waiters(&mut self.client, session).await
+    }
 }

@@ -1,6 +1,7 @@
 //! The live picture of a schema.
 //!
-//! It is taken once per migration, so everything is asked for in one message, and each query begins
+//! It is taken once per migration, so everything is asked for in one message (or two, where the
+//! session keeps prepared statements), and each query begins
 //! with the oids of what was asked for; the size of the database does not matter then. Names are
 //! looked up along the session's search path first; after that the path is emptied until the end of
 //! the message, so that the server prints every name with its schema, and the same object always
@@ -9,6 +10,8 @@
 mod queries;
 mod read;
 
+use std::hash::{DefaultHasher, Hash, Hasher};
+
 use whimbrel_core::ddl::{ObjectKind, ObjectName};
 use whimbrel_core::snapshot::Snapshot;
 use whimbrel_core::sql::dialect::Dialect;
@@ -16,17 +19,24 @@ use whimbrel_core::sql::quote::quote_text;
 
 use self::queries::{Part, RESTORE_PATH};
 use super::session::PgSession;
-use crate::backend::{DbError, Scope};
+use crate::backend::{DbError, Row, Scope};
 
 pub(super) async fn inspect(
     session: &mut PgSession,
     scope: Option<&Scope>,
 ) -> Result<Snapshot, DbError> {
     let parts = Part::needed(scope);
+    let major = session.major().unwrap_or(u32::MAX);
+    if scope.is_some()
+        && session.keeps_statements()
+        && let Some((first, results)) = prepared(session, &prelude(scope), &parts, major).await?
+    {
+        return Ok(read::snapshot(&first, parts.into_iter().zip(results)));
+    }
     let mut sql = prelude(scope);
     for part in &parts {
         sql.push_str(";\n");
-        sql.push_str(&part.sql(scope.is_some(), session.major().unwrap_or(u32::MAX)));
+        sql.push_str(&part.sql(scope.is_some(), major));
     }
     sql.push_str(";\n");
     sql.push_str(RESTORE_PATH);
@@ -35,6 +45,52 @@ pub(super) async fn inspect(
     // The emptying of the path has a result of its own.
     results.next();
     Ok(read::snapshot(&first, parts.into_iter().zip(results)))
+}
+
+/// What each part found, after what the prelude found.
+type Found = (Vec<Row>, Vec<Vec<Row>>);
+
+/// The same by statements that the server keeps for this session, as planning them takes longer
+/// than running them. Inside a transaction only, where the prelude's settings last until the next
+/// message; `None` outside of one. Which statements are there is asked each time, because the
+/// author's SQL may have dropped them.
+async fn prepared(
+    session: &mut PgSession,
+    prelude: &str,
+    parts: &[Part],
+    major: u32,
+) -> Result<Option<Found>, DbError> {
+    // A message that begins a transaction has its time.
+    let asked = format!(
+        "{prelude};\nSELECT pg_catalog.statement_timestamp() <> pg_catalog.transaction_timestamp(), \
+         (SELECT pg_catalog.string_agg(p.name, ' ') FROM pg_catalog.pg_prepared_statements p)"
+    );
+    let mut results = session.results(&asked).await?.into_iter();
+    let first = results.next().unwrap_or_default();
+    let state = results.nth(1).unwrap_or_default();
+    let value = |at: usize| state.first().and_then(|row| row.get(at)?.as_deref()).unwrap_or("");
+    if value(0) != "t" {
+        return Ok(None);
+    }
+    let mut sql = Vec::new();
+    for part in parts {
+        let query = part.sql(true, major);
+        let name = statement_name(&query);
+        if !value(1).split(' ').any(|kept| kept == name) {
+            sql.push(format!("PREPARE {name} AS {query}"));
+        }
+        sql.push(format!("EXECUTE {name}"));
+    }
+    sql.push(RESTORE_PATH.to_owned());
+    let found = session.results(&sql.join(";\n")).await?;
+    Ok(Some((first, found)))
+}
+
+/// A name that no other query has, also not another version's on a connection that is shared.
+fn statement_name(query: &str) -> String {
+    let mut hasher = DefaultHasher::new();
+    query.hash(&mut hasher);
+    format!("whimbrel_{:016x}", hasher.finish())
 }
 
 /// Finds what was asked for, keeps it in settings of the transaction, and empties the path.

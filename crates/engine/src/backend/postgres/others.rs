@@ -95,6 +95,17 @@ pub(super) async fn blockers(session: &mut PgSession, text: &str) -> Result<Vec<
     Ok(session.query(&sql).await?.iter().map(describe).collect())
 }
 
+/// How many sessions wait for what the session of `text` holds. Locks are seen without any right.
+pub(super) async fn waiters(session: &mut PgSession, text: &str) -> Result<u64, DbError> {
+    let Some((pid, _)) = parse(text) else { return Ok(0) };
+    let sql = format!(
+        "SELECT count(DISTINCT l.pid) FROM pg_catalog.pg_locks l \
+         WHERE NOT l.granted AND {pid} = ANY (pg_catalog.pg_blocking_pids(l.pid))"
+    );
+    let rows = session.query(&sql).await?;
+    Ok(rows.first().and_then(|row| row.first()?.as_deref()?.parse().ok()).unwrap_or(0))
+}
+
 fn describe(row: &Row) -> String {
     let value =
         |index: usize| row.get(index).and_then(Option::as_deref).filter(|value| !value.is_empty());

@@ -153,6 +153,11 @@ impl PgSession {
         from_statement(error, sql, self.places)
     }
 
+    /// Whether it is known that a prepared statement lasts.
+    pub(super) fn keeps_statements(&self) -> bool {
+        matches!(self.backend.known.pooled.get(), Some(None))
+    }
+
     /// The reason why this connection does not keep its session, once it is known.
     pub(super) fn pooled(&self) -> Option<&str> {
         self.backend.known.pooled.get()?.as_deref()
@@ -286,6 +291,10 @@ impl Session for PgSession {
 
     async fn blockers(&mut self, session: &str) -> Result<Vec<String>, DbError> {
         others::blockers(self, session).await
+    }
+
+    async fn waiters(&mut self, session: &str) -> Result<u64, DbError> {
+        others::waiters(self, session).await
     }
 }
 

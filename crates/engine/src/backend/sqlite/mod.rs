@@ -123,6 +123,12 @@ impl Backend for SqliteBackend {
         !self.path.exists()
     }
 
+    #[cfg(unix)]
+    fn free_bytes(&self) -> Option<u64> {
+        let disk = rustix::fs::statvfs(&self.path).ok()?;
+        disk.f_bavail.checked_mul(disk.f_frsize)
+    }
+
     async fn connect(&self) -> Result<Box<dyn Session>, DbError> {
         Ok(Box::new(SqliteSession {
             backend: self.clone(),

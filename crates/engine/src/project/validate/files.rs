@@ -15,11 +15,11 @@ const RULES: &str = "rules";
 const CHECKS: &str = "checks";
 
 /// A file with the rules of one table.
-pub(super) struct RuleFile {
+pub(in crate::project) struct RuleFile {
     /// Relative to the project.
     pub(super) path: String,
-    pub(super) table: ObjectName,
-    pub(super) text: String,
+    pub(in crate::project) table: ObjectName,
+    pub(in crate::project) text: String,
 }
 
 /// A file with queries that must return no row.
@@ -32,7 +32,10 @@ pub(super) struct CheckFile {
 }
 
 /// Every rule file. A folder that was asked for must be there.
-pub(super) fn rules(root: &Path, folder: Option<&Path>) -> Result<Vec<RuleFile>, EngineError> {
+pub(in crate::project) fn rules(
+    root: &Path,
+    folder: Option<&Path>,
+) -> Result<Vec<RuleFile>, EngineError> {
     let asked = folder.is_some();
     let folder = folder.map_or(RULES.to_owned(), |folder| folder.display().to_string());
     let mut out = Vec::new();

@@ -83,11 +83,5 @@ pub fn run(bench: &Bench, one: &Break) -> Verdict<Option<bool>> {
 }
 
 fn through_proxy(trial: &mut Trial<'_>, cut: Cut) -> Verdict<Proxy> {
-    let url = trial.database.url.clone();
-    let rest = url.split_once("127.0.0.1:").map(|(_, rest)| rest);
-    let port = rest.and_then(|rest| rest.split_once('/')).map(|(port, _)| port);
-    let port = port.and_then(|port| port.parse().ok()).ok_or("the URL has no port on loopback")?;
-    let proxy = Proxy::start(port, cut).map_err(|error| error.to_string())?;
-    trial.reach_by(url.replace(&format!(":{port}/"), &format!(":{}/", proxy.port())));
-    Ok(proxy)
+    trial.through(|port| Proxy::start(port, cut))
 }

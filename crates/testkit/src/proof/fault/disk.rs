@@ -19,12 +19,16 @@ const ENOUGH: usize = 8_192;
 
 /// A file system in memory with a size.
 #[derive(Debug)]
-struct Disk {
+pub struct Disk {
     folder: TempDir,
 }
 
 impl Disk {
-    fn mount(kib: usize) -> Verdict<Disk> {
+    /// Makes one of so many KiB; only root may.
+    ///
+    /// # Errors
+    /// When it cannot be mounted.
+    pub fn mount(kib: usize) -> Verdict<Disk> {
         let folder = tempfile::Builder::new().prefix("whimbrel-disk-").tempdir();
         let folder = folder.map_err(|error| error.to_string())?;
         let size = format!("size={kib}k");
@@ -34,14 +38,19 @@ impl Disk {
         Ok(Disk { folder })
     }
 
-    fn resize(&self, kib: usize) -> Verdict<()> {
+    /// Gives it another size, in KiB.
+    ///
+    /// # Errors
+    /// When it cannot be mounted anew.
+    pub fn resize(&self, kib: usize) -> Verdict<()> {
         let size = format!("remount,size={kib}k");
         let mut command = Command::new("mount");
         command.args(["-o", &size]).arg(self.folder.path());
         capture(&mut command, "").map(drop).map_err(|error| error.to_string())
     }
 
-    fn path(&self) -> &Path {
+    /// Its folder.
+    pub fn path(&self) -> &Path {
         self.folder.path()
     }
 }

@@ -28,13 +28,16 @@ const PLACES: [(&str, &str, usize); 9] = [
 
 /// A server that nobody else uses.
 #[derive(Debug)]
-enum Server {
+pub(in crate::proof) enum Server {
     Postgres(Postgres),
     Mariadb(MariaDb),
 }
 
 impl Server {
-    fn start(engine: Engine, folder: &std::path::Path) -> Result<Option<Server>> {
+    pub(in crate::proof) fn start(
+        engine: Engine,
+        folder: &std::path::Path,
+    ) -> Result<Option<Server>> {
         Ok(match engine {
             Engine::Sqlite => None,
             Engine::Postgres => Some(Server::Postgres(Postgres::start(folder, &[], None)?)),
@@ -42,7 +45,7 @@ impl Server {
         })
     }
 
-    fn database(&self) -> TestDatabase {
+    pub(in crate::proof) fn database(&self) -> TestDatabase {
         match self {
             Server::Postgres(server) => on_postgres(server, "restart"),
             Server::Mariadb(server) => on_mariadb(server, "restart"),
@@ -50,7 +53,7 @@ impl Server {
     }
 
     /// Ends it, like a power failure if `crash`, and starts it again on the same port.
-    fn restart(&mut self, crash: bool) -> Result<()> {
+    pub(in crate::proof) fn restart(&mut self, crash: bool) -> Result<()> {
         match self {
             Server::Postgres(server) => {
                 if crash { server.crash() } else { server.stop() }?;
@@ -64,28 +67,34 @@ impl Server {
     }
 }
 
-/// Restarts a private server at `count` places, in turn with and without goodbye. Returns what each
-/// case found; nothing if the run leaves the engine out by name.
-pub fn run(bench: &Bench, engine: Engine, count: usize) -> Vec<Verdict<()>> {
+/// A server that nobody else uses, with its folder. `None` where there is no server, or the run
+/// leaves the engine out by name.
+pub(in crate::proof) fn own_server(engine: Engine) -> Verdict<Option<(Server, tempfile::TempDir)>> {
     let left_out = match engine {
         Engine::Sqlite => true,
         Engine::Postgres => variables::is_left_out(Backend::Postgres),
         Engine::Mariadb => variables::is_left_out(Backend::Mariadb),
     };
     if left_out {
-        return Vec::new();
+        return Ok(None);
     }
-    let started = named("a private server", || {
+    named("a private server", || {
         let folder = tempfile::Builder::new().prefix("whimbrel-own-server-").tempdir();
         let folder = folder.map_err(|error| error.to_string())?;
         let open = std::fs::Permissions::from_mode(0o755);
         std::fs::set_permissions(folder.path(), open).map_err(|error| error.to_string())?;
         let server = Server::start(engine, &folder.path().join("own"));
-        Ok((server.map_err(|error| error.to_string())?, folder))
-    });
-    let (mut server, _folder) = match started {
-        Ok((Some(server), folder)) => (server, folder),
-        Ok((None, _)) => return Vec::new(),
+        let server = server.map_err(|error| error.to_string())?;
+        Ok(server.map(|server| (server, folder)))
+    })
+}
+
+/// Restarts a private server at `count` places, in turn with and without goodbye. Returns what each
+/// case found; nothing if the run leaves the engine out by name.
+pub fn run(bench: &Bench, engine: Engine, count: usize) -> Vec<Verdict<()>> {
+    let (mut server, _folder) = match own_server(engine) {
+        Ok(Some(found)) => found,
+        Ok(None) => return Vec::new(),
         Err(error) => return vec![Err(error)],
     };
     let places =

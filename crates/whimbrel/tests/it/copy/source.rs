@@ -147,7 +147,7 @@ fn a_value_that_does_not_fit_is_a_refused_row() {
         ends.whimbrel().run(["up"]).success();
         assert_eq!(
             ends.target.query("SELECT id, day FROM days ORDER BY id"),
-            "1|2026-11-21\n3|NULL\n"
+            "1|2026-11-21\n3|NULL"
         );
         let list = ends.whimbrel().run(["quarantine", "list"]).success();
         assert!(list.stdout.contains("0000-00-00"), "{list}");

@@ -1,0 +1,330 @@
+//! A data migration tried out: its statements run on real rows, and all of it is rolled back.
+
+use whimbrel_core::data::DataKind;
+use whimbrel_core::directive::{BatchSize, OnError};
+use whimbrel_core::pace::BATCH_ROWS_FIRST;
+use whimbrel_core::plan::PlannedMigration;
+use whimbrel_core::step::StepMode;
+
+use super::cursor::{Cursor, Details, Tally};
+use super::insert::{STAGE, column_name, is_about_rows};
+use super::job::{Job, Prepared};
+use super::key::{ALIAS, Key, Range, Rows};
+use super::sources;
+use super::start::cursor_id;
+use crate::apply::{Applier, StepWork};
+use crate::backend::Row;
+use crate::error::EngineError;
+use crate::event::Event;
+use crate::ledger::rollback;
+use crate::report::{Rehearsed, RehearsedRow, RehearsedValue};
+
+impl Applier<'_> {
+    /// Tries the statements of a data migration: the first `sample` driving rows of each, all in
+    /// one transaction, or all rows, each batch by itself. Everything is rolled back.
+    ///
+    /// # Errors
+    /// What keeps it from being tried at all; what the statements run into is part of the answer.
+    pub(crate) async fn rehearse(
+        &mut self,
+        migration: &PlannedMigration,
+        sample: Option<u64>,
+    ) -> Result<Vec<Rehearsed>, EngineError> {
+        let mut steps = Vec::new();
+        for step in &migration.script.steps {
+            let index = step.statements.start;
+            let sends = matches!(step.mode, StepMode::Batches | StepMode::Transaction);
+            let Some(work) = StepWork::of_statement(migration, index).filter(|_| sends) else {
+                continue;
+            };
+            let prepared = match step.mode {
+                StepMode::Batches => match self.prepare(&work).await {
+                    Err(EngineError::Files(problems)) if problems.len() == 1 => problems
+                        .into_iter()
+                        .next()
+                        .map_or_else(|| Prepared::Whole(String::new()), Prepared::Refused),
+                    other => other?.for_rehearsal(),
+                },
+                _ => Prepared::Whole(String::new()),
+            };
+            steps.push((work, prepared));
+        }
+        let mut out = Vec::new();
+        let result = self.rehearse_steps(&steps, sample, &mut out).await;
+        rollback(self.session.as_mut()).await;
+        result.map(|()| out)
+    }
+
+    async fn rehearse_steps(
+        &mut self,
+        steps: &[(StepWork<'_>, Prepared)],
+        sample: Option<u64>,
+        out: &mut Vec<Rehearsed>,
+    ) -> Result<(), EngineError> {
+        if let (Some(_), Some((work, _))) = (sample, steps.first()) {
+            self.begin_batch(work).await?;
+        }
+        for (work, prepared) in steps {
+            let index = work.step.statements.start;
+            let line = work.migration.script.statements.get(index).map_or(1, |one| one.line);
+            let mut one = Rehearsed {
+                statement: index + 1,
+                line: line + work.migration.lines_before,
+                ..Rehearsed::default()
+            };
+            let tried = self.rehearse_step(work, prepared, sample, &mut one).await;
+            if sample.is_none() {
+                rollback(self.session.as_mut()).await;
+            }
+            let failed = match tried {
+                Err(error) if error.database().is_some() => {
+                    one.error = error.database().map(ToString::to_string);
+                    true
+                }
+                other => {
+                    other?;
+                    false
+                }
+            };
+            out.push(one);
+            // What comes after it in the same transaction would say nothing.
+            if failed && sample.is_some() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    async fn rehearse_step(
+        &mut self,
+        work: &StepWork<'_>,
+        prepared: &Prepared,
+        sample: Option<u64>,
+        out: &mut Rehearsed,
+    ) -> Result<(), EngineError> {
+        let index = work.step.statements.start;
+        let text = match prepared {
+            Prepared::Refused(problem) => {
+                out.refused = Some((problem.message.clone(), problem.hint.clone()));
+                return Ok(());
+            }
+            Prepared::Batches(job) => return self.rehearse_job(work, job, sample, out).await,
+            Prepared::Until(until) => until.text.clone(),
+            Prepared::Whole(_) => {
+                let moment = self.moment(&work.migration.name).await?;
+                moment.fill(work.migration.script.statement(index), self.ledger.dialect)
+            }
+        };
+        out.whole = true;
+        if sample.is_none() {
+            self.begin_batch(work).await?;
+        }
+        out.rows_written = self.send_rewritten(work, index, &text).await?;
+        Ok(())
+    }
+
+    async fn rehearse_job(
+        &mut self,
+        work: &StepWork<'_>,
+        job: &Job,
+        sample: Option<u64>,
+        out: &mut Rehearsed,
+    ) -> Result<(), EngineError> {
+        let mut cursor = self.rehearsal_cursor(work, job).await?;
+        out.table = job.keys.table.clone();
+        out.kind = match job.batchable.kind {
+            DataKind::Update => "update",
+            DataKind::Delete => "delete",
+            DataKind::Insert => "insert",
+        };
+        while !cursor.done {
+            self.wait(std::time::Duration::ZERO).await?;
+            if sample.is_none() {
+                self.begin_batch(work).await?;
+            }
+            self.open_temporary(job).await?;
+            let size = sample.unwrap_or(cursor.size);
+            let driving = sources::driving(self.session, &mut self.opened, job);
+            let range = job.keys.next(driving, &cursor, size).await?;
+            let Some(range) = range else { break };
+            let shown = sample.is_some();
+            let before = if shown { self.rows_before(job, &range).await? } else { Vec::new() };
+            let tally = self.rehearse_range(work, job, &cursor, &range).await?;
+            if shown {
+                out.rows = self.rows_changed(job, &range, before).await?;
+            } else {
+                rollback(self.session.as_mut()).await;
+            }
+            cursor.total.add(Tally { read: range.2, ..tally });
+            cursor.done = shown || Some(&range.1) == cursor.upper.as_ref();
+            cursor.last = Some(range.1);
+            self.events.send(Event::Judging {
+                what: work.migration.name.clone(),
+                rows: cursor.total.read,
+            });
+        }
+        out.rows_read = cursor.total.read;
+        out.rows_written = cursor.total.written;
+        out.rows_bad = cursor.total.quarantined;
+        Ok(())
+    }
+
+    /// Where an earlier run has left the statement, or its beginning. Nothing is written.
+    async fn rehearsal_cursor(
+        &mut self,
+        work: &StepWork<'_>,
+        job: &Job,
+    ) -> Result<Cursor, EngineError> {
+        let ledger = self.ledger;
+        let size = match job.settled.size {
+            BatchSize::Auto => BATCH_ROWS_FIRST,
+            BatchSize::Rows(rows) => rows,
+        };
+        let driving = sources::driving(self.session, &mut self.opened, job);
+        let upper = job.keys.greatest(driving).await?;
+        let found = Cursor::read(&ledger, self.session.as_mut(), cursor_id(work)).await?;
+        let begun = found.as_ref();
+        Ok(Cursor {
+            seq: 0,
+            hash: String::new(),
+            done: begun.is_some_and(|cursor| cursor.done),
+            driving: job.keys.table.clone(),
+            key_columns: String::new(),
+            last: begun.and_then(|cursor| cursor.last.clone()),
+            upper: begun.map_or(upper, |cursor| cursor.upper.clone()),
+            details: Details::default(),
+            batches: 0,
+            total: Tally::default(),
+            size,
+            began_ms: 0,
+        })
+    }
+
+    /// One range in the open transaction; rows at fault are found and left out.
+    async fn rehearse_range(
+        &mut self,
+        work: &StepWork<'_>,
+        job: &Job,
+        cursor: &Cursor,
+        range: &Range,
+    ) -> Result<Tally, EngineError> {
+        let (after, last, _) = range;
+        self.session.batch("SAVEPOINT whimbrel_try").await?;
+        let error = match self.range(work, job, cursor, Rows::Range(after.as_ref(), last)).await {
+            Ok(tally) => return Ok(tally),
+            Err(error) => error,
+        };
+        if !error.database().is_some_and(|error| is_about_rows(error, self.ledger.dialect)) {
+            return Err(error);
+        }
+        self.session.batch("ROLLBACK TO SAVEPOINT whimbrel_try").await?;
+        self.divide(work, job, cursor, range.clone()).await
+    }
+
+    /// The values of the rows that an UPDATE or DELETE may change, before it does.
+    async fn rows_before(&mut self, job: &Job, range: &Range) -> Result<Vec<Row>, EngineError> {
+        if !job.shows_target() {
+            return Ok(Vec::new());
+        }
+        let sql = job.shown_rows_sql(range)?;
+        Ok(self.session.query(&sql).await?)
+    }
+
+    /// What became of them, or what was inserted.
+    async fn rows_changed(
+        &mut self,
+        job: &Job,
+        range: &Range,
+        before: Vec<Row>,
+    ) -> Result<Vec<RehearsedRow>, EngineError> {
+        let keys = job.keys.columns.len();
+        if job.batchable.kind == DataKind::Insert {
+            if !job.is_staged() {
+                return Ok(Vec::new());
+            }
+            let rows = self.session.query(&job.staged_rows_sql()).await?;
+            return Ok(rows.iter().map(|row| shown(job, keys, None, Some(row))).collect());
+        }
+        if before.is_empty() {
+            return Ok(Vec::new());
+        }
+        let sql = job.shown_rows_sql(range)?;
+        let after = self.session.query(&sql).await?;
+        let same = |one: &Row, other: &Row| one.get(..keys) == other.get(..keys);
+        Ok(before
+            .iter()
+            .filter_map(|old| {
+                let new = after.iter().find(|new| same(old, new));
+                (new != Some(old)).then(|| shown(job, keys, Some(old), new))
+            })
+            .collect())
+    }
+}
+
+/// One row with the columns that differ.
+fn shown(job: &Job, keys: usize, old: Option<&Row>, new: Option<&Row>) -> RehearsedRow {
+    let names = match job.batchable.kind {
+        DataKind::Insert => job.batchable.written.clone(),
+        DataKind::Update | DataKind::Delete => job.image_columns(),
+    };
+    let cell = |row: Option<&Row>, at: usize| row.and_then(|row| row.get(at).cloned().flatten());
+    let any = old.or(new);
+    let key: Vec<String> = (0..keys).filter_map(|at| cell(any, at)).collect();
+    let values = names
+        .iter()
+        .enumerate()
+        .map(|(at, name)| RehearsedValue {
+            column: name.clone(),
+            before: cell(old, keys + at),
+            after: cell(new, keys + at),
+        })
+        .filter(|value| old.is_none() || new.is_none() || value.before != value.after)
+        .collect();
+    RehearsedRow { key: job.keys.shown(&Key::of_texts(key)), values }
+}
+
+impl Prepared {
+    /// The same in which rows at fault are left out, however many they are.
+    fn for_rehearsal(mut self) -> Prepared {
+        if let Prepared::Batches(job) = &mut self {
+            job.settled.on_error = OnError::Quarantine;
+            job.settled.errors_max = Some(u64::MAX);
+        }
+        self
+    }
+}
+
+impl Job {
+    /// Whether the rows that change are those that the key is of.
+    fn shows_target(&self) -> bool {
+        self.batchable.kind != DataKind::Insert && self.batchable.driving_is_target
+    }
+
+    fn shown_rows_sql(&self, (after, last, _): &Range) -> Result<String, EngineError> {
+        let columns = self.keys.of(ALIAS);
+        let items: Vec<String> = self
+            .quoted(&self.image_columns())
+            .iter()
+            .map(|name| format!("{ALIAS}.{name}"))
+            .collect();
+        Ok(format!(
+            "SELECT {}, {} FROM {} {ALIAS} WHERE {} ORDER BY {}",
+            self.keys.texts_of(ALIAS).join(", "),
+            items.join(", "),
+            self.keys.table,
+            self.keys.range(&columns, after.as_ref(), last)?,
+            columns.join(", ")
+        ))
+    }
+
+    fn staged_rows_sql(&self) -> String {
+        let columns: Vec<String> = (0..self.batchable.written.len()).map(column_name).collect();
+        format!(
+            "SELECT {}, {} FROM {} ORDER BY {}",
+            self.keys.names().join(", "),
+            columns.join(", "),
+            self.temporary(STAGE),
+            self.keys.names().join(", ")
+        )
+    }
+}

@@ -1,0 +1,9 @@
+-- whimbrel: requires=account:0007
+DROP TABLE analytics_event;
+DROP TABLE chat_message;
+DROP TABLE chat_record;
+DROP TABLE surprise_config;
+DROP TABLE calendar_day;
+DROP TABLE calendar;
+DROP TABLE child;
+DROP TABLE account;
