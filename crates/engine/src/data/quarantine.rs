@@ -6,7 +6,7 @@ use whimbrel_core::sql::dialect::Dialect;
 
 use super::cursor::Cursor;
 use super::job::{Job, Prepared};
-use super::key::{ALIAS, Key, Rows};
+use super::key::{ALIAS, Key, Keys, Rows};
 use super::sources;
 use super::start::cursor_id;
 use crate::apply::{Applier, StepWork};
@@ -248,7 +248,7 @@ impl Applier<'_> {
             return Ok(());
         };
         let missing = self.undo_table(&missing);
-        let condition = job.keys.equals(&job.keys.names(), key)?;
+        let condition = Keys::same(&job.keys.names(), &job.stage_literals(key)?);
         Ok(self.session.batch(&format!("DELETE FROM {missing} WHERE {condition}")).await?)
     }
 
