@@ -9,10 +9,12 @@ mod options;
 mod reference;
 #[cfg(test)]
 mod tests;
+mod verb;
 
 pub use batch::{BatchSettings, BatchSize, OnError, UndoMode};
 pub use options::{Keep, Options, Requirement, Transaction};
 pub use reference::reference;
+pub use verb::{VERBS, Verb};
 
 use crate::config::nearest;
 
@@ -67,6 +69,8 @@ pub enum Key {
     Skips,
     /// How long the statement is run again.
     Until,
+    /// In which other database a statement's query runs.
+    Source,
 }
 
 /// A row of the table of keys.
@@ -256,39 +260,15 @@ pub const KEYS: &[KeyRow] = &[
                time in its own transaction, until it changes no row. Nothing of it is kept: \
                `undo=off` must stand with it.",
     },
-];
-
-/// A word before the keys, which begins a section of the file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verb {
-    /// What follows takes the migration back.
-    Down,
-    /// What follows are queries that must return no row.
-    Verify,
-    /// How the next statement of a data migration is cut into batches. It begins no section.
-    Batch,
-}
-
-impl Verb {
-    /// Whether a section of the file begins with it.
-    pub fn begins_section(self) -> bool {
-        self != Verb::Batch
-    }
-}
-
-/// Every verb, as written, with its documentation.
-pub const VERBS: &[(Verb, &str, &str)] = &[
-    (
-        Verb::Down,
-        "down",
-        "Begins the section that takes the migration back, up to the next section or the end.",
-    ),
-    (Verb::Verify, "verify", "Begins the section of checks: each statement must return no row."),
-    (
-        Verb::Batch,
-        "batch",
-        "Its keys are about the batches of the next statement alone, also before the first one.",
-    ),
+    KeyRow {
+        key: Key::Source,
+        name: "source",
+        values: "an environment of whimbrel.toml",
+        default: "this database",
+        scopes: BOTH,
+        docs: "Data migrations: the query of `INSERT INTO t (columns) SELECT ...` runs in that \
+               database, in its SQL. A value that its column cannot hold is a refused row.",
+    },
 ];
 
 /// One directive, read.

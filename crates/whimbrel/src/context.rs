@@ -60,7 +60,14 @@ impl Context {
     /// # Errors
     /// When settings are wrong, no database is named, or the folder is missing.
     pub fn project(&mut self) -> Result<Project, CommandError> {
-        self.open(true)
+        let mut project = self.open(true)?;
+        let settings = self.settings.take();
+        for name in project.named_sources()? {
+            let source = self.project_at(&name)?;
+            project.add_source(name, source);
+        }
+        self.settings = settings;
+        Ok(project)
     }
 
     /// The project with the database that a command names: an environment, or an address

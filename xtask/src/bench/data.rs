@@ -1,5 +1,6 @@
 //! Data: many rows, beside what people use for the same work.
 
+mod copy;
 mod rows;
 mod update;
 mod validate;
@@ -19,6 +20,9 @@ pub(super) fn bench(program: &Path, request: &Request) -> Outcome {
     }
     if request.only.is_empty() || "validate".contains(&request.only) {
         validate::bench(program, request)?;
+    }
+    if request.only.is_empty() || "copy".contains(&request.only) {
+        copy::bench(program, request)?;
     }
     Ok(0)
 }

@@ -4,6 +4,7 @@
 //! never printed anew. What is not certain is refused, with a stable reason.
 
 mod aggregates;
+mod between;
 mod builtins;
 mod change;
 mod cuts;
@@ -37,6 +38,7 @@ use std::collections::BTreeMap;
 
 use sqlparser::ast::{SetExpr, Statement};
 
+pub use between::{Between, analyse_between};
 pub use functions::{FunctionFacts, Volatility};
 pub use key::{row_key, stamped_columns, table_key};
 pub use literal::key_literal;

@@ -58,7 +58,7 @@ fn comments_are_read() {
             "error: Unknown key `colour` in a directive (The keys are `transaction`, `keep`, \
              `lock-timeout`, `statement-timeout`, `purpose`, `requires`, `verify`, `by`, `size`, \
              `target-ms`, `on-error`, `errors-max`, `undo`, `pause-ms`, `self-read`, `allow`, \
-             `skips`)",
+             `skips`, `until`, `source`)",
         ),
         (
             "-- whimbrel: Keep=off",

@@ -146,7 +146,10 @@ fn pair(table: &Table, source: Side<'_>, target: Side<'_>) -> Result<TablePair, 
     for trigger in triggers.filter(|one| one.table.matches(&to.name, target.dialect)) {
         notes.push(format!("the target's trigger `{}` fires for each row", trigger.name));
     }
-    let key = table_key(table, source.dialect);
+    let mut key = table_key(table, source.dialect);
+    if key.iter().any(|column| !is_ordered(&column.type_name, source.dialect)) {
+        key.clear();
+    }
     if key.is_empty() {
         notes.push("it has no key: all of it goes in one transaction".to_owned());
     }
@@ -155,6 +158,14 @@ fn pair(table: &Table, source: Side<'_>, target: Side<'_>) -> Result<TablePair, 
     }
     let (source, target) = (table.name.clone(), to.name.clone());
     Ok(TablePair { source, target, columns, key, notes })
+}
+
+/// Whether a column's values come in the order in which they are compared with a literal: MySQL
+/// orders ENUM and SET by their numbers, and prints floating point numbers shortened.
+fn is_ordered(type_name: &str, dialect: Dialect) -> bool {
+    let lower = type_name.to_ascii_lowercase();
+    let others = ["enum(", "set(", "float", "double"];
+    dialect != Dialect::Mysql || !others.iter().any(|word| lower.starts_with(word))
 }
 
 /// The table of the same name: in the same schema where both have schemas, else by its bare name;

@@ -24,6 +24,7 @@ use whimbrel_core::throttle::Throttle;
 
 use crate::backend::{Backend, DbError, Limits, Session};
 use crate::data::judge::RuleText;
+use crate::data::sources::{Opened, Sources};
 use crate::error::EngineError;
 use crate::event::{Event, Events};
 use crate::interop::Mirror;
@@ -100,6 +101,9 @@ pub(crate) struct Applier<'a> {
     pub(crate) prepared: Vec<(usize, keep::Copy)>,
     /// The limits that were sent last; nothing where a transaction has not been bounded yet.
     pub(crate) in_force: Option<Limits>,
+    /// The databases that `source=` may name, and those that are open.
+    pub(crate) sources: &'a Sources,
+    pub(crate) opened: Opened,
     /// How many copies this run has begun, so that each has a name of its own.
     pub(crate) copies_made: u32,
 }

@@ -15,6 +15,7 @@ use super::insert::is_about_rows;
 use super::job::{Job, Prepared};
 use super::key::{Key, Range, Rows};
 use super::signals::LOCK_WAITS;
+use super::sources;
 use super::start::cursor_id;
 use crate::apply::{Applier, Done, StepWork};
 use crate::backend::{DbErrorKind, Limits};
@@ -117,7 +118,8 @@ impl Applier<'_> {
         let began = Instant::now();
         self.lease.fence(self.session.as_mut()).await?;
         let mut next = cursor.clone();
-        let next_range = job.keys.next(self.session.as_mut(), cursor, pace.rows()).await?;
+        let driving = sources::driving(self.session, &mut self.opened, job);
+        let next_range = job.keys.next(driving, cursor, pace.rows()).await?;
         let Some((after, last, rows)) = next_range else {
             next.done = true;
             return self.commit_batch(work, next, None).await;
@@ -226,8 +228,8 @@ impl Applier<'_> {
                 .await?;
             if rows > 1 {
                 let half = rows / 2;
-                let session = self.session.as_mut();
-                let middle = job.keys.nth(session, after.as_ref(), &last, half).await?;
+                let driving = sources::driving(self.session, &mut self.opened, job);
+                let middle = job.keys.nth(driving, after.as_ref(), &last, half).await?;
                 if let Some(middle) = middle.filter(|middle| *middle != last) {
                     open.push((Some(middle.clone()), last, rows - half));
                     open.push((after, middle, half));

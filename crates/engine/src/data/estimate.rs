@@ -8,6 +8,7 @@ use whimbrel_core::sql::dialect::Dialect;
 use super::cursor::Cursor;
 use super::job::Job;
 use super::key::ALIAS;
+use super::sources;
 use crate::apply::{Applier, StepWork};
 use crate::backend::{DbErrorKind, Notice, Row, Session};
 use crate::error::EngineError;
@@ -139,9 +140,9 @@ impl Applier<'_> {
         if Cursor::read(&ledger, self.session.as_mut(), id).await?.is_some() {
             return Ok(());
         }
-        let session = self.session.as_mut();
-        let rows = job.estimate(ledger, session).await?;
-        if let Some(message) = job.scans(session, rows).await? {
+        let driving = sources::driving(self.session, &mut self.opened, job);
+        let rows = job.estimate(driving).await?;
+        if let Some(message) = job.scans(driving, rows).await? {
             let line =
                 work.migration.script.statements.get(job.statement).map_or(1, |one| one.line);
             self.events.send(Event::Notice {

@@ -42,7 +42,7 @@ impl Job {
             self.old_items(alias).join(", ")
         );
         let from = format!("FROM {} {alias}", self.target_sql());
-        temporary_sql(&self.keys, IMAGE, &format!("SELECT {columns} {from}"), self.pooled)
+        self.temporary_table_sql(IMAGE, &format!("SELECT {columns} {from}"))
     }
 
     /// `t.a AS whimbrel_o1, ...`
@@ -51,7 +51,7 @@ impl Job {
         let numbered = columns.iter().enumerate();
         numbered
             .map(|(at, name)| {
-                format!("{alias}.{} AS {}", quote_column(name, self.keys.dialect), old_name(at))
+                format!("{alias}.{} AS {}", quote_column(name, self.dialect), old_name(at))
             })
             .collect()
     }
@@ -70,7 +70,7 @@ impl Job {
         }
         let columns = self.image_columns();
         items.extend(columns.iter().enumerate().map(|(at, name)| {
-            format!("whimbrel_t.{} AS {}", quote_column(name, self.keys.dialect), new_name(at))
+            format!("whimbrel_t.{} AS {}", quote_column(name, self.dialect), new_name(at))
         }));
         let same = Keys::same(&self.keys.of("whimbrel_t"), &self.keys.names_in("whimbrel_i"));
         format!(
@@ -88,7 +88,7 @@ impl Job {
         if self.batchable.kind == DataKind::Update {
             let columns = self.image_columns();
             items.extend(columns.iter().enumerate().map(|(at, name)| {
-                format!("whimbrel_t.{} AS {}", quote_column(name, self.keys.dialect), new_name(at))
+                format!("whimbrel_t.{} AS {}", quote_column(name, self.dialect), new_name(at))
             }));
         }
         format!("SELECT {} FROM {} whimbrel_t", items.join(", "), self.target_sql())
@@ -96,11 +96,11 @@ impl Job {
 
     /// A temporary table of ours as it stands in SQL.
     pub(super) fn temporary(&self, name: &str) -> String {
-        temporary(self.keys.dialect, name)
+        temporary(self.dialect, name)
     }
 
     fn image_fill_sql(&self, range: &str) -> String {
-        let dialect = self.keys.dialect;
+        let dialect = self.dialect;
         let alias = &self.batchable.target_qualifier;
         let written: Vec<String> =
             self.batchable.key.iter().map(|column| column.sql.clone()).collect();
@@ -133,7 +133,7 @@ impl Applier<'_> {
         }
         self.session.batch(&format!("DELETE FROM {}", job.temporary(IMAGE))).await?;
         self.author_reads(work, job, &job.image_fill_sql(&range)).await?;
-        let sql = match job.keys.dialect {
+        let sql = match job.dialect {
             // Nobody else can write between the two.
             Dialect::Sqlite => job.batchable.restricted(&range),
             Dialect::Postgres | Dialect::Mysql => {
@@ -171,31 +171,34 @@ pub(super) fn temporary(dialect: Dialect, name: &str) -> String {
     }
 }
 
-/// The statements that make an empty temporary table with the columns of a query. An index on the
-/// driving key's columns, by which rows are looked up one by one where no hash join is made.
-pub(super) fn temporary_sql(keys: &Keys, name: &str, select: &str, pooled: bool) -> Vec<String> {
-    let table = temporary(keys.dialect, name);
-    let names = keys.names().join(", ");
-    match keys.dialect {
-        Dialect::Sqlite => vec![
-            format!("DROP TABLE IF EXISTS {table}"),
-            format!("CREATE TABLE {table} AS {select} LIMIT 0"),
-            format!("CREATE INDEX {table}_key ON {name} ({names})"),
-        ],
-        Dialect::Postgres => {
-            let end = if pooled { "DROP" } else { "DELETE ROWS" };
-            vec![
+impl Job {
+    /// The statements that make an empty temporary table with the columns of a query, and an index
+    /// on the driving key, by which rows are looked up one by one where no hash join is made.
+    pub(super) fn temporary_table_sql(&self, name: &str, select: &str) -> Vec<String> {
+        let table = self.temporary(name);
+        let names = self.keys.names().join(", ");
+        match self.dialect {
+            Dialect::Sqlite => vec![
                 format!("DROP TABLE IF EXISTS {table}"),
-                format!("CREATE TEMP TABLE {name} ON COMMIT {end} AS {select} WITH NO DATA"),
-            ]
-        }
-        Dialect::Mysql => {
-            let index =
-                if keys.may_be_indexed() { format!(" (KEY ({names}))") } else { String::new() };
-            vec![
-                format!("DROP TEMPORARY TABLE IF EXISTS {table}"),
-                format!("CREATE TEMPORARY TABLE {table}{index} AS {select} LIMIT 0"),
-            ]
+                format!("CREATE TABLE {table} AS {select} LIMIT 0"),
+                format!("CREATE INDEX {table}_key ON {name} ({names})"),
+            ],
+            Dialect::Postgres => {
+                let end = if self.pooled { "DROP" } else { "DELETE ROWS" };
+                vec![
+                    format!("DROP TABLE IF EXISTS {table}"),
+                    format!("CREATE TEMP TABLE {name} ON COMMIT {end} AS {select} WITH NO DATA"),
+                ]
+            }
+            Dialect::Mysql => {
+                // Keys of another database are long texts.
+                let indexed = self.source.is_none() && self.keys.may_be_indexed();
+                let index = if indexed { format!(" (KEY ({names}))") } else { String::new() };
+                vec![
+                    format!("DROP TEMPORARY TABLE IF EXISTS {table}"),
+                    format!("CREATE TEMPORARY TABLE {table}{index} AS {select} LIMIT 0"),
+                ]
+            }
         }
     }
 }

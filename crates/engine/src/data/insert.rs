@@ -5,7 +5,6 @@ use whimbrel_core::data::{Conflict, DataKind};
 use whimbrel_core::sql::dialect::Dialect;
 
 use super::cursor::{Details, Tally};
-use super::image::temporary_sql;
 use super::job::{Job, quote_column};
 use super::key::{ALIAS, Key, Keys, Rows, key_columns};
 use crate::apply::{Applier, StepWork};
@@ -26,19 +25,27 @@ impl Job {
     /// Statements that make the stage: the driving key, and columns of the types that the target
     /// has, so that values are converted as the INSERT itself would.
     pub(super) fn stage_table_sql(&self) -> Vec<String> {
-        let dialect = self.keys.dialect;
-        let mut items = vec![self.keys.aliased(&self.keys.of(ALIAS))];
+        let dialect = self.dialect;
+        let between = self.source.is_some();
+        let keys = match between {
+            true => self.text_keys(),
+            false => self.keys.aliased(&self.keys.of(ALIAS)),
+        };
+        let mut items = vec![keys];
         items.extend(self.batchable.written.iter().enumerate().map(|(at, name)| {
             format!("whimbrel_t.{} AS {}", quote_column(name, dialect), column_name(at))
         }));
+        let driving = match between {
+            true => "(SELECT 1 AS whimbrel_1)",
+            false => self.keys.table.as_str(),
+        };
         let select = format!(
             // Outer columns may be NULL, so that a missing value is an error of the target's.
-            "SELECT {} FROM {} {ALIAS} LEFT JOIN {} whimbrel_t ON 1 = 0",
+            "SELECT {} FROM {driving} {ALIAS} LEFT JOIN {} whimbrel_t ON 1 = 0",
             items.join(", "),
-            self.keys.table,
             self.target_sql()
         );
-        temporary_sql(&self.keys, STAGE, &select, self.pooled)
+        self.temporary_table_sql(STAGE, &select)
     }
 
     fn stage_fill_sql(&self, range: &str) -> String {
@@ -102,7 +109,7 @@ impl Job {
             .iter()
             .filter_map(|name| {
                 let staged = self.staged_as(name)?;
-                let name = quote_column(name, self.keys.dialect);
+                let name = quote_column(name, self.dialect);
                 Some(format!("whimbrel_t.{name} = whimbrel_s.{staged}"))
             })
             .collect();
@@ -111,7 +118,7 @@ impl Job {
 
     /// The columns of the undo table of an INSERT: the key, then every stored column.
     pub(super) fn inserted_items(&self, alias: &str) -> Vec<String> {
-        let dialect = self.keys.dialect;
+        let dialect = self.dialect;
         let key = self.target_key.iter().enumerate().map(|(at, name)| {
             format!("{alias}.{} AS whimbrel_k{}", quote_column(name, dialect), at + 1)
         });
@@ -142,8 +149,13 @@ impl Applier<'_> {
             return Ok(Tally { written, produced: written, ..Tally::default() });
         }
         self.session.batch(&format!("DELETE FROM {}", job.temporary(STAGE))).await?;
-        let staged = self.author_reads(work, job, &job.stage_fill_sql(&range)).await?;
-        let mut tally = self.account(job, details, rows).await?;
+        let (staged, mut tally) = if job.source.is_some() {
+            let staged = self.stage_from_source(work, job, &range).await?;
+            (staged, self.account_between(job, details, rows).await?)
+        } else {
+            let staged = self.author_reads(work, job, &job.stage_fill_sql(&range)).await?;
+            (staged, self.account(job, details, rows).await?)
+        };
         tally.staged = staged;
         let names = job.keys.names().join(", ");
         let produced = format!(
@@ -178,13 +190,19 @@ impl Applier<'_> {
                 "INSERT INTO {stage} ({}, {}) VALUES ({}, {})",
                 job.keys.names().join(", "),
                 names.join(", "),
-                job.keys.literals(key)?.join(", "),
+                job.stage_literals(key)?.join(", "),
                 literals.join(", ")
             );
             self.author(work, job, &sql).await?
         } else {
             let range = job.keys.as_written_among(Rows::One(key))?;
-            self.author_reads(work, job, &job.stage_edited_sql(&range, values)).await?
+            match job.source {
+                Some(_) => self.stage_edited_from_source(work, job, &range, values).await?,
+                None => {
+                    let sql = job.stage_edited_sql(&range, values);
+                    self.author_reads(work, job, &sql).await?
+                }
+            }
         };
         let id = super::start::cursor_id(work);
         let ledger = self.ledger;
@@ -300,7 +318,7 @@ impl Applier<'_> {
             self.session.batch(&keep).await?;
             return Ok(rows);
         }
-        if job.keys.dialect == Dialect::Postgres {
+        if job.dialect == Dialect::Postgres {
             let insert = job.insert_sql(Some("*")).unwrap_or_default();
             let keep = format!(
                 "WITH whimbrel_n AS ({insert}) INSERT INTO {undo} SELECT {} FROM whimbrel_n",
@@ -319,7 +337,7 @@ impl Applier<'_> {
         undo: &str,
     ) -> Result<u64, EngineError> {
         let keys = Keys {
-            dialect: job.keys.dialect,
+            dialect: job.dialect,
             table: job.target_sql(),
             columns: key_columns(&job.target, &job.target_key),
             aside: Vec::new(),
@@ -362,7 +380,7 @@ impl Applier<'_> {
     }
 
     /// Whether no earlier statement of the file reads the same driving table.
-    fn is_first_on(&self, job: &Job, details: &Details) -> bool {
+    pub(super) fn is_first_on(&self, job: &Job, details: &Details) -> bool {
         details.missing_table.as_deref().is_some_and(|name| name.ends_with(&suffix(job.statement)))
     }
 }

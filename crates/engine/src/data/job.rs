@@ -16,9 +16,11 @@ use whimbrel_core::sql::dialect::Dialect;
 use whimbrel_core::sql::quote::quote_ident;
 use whimbrel_core::sql::split::position;
 
+use super::between::{self, JobSource};
 use super::judge::RuleText;
 use super::key::Keys;
 use super::moment::Moment;
+use super::sources::{self, Source};
 use super::until::{self, Until};
 use crate::apply::keep::sql_name;
 use crate::apply::{Applier, StepWork};
@@ -48,7 +50,7 @@ pub(crate) struct Settled {
 }
 
 impl Settled {
-    fn of(said: &BatchSettings, dialect: Dialect) -> Settled {
+    pub(super) fn of(said: &BatchSettings, dialect: Dialect) -> Settled {
         let sqlite = dialect == Dialect::Sqlite;
         Settled {
             size: said.size.unwrap_or(BatchSize::Auto),
@@ -69,6 +71,10 @@ impl Settled {
 
 /// A statement that will run in batches.
 pub(crate) struct Job {
+    /// The SQL of the database that is written.
+    pub(crate) dialect: Dialect,
+    /// Where the query runs, if not there.
+    pub(crate) source: Option<JobSource>,
     pub(crate) statement: usize,
     pub(crate) batchable: Batchable,
     pub(crate) keys: Keys,
@@ -90,11 +96,11 @@ pub(crate) struct Job {
 impl Job {
     /// The target as it stands in SQL.
     pub(super) fn target_sql(&self) -> String {
-        sql_name(&self.target.name, self.keys.dialect)
+        sql_name(&self.target.name, self.dialect)
     }
 
     pub(super) fn quoted(&self, names: &[String]) -> Vec<String> {
-        names.iter().map(|name| quote_column(name, self.keys.dialect)).collect()
+        names.iter().map(|name| quote_column(name, self.dialect)).collect()
     }
 
     /// The target's columns that hold values of their own.
@@ -130,8 +136,13 @@ impl Applier<'_> {
     pub(super) async fn prepare(&mut self, work: &StepWork<'_>) -> Result<Prepared, EngineError> {
         let moment = self.moment(&work.migration.name).await?;
         let index = work.step.statements.start;
+        let name = said(work.migration, index).source;
+        let source = match &name {
+            Some(name) => Some(sources::open(self.sources, &mut self.opened, name).await?),
+            None => None,
+        };
         let session = self.session.as_mut();
-        match prepare(self.ledger, session, work.migration, index, moment).await? {
+        match prepare(self.ledger, session, work.migration, index, moment, source).await? {
             Prepared::Refused(problem) => Err(EngineError::Files(vec![problem])),
             Prepared::Batches(mut job) => {
                 if let Some(problem) = unknown_column(work.migration, &job) {
@@ -152,11 +163,15 @@ pub(crate) async fn prepare(
     migration: &PlannedMigration,
     index: usize,
     moment: Moment,
+    source: Option<Source<'_>>,
 ) -> Result<Prepared, EngineError> {
     let dialect = ledger.dialect;
     let script = &migration.script;
+    let said = said(migration, index);
+    if let Some(source) = source {
+        return between::prepare(ledger, session, migration, index, (moment, source)).await;
+    }
     let text = moment.fill(script.statement(index), dialect);
-    let said = script.statement_options.get(index).map(|one| one.batch.clone()).unwrap_or_default();
     let settled = Settled::of(&said, dialect);
     let mentions = data::mentions(&text, dialect);
     if said.until_no_rows == Some(true) {
@@ -201,6 +216,8 @@ pub(crate) async fn prepare(
     let pooled = session.facts().await?.pooled.is_some();
     let statement = index;
     Ok(Prepared::Batches(Box::new(Job {
+        dialect,
+        source: None,
         statement,
         batchable,
         keys,
@@ -214,13 +231,19 @@ pub(crate) async fn prepare(
     })))
 }
 
+/// What the directives say about the batches of a statement.
+pub(crate) fn said(migration: &PlannedMigration, index: usize) -> BatchSettings {
+    let options = migration.script.statement_options.get(index);
+    options.map(|one| one.batch.clone()).unwrap_or_default()
+}
+
 fn reason(refusal: &Refusal) -> String {
     format!("{} ({})", refusal.message, refusal.code.code())
 }
 
 /// A statement that cannot be cut runs whole if little is behind it; else it is refused with the
 /// reason and what lifts it.
-fn whole_or_refused(
+pub(super) fn whole_or_refused(
     migration: &PlannedMigration,
     index: usize,
     refusal: &Refusal,
@@ -262,7 +285,7 @@ async fn are_small(
 }
 
 /// A key column that the catalog lets be NULL must not hold one: a range would never reach it.
-async fn null_in_key(
+pub(super) async fn null_in_key(
     ledger: Ledger,
     session: &mut dyn Session,
     batchable: &Batchable,
@@ -286,7 +309,7 @@ async fn null_in_key(
 }
 
 /// What the catalog knows of the functions that a statement calls.
-async fn functions(
+pub(super) async fn functions(
     ledger: Ledger,
     session: &mut dyn Session,
     mentions: &Mentions,
@@ -319,7 +342,7 @@ async fn functions(
 
 /// Whether the values before and after are kept. Refused where they would not be all that changes,
 /// unless somebody says that this is known.
-fn wants_undo(
+pub(super) fn wants_undo(
     settled: &Settled,
     batchable: &Batchable,
     snapshot: &Snapshot,
@@ -335,7 +358,11 @@ fn wants_undo(
     Err(reason.text)
 }
 
-fn not_exact_problem(migration: &PlannedMigration, index: usize, reason: &str) -> Problem {
+pub(super) fn not_exact_problem(
+    migration: &PlannedMigration,
+    index: usize,
+    reason: &str,
+) -> Problem {
     let message = format!("An undo of this statement would not be exact: {reason}");
     let hint = "Write `-- whimbrel: batch undo=best-effort` before it to keep what can be kept, or \
                 `undo=off`";
@@ -416,7 +443,7 @@ fn not_exact(batchable: &Batchable, snapshot: &Snapshot, dialect: Dialect) -> Op
     None
 }
 
-fn batch_options(said: &BatchSettings) -> BatchOptions {
+pub(super) fn batch_options(said: &BatchSettings) -> BatchOptions {
     BatchOptions {
         by: said.by.clone(),
         self_read_stable: said.self_read_stable.unwrap_or(false),

@@ -101,7 +101,7 @@ impl Job {
         rows: Rows<'_>,
         known: bool,
     ) -> Result<Option<String>, EngineError> {
-        let dialect = self.keys.dialect;
+        let dialect = self.dialect;
         let items = |alias: &str| -> Vec<String> {
             columns.iter().map(|name| format!("{alias}.{}", quote_column(name, dialect))).collect()
         };

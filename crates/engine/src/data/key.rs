@@ -29,6 +29,11 @@ impl Key {
         Key(texts)
     }
 
+    /// Its texts.
+    pub(super) fn texts(&self) -> &[String] {
+        &self.0
+    }
+
     pub(super) fn of_json(text: &str) -> Option<Key> {
         serde_json::from_str(text).ok().map(Key)
     }

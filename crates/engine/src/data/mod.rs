@@ -6,6 +6,7 @@
 
 mod aside;
 mod batch;
+mod between;
 pub(crate) mod copy;
 mod cursor;
 mod estimate;
@@ -21,6 +22,7 @@ pub(crate) mod quarantine;
 mod rehearse;
 mod say;
 pub(crate) mod signals;
+pub(crate) mod sources;
 mod start;
 pub(crate) mod undo;
 mod undo_kept;

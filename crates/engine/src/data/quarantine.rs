@@ -7,7 +7,8 @@ use whimbrel_core::sql::dialect::Dialect;
 use super::aside::Follower;
 use super::cursor::Cursor;
 use super::job::{Job, Prepared};
-use super::key::{ALIAS, Key, Rows};
+use super::key::{ALIAS, Key, Keys, Rows};
+use super::sources;
 use super::start::cursor_id;
 use crate::apply::{Applier, StepWork};
 use crate::backend::DbError;
@@ -205,7 +206,8 @@ impl Applier<'_> {
             self.row_json(job).await?,
             job.keys.table
         );
-        let rows = self.session.query(&sql).await?;
+        let driving = sources::driving(self.session, &mut self.opened, job);
+        let rows = driving.query(&sql).await?;
         let row = rows.first().map_or_else(String::new, |row| crate::ledger::text(row, 0));
         let ledger = self.ledger;
         let now = crate::ledger::now_ms(ledger.dialect);
@@ -251,18 +253,19 @@ impl Applier<'_> {
             return Ok(());
         };
         let missing = self.undo_table(&missing);
-        let condition = job.keys.equals(&job.keys.names(), key)?;
+        let condition = Keys::same(&job.keys.names(), &job.stage_literals(key)?);
         Ok(self.session.batch(&format!("DELETE FROM {missing} WHERE {condition}")).await?)
     }
 
     /// An expression that gives a driving row as JSON.
     async fn row_json(&mut self, job: &Job) -> Result<String, EngineError> {
-        let dialect = self.ledger.dialect;
+        let dialect = job.keys.dialect;
         if dialect == Dialect::Postgres {
             return Ok(format!("row_to_json({ALIAS})::text"));
         }
         let scope = [(whimbrel_core::ddl::ObjectKind::Table, job.batchable.driving.clone())];
-        let snapshot = self.session.inspect(Some(&scope)).await?;
+        let driving = sources::driving(self.session, &mut self.opened, job);
+        let snapshot = driving.inspect(Some(&scope)).await?;
         let table = snapshot.table(&job.batchable.driving, dialect);
         let columns = table.map_or(&[][..], |table| table.columns.as_slice());
         let pairs: Vec<String> = columns
@@ -270,7 +273,8 @@ impl Applier<'_> {
             .map(|column| {
                 let name = whimbrel_core::sql::quote::quote_ident(&column.name, dialect);
                 let value = json_value(&format!("{ALIAS}.{name}"), dialect);
-                format!("{}, {value}", self.ledger.quote(&column.name))
+                let key = whimbrel_core::sql::quote::quote_text(&column.name, dialect);
+                format!("{key}, {value}")
             })
             .collect();
         Ok(format!("json_object({})", pairs.join(", ")))

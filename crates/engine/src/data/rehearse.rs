@@ -12,6 +12,7 @@ use super::cursor::{Cursor, Details, Tally};
 use super::insert::{STAGE, column_name, is_about_rows};
 use super::job::{Job, Prepared};
 use super::key::{ALIAS, Key, Range, Rows};
+use super::sources;
 use super::start::cursor_id;
 use crate::apply::{Applier, StepWork};
 use crate::backend::Row;
@@ -148,7 +149,8 @@ impl Applier<'_> {
             let began = Instant::now();
             self.open_temporary(job).await?;
             let size = sample.unwrap_or(cursor.size);
-            let range = job.keys.next(self.session.as_mut(), &cursor, size).await?;
+            let driving = sources::driving(self.session, &mut self.opened, job);
+            let range = job.keys.next(driving, &cursor, size).await?;
             let Some(range) = range else { break };
             let shown = sample.is_some();
             let before = if shown { self.rows_before(job, &range).await? } else { Vec::new() };
@@ -184,7 +186,8 @@ impl Applier<'_> {
             BatchSize::Auto => BATCH_ROWS_FIRST,
             BatchSize::Rows(rows) => rows,
         };
-        let upper = job.keys.greatest(self.session.as_mut()).await?;
+        let driving = sources::driving(self.session, &mut self.opened, job);
+        let upper = job.keys.greatest(driving).await?;
         let found = Cursor::read(&ledger, self.session.as_mut(), cursor_id(work)).await?;
         let begun = found.as_ref();
         Ok(Cursor {

@@ -6,10 +6,12 @@ use whimbrel_core::ledger::AttemptEvent;
 use whimbrel_core::pace::{BATCH_ROWS_FIRST, Pace};
 use whimbrel_core::sql::dialect::Dialect;
 
+use super::copy::MYSQL_SESSION;
 use super::cursor::{Cursor, CursorId, Details, Tally};
 use super::insert::suffix;
 use super::job::Job;
 use super::key::{ALIAS, Rows};
+use super::sources;
 use crate::apply::{Applier, StepWork};
 use crate::backend::Session;
 use crate::error::{EngineError, Problem};
@@ -19,6 +21,9 @@ use crate::ledger::{Ledger, UndoEntry, number, text};
 impl Applier<'_> {
     /// Makes the temporary tables of a job, where the connection keeps them.
     pub(super) async fn open_temporary(&mut self, job: &Job) -> Result<(), EngineError> {
+        if job.source.is_some() && self.ledger.dialect == Dialect::Mysql {
+            self.session.batch(MYSQL_SESSION).await?;
+        }
         for sql in job.temporary_sql() {
             self.session.batch(&sql).await?;
         }
@@ -35,58 +40,32 @@ impl Applier<'_> {
         let ledger = self.ledger;
         if let Some(cursor) = Cursor::read(&ledger, self.session.as_mut(), id).await? {
             let key_columns = job.keys.json();
-            self.check_resumable(work, &cursor, (&job.keys.table, &key_columns)).await?;
+            check_resumable(work, &cursor, (&job.keys.table, &key_columns))?;
+            self.check_rowids(work, job, &cursor).await?;
             return Ok(cursor);
         }
         self.begin_cursor(work, job).await
     }
 
-    /// A statement that has begun must be the same when it goes on, and so must its key.
-    pub(super) async fn check_resumable(
+    /// A rowid is a key only while the schema stays as it is.
+    async fn check_rowids(
         &mut self,
         work: &StepWork<'_>,
+        job: &Job,
         cursor: &Cursor,
-        (driving, key_columns): (&str, &str),
     ) -> Result<(), EngineError> {
-        let index = work.step.statements.start;
-        let line = work.migration.script.statements.get(index).map_or(1, |one| one.line);
-        let problem = |message: String, hint: &str| {
-            EngineError::Files(vec![Problem {
-                path: work.migration.path.clone(),
-                place: Some((line + work.migration.lines_before, 1)),
-                message,
-                hint: Some(hint.to_owned()),
-            }])
-        };
-        if cursor.hash != work.step.hash {
-            return Err(problem(
-                format!(
-                    "This statement was changed after {} of its batches were done",
-                    cursor.batches
-                ),
-                "Put it back as it was and run `whimbrel up` again, or take back what is done with \
-                 `whimbrel undo` first",
-            ));
+        let Some(before) = cursor.details.schema_version else { return Ok(()) };
+        if before == self.schema_version(job).await? {
+            return Ok(());
         }
-        if cursor.key_columns != key_columns || cursor.driving != driving {
-            return Err(problem(
-                format!("The key of `{}` is not what it was when this began", cursor.driving),
-                "Make the key as it was, or take back what is done with `whimbrel undo`",
-            ));
-        }
-        if let Some(before) = cursor.details.schema_version
-            && before != self.schema_version().await?
-        {
-            return Err(problem(
-                format!(
-                    "`{}` has no key but the rowid, and the schema was changed (or VACUUM ran) \
-                     since this began: rowids may be others now",
-                    cursor.driving
-                ),
-                "Take back what is done with `whimbrel undo`, give the table a key, and begin again",
-            ));
-        }
-        Ok(())
+        let message = format!(
+            "`{}` has no key but the rowid, and the schema was changed (or VACUUM ran) since this \
+             began: rowids may be others now",
+            cursor.driving
+        );
+        let hint =
+            "Take back what is done with `whimbrel undo`, give the table a key, and begin again";
+        Err(problem(work, message, hint))
     }
 
     async fn begin_cursor(
@@ -96,7 +75,10 @@ impl Applier<'_> {
     ) -> Result<Cursor, EngineError> {
         let mut details = Details {
             run_id: job.moment.run_id.clone(),
-            rows_estimated: job.estimate(self.ledger, self.session.as_mut()).await?,
+            rows_estimated: {
+                let driving = sources::driving(self.session, &mut self.opened, job);
+                job.estimate(driving).await?
+            },
             ..Details::default()
         };
         let mysql = self.ledger.dialect == Dialect::Mysql;
@@ -116,7 +98,7 @@ impl Applier<'_> {
             .await?
             .ok_or_else(|| EngineError::LedgerDamaged("a cursor is not there".to_owned()))?;
         if job.keys.columns.iter().any(|column| column.rowid) {
-            cursor.details.schema_version = Some(self.schema_version().await?);
+            cursor.details.schema_version = Some(self.schema_version(job).await?);
             let sql = cursor.details_sql(&ledger);
             self.write_rows(&[sql]).await?;
         }
@@ -138,7 +120,8 @@ impl Applier<'_> {
             let sql = self.undo_row(work, job, undo);
             self.session.batch(&sql).await?;
         }
-        let upper = job.keys.greatest(self.session.as_mut()).await?;
+        let driving = sources::driving(self.session, &mut self.opened, job);
+        let upper = job.keys.greatest(driving).await?;
         let cursor = Cursor {
             seq: 0,
             hash: work.step.hash.clone(),
@@ -193,10 +176,9 @@ impl Applier<'_> {
                 None => {
                     let name = format!("missing_{end}");
                     let sql = format!(
-                        "CREATE TABLE {} AS SELECT {} FROM {} {ALIAS}{}",
+                        "CREATE TABLE {} AS {}{}",
                         self.undo_table(&name),
-                        job.keys.aliased(&job.keys.of(ALIAS)),
-                        job.keys.table,
+                        job.missing_select(),
                         empty(self.ledger.dialect)
                     );
                     self.session.batch(&sql).await?;
@@ -250,19 +232,17 @@ impl Applier<'_> {
         })
     }
 
-    async fn schema_version(&mut self) -> Result<i64, EngineError> {
-        let rows = self.session.query("PRAGMA schema_version").await?;
+    async fn schema_version(&mut self, job: &Job) -> Result<i64, EngineError> {
+        let driving = sources::driving(self.session, &mut self.opened, job);
+        let rows = driving.query("PRAGMA schema_version").await?;
         Ok(rows.first().map_or(0, |row| number(row, 0)))
     }
 }
 
 impl Job {
     /// About how many driving rows there are, cheaply.
-    pub(crate) async fn estimate(
-        &self,
-        ledger: Ledger,
-        session: &mut dyn Session,
-    ) -> Result<u64, EngineError> {
+    pub(crate) async fn estimate(&self, session: &mut dyn Session) -> Result<u64, EngineError> {
+        let ledger = Ledger { dialect: self.keys.dialect };
         let table = &self.keys.table;
         let sql = match ledger.dialect {
             Dialect::Postgres => format!(
@@ -308,6 +288,9 @@ impl Job {
             upper
         };
         let range = self.keys.as_written_among(Rows::Range(None, &last))?;
+        if let Some(source) = &self.source {
+            return Ok(Some(source.read.source_select("", &range)));
+        }
         Ok(Some(self.batchable.restricted(&range)))
     }
 
@@ -318,6 +301,18 @@ impl Job {
             DataKind::Update | DataKind::Delete if self.captures() => self.image_table_sql(),
             DataKind::Insert | DataKind::Update | DataKind::Delete => Vec::new(),
         }
+    }
+
+    /// The select whose columns the table of missing rows has. Keys of another database are texts.
+    fn missing_select(&self) -> String {
+        if self.source.is_some() {
+            return format!("SELECT {}", self.text_keys());
+        }
+        format!(
+            "SELECT {} FROM {} {ALIAS}",
+            self.keys.aliased(&self.keys.of(ALIAS)),
+            self.keys.table
+        )
     }
 
     /// The select whose columns the undo table has.
@@ -342,6 +337,38 @@ impl Job {
             BatchSize::Rows(rows) => Pace::fixed(rows),
         }
     }
+}
+
+/// A statement that has begun must be the same when it goes on, and so must its key.
+pub(super) fn check_resumable(
+    work: &StepWork<'_>,
+    cursor: &Cursor,
+    (driving, key_columns): (&str, &str),
+) -> Result<(), EngineError> {
+    if cursor.hash != work.step.hash {
+        let message =
+            format!("This statement was changed after {} of its batches were done", cursor.batches);
+        let hint = "Put it back as it was and run `whimbrel up` again, or take back what is done \
+                    with `whimbrel undo` first";
+        return Err(problem(work, message, hint));
+    }
+    if cursor.key_columns != key_columns || cursor.driving != driving {
+        let message = format!("The key of `{}` is not what it was when this began", cursor.driving);
+        let hint = "Make the key as it was, or take back what is done with `whimbrel undo`";
+        return Err(problem(work, message, hint));
+    }
+    Ok(())
+}
+
+fn problem(work: &StepWork<'_>, message: String, hint: &str) -> EngineError {
+    let index = work.step.statements.start;
+    let line = work.migration.script.statements.get(index).map_or(1, |one| one.line);
+    EngineError::Files(vec![Problem {
+        path: work.migration.path.clone(),
+        place: Some((line + work.migration.lines_before, 1)),
+        message,
+        hint: Some(hint.to_owned()),
+    }])
 }
 
 pub(super) fn cursor_id<'a>(work: &StepWork<'a>) -> CursorId<'a> {

@@ -13,7 +13,7 @@ use super::failure::Trials;
 use super::job::Settled;
 use super::key::Key;
 use super::moment::Moment;
-use super::start::cursor_id;
+use super::start::{check_resumable, cursor_id};
 use crate::apply::keep::sql_name;
 use crate::apply::{Applier, Done, StepWork};
 use crate::backend::DbErrorKind;
@@ -150,7 +150,7 @@ impl Applier<'_> {
     ) -> Result<Cursor, EngineError> {
         let (ledger, id) = (self.ledger, cursor_id(work));
         if let Some(cursor) = Cursor::read(&ledger, self.session.as_mut(), id).await? {
-            self.check_resumable(work, &cursor, (&until.driving(), NO_KEY)).await?;
+            check_resumable(work, &cursor, (&until.driving(), NO_KEY))?;
             return Ok(cursor);
         }
         let cursor = Cursor {

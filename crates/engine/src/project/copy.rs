@@ -14,7 +14,7 @@ use crate::data::copy::{
     Copier, CopyOptions, CopyReport, Job, MYSQL_SESSION, POSTGRES_TEXTS, PlannedColumn, PlannedCopy,
 };
 use crate::error::EngineError;
-use crate::event::{Events, Silent};
+use crate::event::Events;
 use crate::ledger::{number, text};
 
 impl Project {
@@ -64,7 +64,7 @@ impl Project {
             let message = format!("There is no database `{}`", source.label());
             return Err(EngineError::NotFound(message));
         };
-        let mut run = self.begin("copy", run_options, &mut Silent).await?;
+        let mut run = self.begin("copy", run_options, events).await?;
         let work = Work { target: self, source, options, only_plan };
         let result = work.run(&mut run, from.as_mut(), events).await;
         self.end(run, result).await
@@ -86,6 +86,8 @@ impl Work<'_> {
         from: &mut dyn Session,
         events: &mut dyn Events,
     ) -> Result<CopyReport, EngineError> {
+        let picture = self.target.picture(Some(&mut run.session)).await?;
+        self.target.check_environment(&picture)?;
         from.batch(self.source.read_only()).await?;
         if self.source.dialect() == Dialect::Postgres {
             from.batch(POSTGRES_TEXTS).await?;

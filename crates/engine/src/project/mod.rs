@@ -31,6 +31,7 @@ use whimbrel_core::database_url::DatabaseUrl;
 use whimbrel_core::directive::BatchSize;
 use whimbrel_core::format::Layout;
 use whimbrel_core::history::HistoryTable;
+use whimbrel_core::migration::Kind;
 use whimbrel_core::plan::GroupMode;
 use whimbrel_core::retry::Retries;
 use whimbrel_core::sql::dialect::Dialect;
@@ -52,6 +53,7 @@ pub use self::validate::{Broken, Judged, ValidateOptions, ValidateReport};
 pub use self::verify::VerifyReport;
 use crate::apply::StopFlag;
 use crate::backend::{self, Backend, Session};
+use crate::data::sources::Sources;
 use crate::error::EngineError;
 use crate::interop::Mirror;
 use crate::ledger::Ledger;
@@ -130,6 +132,8 @@ pub struct Project {
     ledger: Ledger,
     mirror: Option<Mirror>,
     owner: Owner,
+    /// What `source=` may name.
+    sources: Sources,
 }
 
 impl Project {
@@ -142,7 +146,32 @@ impl Project {
         let dialect = backend.capabilities().dialect;
         let mirror = options.history.clone().map(Mirror::new);
         let owner = Owner::this_process(&options.user);
-        Ok(Project { options, backend, ledger: Ledger { dialect }, mirror, owner })
+        let (ledger, sources) = (Ledger { dialect }, Sources::new());
+        Ok(Project { options, backend, ledger, mirror, owner, sources })
+    }
+
+    /// The environments that data migrations name by `source=`.
+    ///
+    /// # Errors
+    /// When the files cannot be read.
+    pub fn named_sources(&self) -> Result<Vec<String>, EngineError> {
+        let mut names = Vec::new();
+        let files = self.read_files()?;
+        let data = files.directory.migrations.iter().filter(|one| one.id.kind == Kind::Data);
+        for migration in data.filter(|one| one.up.text.contains("source=")) {
+            // What cannot be read is said when it is to be run.
+            let Ok(planned) = self.plan_up(migration) else { continue };
+            let said = planned.script.statement_options.iter();
+            names.extend(said.filter_map(|options| options.batch.source.clone()));
+        }
+        names.sort_unstable();
+        names.dedup();
+        Ok(names)
+    }
+
+    /// Lets data migrations name another project's database by `source=NAME`.
+    pub fn add_source(&mut self, name: String, source: Project) {
+        self.sources.insert(name, source.backend);
     }
 
     /// What the project was made with.

@@ -7,8 +7,9 @@ use whimbrel_core::step::StepMode;
 
 use super::Project;
 use crate::backend::Session;
-use crate::data::job::{Prepared, prepare};
+use crate::data::job::{Prepared, prepare, said};
 use crate::data::moment::Moment;
+use crate::data::sources::{self, Opened};
 use crate::error::{EngineError, Problem};
 
 /// How a statement of a data migration will run.
@@ -53,11 +54,27 @@ impl Project {
         if planned.kind != Kind::Data {
             return Ok(out);
         }
+        let mut opened = Opened::new();
         for step in planned.script.steps.iter().filter(|step| step.mode == StepMode::Batches) {
             let index = step.statements.start;
             let moment = Moment::for_plan();
-            let batches = match prepare(self.ledger, session, planned, index, moment).await? {
-                Prepared::Batches(job) => self.planned(&job, session).await?,
+            let source = match said(planned, index).source {
+                Some(name) => Some(sources::open(&self.sources, &mut opened, &name).await?),
+                None => None,
+            };
+            let prepared = prepare(self.ledger, session, planned, index, moment, source).await?;
+            let batches = match prepared {
+                Prepared::Batches(job) => {
+                    let mut batches = self.planned(&job, session).await?;
+                    let driving = sources::driving_of(session, &mut opened, &job);
+                    batches.rows = job.estimate(driving).await?;
+                    let scan = job.scans(driving, batches.rows).await?;
+                    let note = scan.map(|message| ("key-index-unused".to_owned(), message));
+                    batches.notes.extend(note);
+                    batches.first_batch = job.first_batch(driving, batches.rows).await?;
+                    batches.undo_bytes = job.undo_bytes(session, batches.rows).await?;
+                    batches
+                }
                 Prepared::Whole(reason) | Prepared::Refused(Problem { message: reason, .. })
                     if waits =>
                 {
@@ -114,25 +131,19 @@ impl Project {
                 .collect(),
             DataKind::Update | DataKind::Insert => Vec::new(),
         };
-        let rows = job.estimate(self.ledger, session).await?;
-        let mut notes: Vec<(String, String)> = job
+        let notes: Vec<(String, String)> = job
             .batchable
             .notes
             .iter()
             .map(|note| (note.code.to_owned(), note.message.clone()))
             .collect();
-        let scan = job.scans(session, rows).await?;
-        notes.extend(scan.map(|message| ("key-index-unused".to_owned(), message)));
         Ok(PlannedBatches {
             table: job.keys.shown_table(),
             key: job.key_names(),
-            rows,
             undo: job.undo,
-            undo_bytes: job.undo_bytes(session, rows).await?,
             triggers,
             cascades,
             notes,
-            first_batch: job.first_batch(session, rows).await?,
             ..PlannedBatches::default()
         })
     }

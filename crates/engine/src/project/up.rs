@@ -10,6 +10,7 @@ use super::{Project, RunOptions, Selection};
 use crate::apply::{Applier, ApplyOptions, lost_connection};
 use crate::backend::Session;
 use crate::data::signals::unmeasurable;
+use crate::data::sources::Opened;
 use crate::error::{EngineError, Problem};
 use crate::event::{Event, Events};
 use crate::lease::{self, Claim, Lease};
@@ -126,6 +127,8 @@ impl Project {
             measured: None,
             renewed: None,
             prepared: Vec::new(),
+            sources: &self.sources,
+            opened: Opened::new(),
             copies_made: 0,
             in_force: None,
         }

@@ -3,6 +3,7 @@
 mod bad;
 mod order;
 mod pairs;
+mod source;
 mod types;
 
 use std::path::Path;

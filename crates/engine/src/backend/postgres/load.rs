@@ -63,6 +63,11 @@ impl<'a> PgSink<'a> {
         }
         self.buffer.clear();
     }
+
+    async fn end(&mut self) -> Result<u64, DbError> {
+        let done = self.sink.as_mut().finish().await;
+        done.map_err(|error| self.session.failure(&error, &self.sql))
+    }
 }
 
 #[async_trait]
@@ -77,6 +82,9 @@ impl RowSink for PgSink<'_> {
             if self.buffer.len() >= PIECE_BYTES {
                 self.send().await;
             }
+            if self.refused {
+                return self.end().await.map(drop);
+            }
         }
         Ok(())
     }
@@ -86,8 +94,7 @@ impl RowSink for PgSink<'_> {
             self.buffer.extend_from_slice(&TRAILER);
         }
         self.send().await;
-        let done = self.sink.as_mut().finish().await;
-        done.map_err(|error| self.session.failure(&error, &self.sql))
+        self.end().await
     }
 }
 

@@ -136,7 +136,7 @@ impl Copier<'_> {
         let name = cursor_name(job);
         let id = cursor_id(&name);
         let ledger = self.ledger;
-        let hash = self.hash(job);
+        let hash = self.hash(job).await?;
         let there = format!("SELECT 1 FROM {} LIMIT 1", job.into.table);
         let empty = self.target.query(&there).await?.is_empty();
         let found = Cursor::read(&ledger, self.target, id).await?;
@@ -151,8 +151,8 @@ impl Copier<'_> {
             Some(_) if empty => {}
             Some(_) => {
                 return Err(EngineError::Refused(format!(
-                    "`{}` at the target was filled by a copy from another source or with other \
-                     columns; empty it first, or go on with that source",
+                    "`{}` at the target was filled by a copy from another source, with other \
+                     columns, or before the source's schema changed; empty it first",
                     job.pair.target
                 )));
             }
@@ -210,13 +210,19 @@ impl Copier<'_> {
             .ok_or_else(|| EngineError::LedgerDamaged("a cursor is not there".to_owned()))
     }
 
-    /// What must be the same when a copy goes on: source, columns, key.
-    fn hash(&self, job: &Job) -> String {
+    /// What must be the same when a copy goes on: source, columns, key; where the rowid is the key
+    /// the schema, too, as VACUUM numbers rows anew.
+    async fn hash(&mut self, job: &Job) -> Result<String, EngineError> {
         let columns = job.pair.columns.iter().map(|one| format!("{}>{}", one.source, one.target));
         let columns: Vec<String> = columns.collect();
-        let text =
-            format!("{}\n{}\n{}\n{}", self.from, job.name, columns.join("\n"), job.keys.json());
-        text_checksum(&text)
+        let version = match job.keys.columns.iter().any(|column| column.rowid) {
+            true => self.source.query("PRAGMA schema_version").await?,
+            false => Vec::new(),
+        };
+        let version = version.first().map_or(0, |row| number(row, 0));
+        let (from, name, columns) = (&self.from, &job.name, columns.join("\n"));
+        let text = format!("{from}\n{name}\n{columns}\n{}\n{version}", job.keys.json());
+        Ok(text_checksum(&text))
     }
 
     async fn was_done(&mut self, job: &Job) -> Result<CopiedTable, EngineError> {

@@ -17,6 +17,7 @@ use whimbrel_core::sql::dialect::Dialect;
 use whimbrel_core::transfer::{Group, TablePair, Way};
 
 pub(crate) use self::fill::POSTGRES_TEXTS;
+pub(super) use self::read::key_text;
 pub use self::report::{
     CopiedTable, CopyPhase, CopyProgress, CopyReport, Differing, FoundLoss, PlannedColumn,
     PlannedCopy,

@@ -9,7 +9,7 @@ use whimbrel_core::sql::quote::quote_text;
 use whimbrel_core::transfer::{Class, Grade, Loss, Scratch, Way};
 
 use super::super::job::quote_column;
-use super::super::key::{Key, is_binary};
+use super::super::key::{Key, Keys, is_binary};
 use super::report::FoundLoss;
 use super::{Copier, CopyPhase, Job, LOSSES_SHOWN_MAX, renew};
 use crate::backend::{RowStream, Session};
@@ -177,7 +177,7 @@ fn shown_key(job: &Job, row: Row<'_>, key_at: &[usize]) -> String {
 }
 
 /// A value of the key as the text that [`whimbrel_core::data::key_literal`] turns back into it.
-fn key_text(cell: Cell<'_>, column: &KeyColumn, keys: &super::super::key::Keys) -> String {
+pub(in crate::data) fn key_text(cell: Cell<'_>, column: &KeyColumn, keys: &Keys) -> String {
     let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02X}")).collect::<String>();
     let sqlite = keys.dialect == Dialect::Sqlite;
     match cell {

@@ -1,0 +1,330 @@
+//! `source=`: the query of an INSERT runs in another database, batch by batch; its rows are staged
+//! here, and from there everything is as ever.
+
+use std::collections::HashSet;
+
+use whimbrel_core::data::{self, Batchable, Catalog, RefusalCode};
+use whimbrel_core::plan::PlannedMigration;
+use whimbrel_core::rows::{Cell, Chunk};
+use whimbrel_core::sql::dialect::Dialect;
+use whimbrel_core::sql::quote::quote_text;
+use whimbrel_core::transfer::{Class, Scratch, Way};
+
+use super::copy::key_text;
+use super::cursor::{Details, Tally};
+use super::insert::{STAGE, column_name};
+use super::job::{
+    Job, Prepared, Settled, batch_options, functions, not_exact_problem, null_in_key, said,
+    wants_undo, whole_or_refused,
+};
+use super::judge::RULE_CODE;
+use super::key::{ALIAS, Key, Keys, Rows};
+use super::moment::Moment;
+use super::sources::{self, Source};
+use crate::apply::keep::sql_name;
+use crate::apply::{Applier, StepWork};
+use crate::backend::{DbError, DbErrorKind, LoadInto, Session};
+use crate::error::EngineError;
+use crate::ledger::{Ledger, text};
+
+/// Most keys in one INSERT of ours.
+const KEYS_AT_ONCE_MAX: usize = 500;
+
+/// The half of a statement that runs at the source.
+pub(crate) struct JobSource {
+    /// The environment's name.
+    pub(super) name: String,
+    /// The query.
+    pub(crate) read: Batchable,
+}
+
+/// Understands a statement whose query runs in another database.
+pub(super) async fn prepare(
+    ledger: Ledger,
+    session: &mut dyn Session,
+    migration: &PlannedMigration,
+    index: usize,
+    (moment, source): (Moment, Source<'_>),
+) -> Result<Prepared, EngineError> {
+    let said = said(migration, index);
+    let settled = Settled::of(&said, ledger.dialect);
+    let text = moment.fill(migration.script.statement(index), source.dialect);
+    let from = Ledger { dialect: source.dialect };
+    let there = source.session.inspect(None).await?;
+    let known = match data::mentions(&text, source.dialect) {
+        Ok(mentions) => functions(from, source.session, &mentions).await?,
+        Err(_) => std::collections::BTreeMap::new(),
+    };
+    let snapshot = session.inspect(None).await?;
+    let nothing = std::collections::BTreeMap::new();
+    let catalog = Catalog { dialect: source.dialect, snapshot: &there, functions: &known };
+    let target = Catalog { dialect: ledger.dialect, snapshot: &snapshot, functions: &nothing };
+    let found = match data::analyse_between(&text, &catalog, &target, &batch_options(&said)) {
+        Ok(found) => found,
+        Err(refusal) => return Ok(refused(migration, index, &refusal)),
+    };
+    let (read, mut write) = (found.read, found.write);
+    if let Some(refusal) = null_in_key(from, source.session, &read).await? {
+        return Ok(refused(migration, index, &refusal));
+    }
+    if write.insert_from("", None).is_none() {
+        let message = "What stands behind the query must not speak of its tables (`excluded` and \
+                       `VALUES()` are allowed)";
+        let refusal = data::Refusal {
+            code: RefusalCode::NotParsed,
+            span: 0..0,
+            message: message.to_owned(),
+            lift: None,
+        };
+        return Ok(refused(migration, index, &refusal));
+    }
+    let Some(table) = snapshot.table(&write.target, ledger.dialect).cloned() else {
+        return Err(EngineError::NotFound(format!("`{}` is no table", write.target)));
+    };
+    let undo = match wants_undo(&settled, &write, &snapshot, ledger.dialect) {
+        Ok(undo) => undo,
+        Err(reason) => return Ok(Prepared::Refused(not_exact_problem(migration, index, &reason))),
+    };
+    let keys = Keys {
+        dialect: source.dialect,
+        table: sql_name(&read.driving, source.dialect),
+        columns: read.key.clone(),
+    };
+    write.driving = read.driving.clone();
+    write.driving_qualifier = read.driving_qualifier.clone();
+    write.key = read.key.clone();
+    write.notes = read.notes.clone();
+    let target_key = data::row_key(&table, ledger.dialect);
+    let pooled = session.facts().await?.pooled.is_some();
+    Ok(Prepared::Batches(Box::new(Job {
+        dialect: ledger.dialect,
+        source: Some(JobSource { name: source.name, read }),
+        statement: index,
+        batchable: write,
+        keys,
+        settled,
+        target: table,
+        target_key,
+        undo,
+        rules: None,
+        moment,
+        pooled,
+    })))
+}
+
+/// Nothing of another database can run whole.
+fn refused(migration: &PlannedMigration, index: usize, refusal: &data::Refusal) -> Prepared {
+    let refusal = data::Refusal { code: RefusalCode::NotParsed, ..refusal.clone() };
+    whole_or_refused(migration, index, &refusal, false)
+}
+
+impl Job {
+    /// The key's columns as texts: `CAST('' AS text) AS whimbrel_k1`.
+    pub(super) fn text_keys(&self) -> String {
+        let text = match self.dialect {
+            Dialect::Sqlite | Dialect::Postgres => "CAST('' AS text)",
+            Dialect::Mysql => "CAST('' AS CHAR(500)) COLLATE utf8mb4_bin",
+        };
+        let columns: Vec<String> =
+            self.keys.names().iter().map(|name| format!("{text} AS {name}")).collect();
+        columns.join(", ")
+    }
+
+    /// A key as it stands in the stage.
+    pub(super) fn stage_literals(&self, key: &Key) -> Result<Vec<String>, EngineError> {
+        match self.source {
+            None => self.keys.literals(key),
+            Some(_) => Ok(key.texts().iter().map(|one| quote_text(one, self.dialect)).collect()),
+        }
+    }
+
+    fn stage_into(&self) -> LoadInto {
+        let key = Class::Text { max: None, in_bytes: false, padded: false };
+        let mut columns: Vec<(String, Class)> =
+            self.keys.names().into_iter().map(|name| (name, key.clone())).collect();
+        let mut types = vec!["text".to_owned(); columns.len()];
+        for (at, name) in self.batchable.written.iter().enumerate() {
+            let type_name = self.type_of(name);
+            columns.push((column_name(at), Class::of(&type_name, self.dialect)));
+            types.push(type_name);
+        }
+        LoadInto { table: self.temporary(STAGE), columns, types }
+    }
+
+    fn type_of(&self, name: &str) -> String {
+        let mut columns = self.target.columns.iter();
+        let found = columns.find(|column| column.name.eq_ignore_ascii_case(name));
+        found.map(|column| column.type_name.clone()).unwrap_or_default()
+    }
+}
+
+impl Applier<'_> {
+    /// Fills the stage with what the query gives for some driving rows.
+    pub(super) async fn stage_from_source(
+        &mut self,
+        work: &StepWork<'_>,
+        job: &Job,
+        range: &str,
+    ) -> Result<u64, EngineError> {
+        let Some(source) = &job.source else { return Ok(0) };
+        let written: Vec<String> =
+            source.read.key.iter().map(|column| column.sql.clone()).collect();
+        let sql = source.read.source_select(&job.keys.aliased(&written), range);
+        let into = job.stage_into();
+        let keys = job.keys.columns.len();
+        let mut bad = None;
+        let driving = sources::driving(self.session, &mut self.opened, job);
+        let mut rows = Chunk::default();
+        let mut staged: Vec<Chunk> = Vec::new();
+        {
+            let mut stream = driving.stream(&sql).await?;
+            let ways: Vec<Way> = stream
+                .columns()
+                .iter()
+                .skip(keys)
+                .zip(into.columns.iter().skip(keys))
+                .map(|(head, (_, class))| {
+                    let from = Class::of(&head.type_name, job.keys.dialect);
+                    let to = (class.clone(), job.dialect);
+                    Way::new((from, job.keys.dialect), to, false)
+                })
+                .collect();
+            let mut scratch = Scratch::default();
+            while bad.is_none() && stream.next(&mut rows).await? {
+                let mut out = Chunk::default();
+                out.clear(into.columns.len());
+                'rows: for row in rows.rows() {
+                    let texts: Vec<String> = (0..keys)
+                        .zip(&job.keys.columns)
+                        .map(|(at, column)| key_text(row.cell(at), column, &job.keys))
+                        .collect();
+                    for text in &texts {
+                        out.push(Cell::Text(text));
+                    }
+                    for (at, way) in ways.iter().enumerate() {
+                        match way.convert(row.cell(keys + at), &mut scratch) {
+                            Ok(cell) => out.push(cell),
+                            Err(loss) => {
+                                bad = Some((at, loss));
+                                break 'rows;
+                            }
+                        }
+                    }
+                }
+                staged.push(out);
+            }
+        }
+        if let Some((at, loss)) = bad {
+            let column = job.batchable.written.get(at).cloned().unwrap_or_default();
+            let message = format!("`{column}` cannot hold the source's value: {loss}");
+            let mut error = DbError::new(DbErrorKind::Statement, message);
+            error.code = Some(format!("{RULE_CODE}{}", loss.code()));
+            return Err(self.failure(work.migration, job.statement, error, work.kept));
+        }
+        match self.load_stage(&into, &staged).await {
+            Ok(rows) => Ok(rows),
+            Err(error) => Err(self.failure(work.migration, job.statement, error, work.kept)),
+        }
+    }
+
+    /// The same with values that a person has written in place of the query's.
+    pub(super) async fn stage_edited_from_source(
+        &mut self,
+        work: &StepWork<'_>,
+        job: &Job,
+        range: &str,
+        values: &[(String, String)],
+    ) -> Result<u64, EngineError> {
+        let staged = self.stage_from_source(work, job, range).await?;
+        let sets: Vec<String> =
+            values.iter().map(|(name, value)| format!("{name} = {value}")).collect();
+        if !sets.is_empty() {
+            let sql = format!("UPDATE {} SET {}", job.temporary(STAGE), sets.join(", "));
+            self.author(work, job, &sql).await?;
+        }
+        Ok(staged)
+    }
+
+    async fn load_stage(&mut self, into: &LoadInto, staged: &[Chunk]) -> Result<u64, DbError> {
+        let mut sink = self.session.load(into).await?;
+        for chunk in staged {
+            sink.write(chunk).await?;
+        }
+        sink.finish().await
+    }
+
+    /// As for a local driving table: rows that produced nothing are noted until another statement
+    /// of the file produces something from them.
+    pub(super) async fn account_between(
+        &mut self,
+        job: &Job,
+        details: &Details,
+        rows: Rows<'_>,
+    ) -> Result<Tally, EngineError> {
+        let mut tally = Tally::default();
+        let Some(missing) = details.missing_table.as_deref() else { return Ok(tally) };
+        let missing = self.undo_table(missing);
+        let range = job.keys.among(&job.keys.of(ALIAS), rows)?;
+        let names = job.keys.names().join(", ");
+        let stage = job.temporary(STAGE);
+        let produced = self.session.query(&format!("SELECT DISTINCT {names} FROM {stage}")).await?;
+        let produced: HashSet<Vec<String>> =
+            produced.iter().map(|row| (0..row.len()).map(|at| text(row, at)).collect()).collect();
+        let skipped: HashSet<Vec<String>> = match &job.settled.skips {
+            Some(skips) => self.source_keys(job, &format!("({range}) AND ({skips})")).await?,
+            None => HashSet::new(),
+        };
+        if self.is_first_on(job, details) {
+            let all = self.source_keys(job, &range).await?;
+            let none = all.into_iter().filter(|key| !produced.contains(key));
+            let (declared, lost): (Vec<_>, Vec<_>) = none.partition(|key| skipped.contains(key));
+            tally.skipped = declared.len() as u64;
+            tally.missing = lost.len() as u64;
+            for keys in lost.chunks(KEYS_AT_ONCE_MAX) {
+                let values: Vec<String> = keys.iter().map(|key| self.tuple(key)).collect();
+                let sql = format!("INSERT INTO {missing} VALUES {}", values.join(", "));
+                self.session.batch(&sql).await?;
+            }
+            return Ok(tally);
+        }
+        let columns = job.keys.names();
+        for (keys, counts) in [(produced, false), (skipped, true)] {
+            for key in keys {
+                let pairs = columns.iter().zip(&key);
+                let same: Vec<String> = pairs
+                    .map(|(name, one)| format!("{name} = {}", self.ledger.quote(one)))
+                    .collect();
+                let sql = format!("DELETE FROM {missing} WHERE {}", same.join(" AND "));
+                let gone = self.session.run(&sql, None).await?.rows_affected.unwrap_or(0);
+                tally.skipped += if counts { gone } else { 0 };
+            }
+        }
+        Ok(tally)
+    }
+
+    fn tuple(&self, key: &[String]) -> String {
+        let parts: Vec<String> = key.iter().map(|one| self.ledger.quote(one)).collect();
+        format!("({})", parts.join(", "))
+    }
+
+    /// The keys of driving rows at the source, as the stage has them.
+    async fn source_keys(
+        &mut self,
+        job: &Job,
+        condition: &str,
+    ) -> Result<HashSet<Vec<String>>, EngineError> {
+        let columns = job.keys.aliased(&job.keys.of(ALIAS));
+        let sql = format!("SELECT {columns} FROM {} {ALIAS} WHERE {condition}", job.keys.table);
+        let driving = sources::driving(self.session, &mut self.opened, job);
+        let mut stream = driving.stream(&sql).await?;
+        let (mut out, mut chunk) = (HashSet::new(), Chunk::default());
+        while stream.next(&mut chunk).await? {
+            for row in chunk.rows() {
+                let places = job.keys.columns.iter().enumerate();
+                let texts = places.map(|(at, one)| key_text(row.cell(at), one, &job.keys));
+                out.insert(texts.collect());
+            }
+        }
+        Ok(out)
+    }
+}
