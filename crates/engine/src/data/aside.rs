@@ -6,6 +6,7 @@ use whimbrel_core::plan::PlannedMigration;
 use super::cursor::{Cursor, Tally};
 use super::job::{Job, Prepared};
 use super::key::{ALIAS, Key, Rows};
+use super::sources;
 use super::start::cursor_id;
 use crate::apply::{Applier, StepWork};
 use crate::error::EngineError;
@@ -55,7 +56,8 @@ impl Applier<'_> {
             job.keys.table,
             job.keys.range(&columns, after, last)?
         );
-        let rows = self.session.query(&sql).await?;
+        let driving = sources::driving(self.session, &mut self.opened, job);
+        let rows = driving.query(&sql).await?;
         Ok(rows.first().map_or(0, |row| u64::try_from(number(row, 0)).unwrap_or(0)))
     }
 
