@@ -322,6 +322,7 @@ impl Applier<'_> {
             dialect: job.keys.dialect,
             table: job.target_sql(),
             columns: key_columns(&job.target, &job.target_key),
+            aside: Vec::new(),
         };
         let texts: Vec<String> = job
             .quoted(&job.target_key)

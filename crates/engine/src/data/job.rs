@@ -195,6 +195,7 @@ pub(crate) async fn prepare(
         dialect,
         table: sql_name(&batchable.driving, dialect),
         columns: batchable.key.clone(),
+        aside: Vec::new(),
     };
     let target_key = data::row_key(&target, dialect);
     let pooled = session.facts().await?.pooled.is_some();
