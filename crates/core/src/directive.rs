@@ -219,7 +219,9 @@ pub const KEYS: &[KeyRow] = &[
         values: "a number of milliseconds",
         default: "0; SQLite 20",
         scopes: BOTH,
-        docs: "Data migrations: how long to wait between two batches, so that others can write.",
+        docs: "Data migrations: how long to wait between two batches, so that others can write. On \
+               SQLite, unless it is 0, the wait is longer from time to time: whoever waits for the \
+               lock there only looks now and then whether it is free.",
     },
     KeyRow {
         key: Key::SelfRead,

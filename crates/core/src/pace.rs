@@ -17,8 +17,8 @@ const PANIC: f64 = 5.0;
 /// How many batches the size stays after a time-out.
 const HOLD_BATCHES: u32 = 20;
 
-/// How long batches may hold SQLite's only write lock, added up, before everyone else gets a window,
-/// in milliseconds. With one batch more it stays below the second that applications wait.
+/// How long batches may hold SQLite's only write lock, added up, before everyone else gets a
+/// window, in milliseconds. With one batch more it stays below the second that applications wait.
 const HELD_MS_MAX: f64 = 300.0;
 /// How long that window is, in milliseconds: whoever waits for SQLite's lock looks again after at
 /// most 100 (`sqliteDefaultBusyCallback`), so that nobody misses it.

@@ -66,7 +66,7 @@ fn one_engine(bench: &Bench, request: &Request, random: &mut Random, findings: &
         let found = bench.restarts(&restarts);
         results.extend(restarts.into_iter().zip(found));
     }
-    let met = results.iter().filter(|(_, result)| *result == Ok(Some(true))).count();
+    let met = results.iter().filter(|(_, result)| matches!(result, Ok(Some(1..)))).count();
     let of = |which: fn(&Trouble) -> bool| {
         results.iter().filter(|(case, _)| which(&case.trouble)).count()
     };
@@ -87,5 +87,5 @@ fn one_engine(bench: &Bench, request: &Request, random: &mut Random, findings: &
 }
 
 fn is_on_the_way_back(trouble: &Trouble) -> bool {
-    matches!(trouble, Trouble::UndoKill(..) | Trouble::UndoKillAt(_) | Trouble::UndoCut(_))
+    matches!(trouble, Trouble::UndoKill(_) | Trouble::UndoKillAt(_) | Trouble::UndoCut(_))
 }

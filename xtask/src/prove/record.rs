@@ -18,6 +18,13 @@ of each.
 - `races`: eight processes at once; and a holder that is stopped, loses its lease and wakes up.
 - `faults`: connections cut before and after the answer to a COMMIT, servers restarted in the
   middle, a full disk, statement time-outs.
+- `equality`: random statements over random rows, in batches of 1, 7 and 1,000, leave what the
+  database's own client leaves, which runs them in one go; taken back, they leave what was before.
+- `batches`: a data migration that is killed at its named places and at any moment, cut off at any
+  byte, overtaken, its server restarted: a counter in each row is 1, each driving row has one copy,
+  the account holds, and taking back (killed and cut off too) restores every row.
+- `live`: an application with three sessions inserts, changes and deletes rows of the table that is
+  migrated, each waiting at most a second for a lock; it sees no error.
 
 A commit with `+` had changes that were not committed.
 

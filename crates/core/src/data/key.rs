@@ -100,8 +100,8 @@ pub(super) fn choose(table: &Table, dialect: Dialect) -> Result<Key, (RefusalCod
     })
 }
 
-/// The columns that tell a table's rows apart and are never NULL; `rowid` for a SQLite table without
-/// such a key. Empty where rows cannot be told apart.
+/// The columns that tell a table's rows apart and are never NULL; `rowid` for a SQLite table
+/// without such a key. Empty where rows cannot be told apart.
 pub fn row_key(table: &Table, dialect: Dialect) -> Vec<String> {
     match choose(table, dialect) {
         Ok(key) if !key.rowid || key.columns == ["rowid"] => key.columns,
@@ -154,12 +154,17 @@ pub(super) fn collation(column: &Column) -> Option<String> {
     named.map(str::to_owned).next()
 }
 
+/// The columns that the database stamps with any UPDATE that does not assign them (MySQL's
+/// `ON UPDATE CURRENT_TIMESTAMP`).
+pub fn stamped_columns(table: &Table) -> impl Iterator<Item = &str> {
+    let stamped = |column: &&Column| column.extra.to_ascii_lowercase().contains("on update");
+    table.columns.iter().filter(stamped).map(|column| column.name.as_str())
+}
+
 /// The columns that change with any UPDATE of the table, beside those that are assigned.
 pub(super) fn implied_writes(table: &Table) -> impl Iterator<Item = &str> {
-    let implied = |column: &&Column| {
-        column.generated.is_some() || column.extra.to_ascii_lowercase().contains("on update")
-    };
-    table.columns.iter().filter(implied).map(|column| column.name.as_str())
+    let generated = table.columns.iter().filter(|column| column.generated.is_some());
+    generated.map(|column| column.name.as_str()).chain(stamped_columns(table))
 }
 
 /// Whether the database makes up a value of this column that is not given.

@@ -9,7 +9,7 @@ use crate::sql::quote::{quote_ident, quote_text};
 /// - PostgreSQL: `'text'::type`, so that the column's own comparison is used.
 /// - SQLite: the text is what the function `quote()` gave: a number, a string or a blob.
 /// - MySQL: numbers bare, binary types from their hexadecimal digits, ENUM and SET by their numbers
-///   (they are ordered by those, but compared with a string they are strings), all else as a string.
+///   (by which they are ordered; next to a string they are strings), all else as a string.
 ///
 /// None where the text cannot be a value of the type, so that nothing else gets into a statement.
 pub fn key_literal(text: &str, type_name: &str, dialect: Dialect) -> Option<String> {

@@ -40,7 +40,7 @@ use sqlparser::ast::{SetExpr, Statement};
 
 pub use between::{Between, analyse_between};
 pub use functions::{FunctionFacts, Volatility};
-pub use key::{row_key, table_key};
+pub use key::{row_key, stamped_columns, table_key};
 pub use literal::key_literal;
 pub use mentions::{Mentions, mentions};
 pub use parameters::{PARAMETERS, with_parameters};

@@ -53,14 +53,18 @@ macro_rules! refusal_codes {
 }
 
 const STABLE: &str = "If the result cannot depend on it, say `self-read=stable`";
+const FREEZE: &str = "First write keys and values into a table of their own, then change the rows \
+                      from it; or put the statement into a schema migration (`NAME.sql`), which \
+                      runs it in one transaction";
+const WHOLE: &str = "Put the statement into a schema migration (`NAME.sql`), which runs it in one \
+                     transaction";
 const REPEAT: &str = "If it can be run again until it changes no row, say `until=no-rows undo=off`";
-const FREEZE: &str = "Say `materialize=true`, or run the statement whole";
 
 refusal_codes! {
     /// No table of the FROM clause can drive batches.
     NoDrivingTable = "no-driving-table", Some("Name a table's key with `by`");
     /// The statement reads no table at all.
-    NoFrom = "no-from", Some("Run the statement whole");
+    NoFrom = "no-from", Some(WHOLE);
     /// More than one table is written.
     SeveralTargets = "several-targets", Some("Write one statement for each table");
     /// A LIMIT counts rows of the whole statement.
@@ -82,7 +86,9 @@ refusal_codes! {
     /// The unique key admits NULL, and a range never reaches those rows.
     NullableKey = "nullable-key", Some("Make the key NOT NULL, or name another key with `by`");
     /// The statement changes the key that batches go along.
-    WritesBatchKey = "writes-batch-key", Some("Run the statement whole, or name another key with `by`");
+    WritesBatchKey = "writes-batch-key", Some(
+        "Name another key with `by`, or put the statement into a schema migration (`NAME.sql`)",
+    );
     /// A WITH clause writes.
     DmlInCte = "dml-in-cte", Some("Write two statements, with a table that keeps the map");
     /// Another row's written columns are read.
@@ -97,7 +103,7 @@ refusal_codes! {
     /// The rows are wanted in an order that batches do not follow.
     OrderByNotOnKey = "order-by-not-on-key", Some(FREEZE);
     /// The statement was not understood.
-    NotParsed = "not-parsed", Some("Run the statement whole");
+    NotParsed = "not-parsed", Some(WHOLE);
     /// Ties in an inner order may fall differently after each batch.
     InnerOrderNotTotal = "inner-order-not-total", Some("End the inner order in a unique key");
     /// A sub-query makes a value that is shared by rows, and each batch would make another one.
@@ -111,7 +117,7 @@ refusal_codes! {
     /// A trigger changes a table that the statement reads.
     TriggerWritesReadTable = "trigger-writes-read-table", Some(STABLE);
     /// A relation that the catalog does not know.
-    UnknownRelation = "unknown-relation", Some("Make the table first, or run the statement whole");
+    UnknownRelation = "unknown-relation", Some("Make the table in an earlier migration");
     /// The target is a view.
     TargetNotTable = "target-not-table", Some("Write to the table itself");
     /// A function that might be an aggregate.

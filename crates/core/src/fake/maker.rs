@@ -116,7 +116,10 @@ impl Maker {
     /// How many rows can differ as they must, and by which columns; `None` without a limit.
     pub fn most(&self, keys: &[ParentKeys]) -> Option<(u64, Vec<String>)> {
         let limit = |set: &Vec<Part>| {
-            let is_own = |part: &Part| matches!(part, Part::Key(key) if self.parents.get(*key).is_some_and(|p| p.is_own));
+            let is_own = |part: &Part| match part {
+                Part::Key(key) => self.parents.get(*key).is_some_and(|parent| parent.is_own),
+                Part::Column(_) => false,
+            };
             let names = set.iter().flat_map(|part| self.names(*part)).collect();
             // The table's own rows grow.
             (!set.iter().any(is_own)).then(|| (product(&self.sizes(set, keys)), names))

@@ -153,7 +153,7 @@ pub(super) fn style_of(name: &str) -> Style {
     let words = words(name);
     let has = |wanted: &&str| words.iter().any(|word| word == wanted);
     // `name` of a person's table is a person's; of other things a word is as good.
-    let found = STYLES.iter().find(|(all, _)| all.iter().all(|word| has(word)));
+    let found = STYLES.iter().find(|(all, _)| all.iter().all(has));
     found.map_or(Style::Word, |(_, style)| *style)
 }
 

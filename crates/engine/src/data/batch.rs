@@ -23,7 +23,7 @@ use crate::error::EngineError;
 use crate::failpoint;
 
 /// How long a batch waits for a lock, in milliseconds: shorter than PostgreSQL's deadlock time-out.
-const BATCH_LOCK_TIMEOUT_MS: u64 = 500;
+pub(super) const BATCH_LOCK_TIMEOUT_MS: u64 = 500;
 
 impl Applier<'_> {
     /// Runs one statement of a data migration, in batches where it can be cut.
@@ -31,7 +31,7 @@ impl Applier<'_> {
         &mut self,
         work: &StepWork<'_>,
     ) -> Result<Option<Done>, EngineError> {
-        let job = match self.prepare(work).await? {
+        let mut job = match self.prepare(work).await? {
             Prepared::Whole(reason) => {
                 self.say_whole(work, reason);
                 return self.transaction(work).await;
@@ -43,6 +43,7 @@ impl Applier<'_> {
         self.look_ahead(work, &job).await?;
         self.open_temporary(&job).await?;
         let mut cursor = self.cursor(work, &job).await?;
+        job.keys.aside = self.keys_aside(work, &job).await?;
         let mut pace = job.pace(&cursor);
         let mut trials = Trials::default();
         self.watch_waiters().await?;
@@ -130,7 +131,7 @@ impl Applier<'_> {
             self.range(work, job, cursor, Rows::Range(after.as_ref(), &last)).await?
         };
         failpoint::pass("batch.after_statement");
-        tally.read = rows;
+        tally.read = rows - self.count_aside(job, after.as_ref(), &last).await?.min(rows);
         next.total.add(tally);
         next.last = Some(last.clone());
         next.batches += 1;
@@ -158,10 +159,14 @@ impl Applier<'_> {
             Dialect::Sqlite => None,
             Dialect::Postgres | Dialect::Mysql => Some(BATCH_LOCK_TIMEOUT_MS),
         };
-        if self.ledger.dialect == Dialect::Mysql {
-            self.session.batch("SET TRANSACTION ISOLATION LEVEL READ COMMITTED").await?;
+        let begin = self.ledger.begin();
+        match self.ledger.dialect {
+            Dialect::Mysql => {
+                let isolation = "SET TRANSACTION ISOLATION LEVEL READ COMMITTED";
+                self.session.batch(&format!("{isolation}; {begin}")).await?;
+            }
+            Dialect::Sqlite | Dialect::Postgres => self.session.batch(begin).await?,
         }
-        self.session.batch(self.ledger.begin()).await?;
         self.limit_batch(work, Limits { lock_ms, statement_ms: Some(0) }).await
     }
 
@@ -284,7 +289,8 @@ impl Applier<'_> {
 /// The failure of a statement with the row at fault.
 fn named(error: EngineError, job: &Job, key: &Key) -> EngineError {
     let EngineError::Statement(mut failure) = error else { return error };
-    let row = format!("The row at fault is `{}` of {}", job.keys.shown(key), job.keys.table);
+    let row =
+        format!("The row at fault is `{}` of {}", job.keys.shown(key), job.keys.shown_table());
     failure.error.detail = Some(match failure.error.detail.take() {
         Some(detail) => format!("{row}. {detail}"),
         None => row,

@@ -89,6 +89,7 @@ pub(super) async fn prepare(
         dialect: source.dialect,
         table: sql_name(&read.driving, source.dialect),
         columns: read.key.clone(),
+        aside: Vec::new(),
     };
     write.driving = read.driving.clone();
     write.driving_qualifier = read.driving_qualifier.clone();

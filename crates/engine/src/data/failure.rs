@@ -33,10 +33,25 @@ impl Applier<'_> {
     /// connection is made again by whoever called.
     ///
     /// # Errors
-    /// The error itself where no further try follows, or what stopped the run meanwhile.
+    /// The error itself where no further try follows, or what stopped the run meanwhile. It is in
+    /// the ledger then.
     pub(super) async fn after_failure(
         &mut self,
         work: &StepWork<'_>,
+        error: EngineError,
+        trials: &mut Trials,
+    ) -> Result<(), EngineError> {
+        match self.try_again(&work.migration.name, error, trials).await {
+            Err(EngineError::Stopped) => Err(EngineError::Stopped),
+            Err(error) => Err(self.record_failure(work, error).await),
+            Ok(()) => Ok(()),
+        }
+    }
+
+    /// The same without a word in the ledger.
+    pub(super) async fn try_again(
+        &mut self,
+        migration: &str,
         error: EngineError,
         trials: &mut Trials,
     ) -> Result<(), EngineError> {
@@ -44,31 +59,31 @@ impl Applier<'_> {
         let Some((reason, true)) =
             error.database().map(|error| (error.to_string(), error.kind == DbErrorKind::Locked))
         else {
-            return Err(self.record_failure(work, error).await);
+            return Err(error);
         };
         if trials.tries.too_many() {
-            let open = EngineError::BreakerOpen {
-                migration: work.migration.name.clone(),
+            return Err(EngineError::BreakerOpen {
+                migration: migration.to_owned(),
                 failed: trials.tries.failed,
                 all: trials.tries.all,
                 what: "tries of batches",
                 last: reason,
-            };
-            return Err(self.record_failure(work, open).await);
+            });
         }
         let Some((shortest, longest)) = self.options.retries.wait_ms(trials.again + 1) else {
-            return Err(self.record_failure(work, error).await);
+            return Err(error);
         };
         trials.again += 1;
         let delay = crate::jitter::between_ms(shortest, longest);
         self.events.send(Event::Retrying {
-            migration: work.migration.name.clone(),
+            migration: migration.to_owned(),
             attempt: trials.again + 1,
             delay_ms: delay.as_millis(),
             reason,
             blockers: self.lease.progress.blockers(),
         });
-        self.wait(delay).await
+        let delay_ms = u64::try_from(delay.as_millis()).unwrap_or(u64::MAX);
+        self.gate(migration, delay_ms).await.map(|_| ())
     }
 
     /// Says that a batch ran into a time-out and is tried again with fewer rows.

@@ -19,6 +19,9 @@ const CONTROL_LOOK_MS: u64 = 500;
 /// How often a lease without heartbeat is renewed while the run is held, in milliseconds.
 const RENEW_MS: u64 = 5_000;
 
+/// The signal of a run that somebody lets wait.
+const PAUSED: &str = "paused";
+
 /// What somebody wants of a run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Wanted {
@@ -111,7 +114,7 @@ impl Applier<'_> {
         }
         match self.lease.renew(self.session.as_mut()).await {
             Ok(()) => self.renewed = Some(now),
-            Err(error) if error.database().is_some_and(|e| e.kind == DbErrorKind::Locked) => {}
+            Err(error) if is_busy(&error) => {}
             Err(error) => return Err(error),
         }
         Ok(())
@@ -120,22 +123,35 @@ impl Applier<'_> {
     /// What holds the run now; nothing lets it go on.
     async fn look(&mut self, hold: Option<&Hold>) -> Result<Option<Signal>, EngineError> {
         self.lease.check_lost()?;
-        match self.wanted().await? {
-            Wanted::Go => {}
-            Wanted::Cancel(actor) => {
+        let paused = hold.filter(|hold| hold.signal.name == PAUSED);
+        match self.wanted().await {
+            // Somebody writes just now; what holds goes on to hold.
+            Err(error) if is_busy(&error) => match paused {
+                Some(hold) => return Ok(Some(hold.signal.clone())),
+                None => return Ok(None),
+            },
+            Err(error) => return Err(error),
+            Ok(Wanted::Go) => {}
+            Ok(Wanted::Cancel(actor)) => {
                 self.report.cancelled_by = Some(actor);
                 return Err(EngineError::Stopped);
             }
-            Wanted::Pause(actor) => {
+            Ok(Wanted::Pause(actor)) => {
                 let threshold = "`whimbrel run resume`".to_owned();
                 let value = format!("by {actor}");
-                return Ok(Some(Signal { name: "paused", value, threshold }));
+                return Ok(Some(Signal { name: PAUSED, value, threshold }));
             }
         }
-        let held = hold.filter(|hold| hold.signal.name != "paused");
-        match held {
-            Some(hold) if Instant::now() < hold.next_look => Ok(Some(hold.signal.clone())),
-            _ => self.throttled(held.map(|hold| hold.signal.name)).await,
+        let held = hold.filter(|hold| hold.signal.name != PAUSED);
+        if let Some(hold) = held.filter(|hold| Instant::now() < hold.next_look) {
+            return Ok(Some(hold.signal.clone()));
+        }
+        match self.throttled(held.map(|hold| hold.signal.name)).await {
+            Err(error) if is_busy(&error) => {
+                let (value, threshold) = (error.to_string(), "an answer".to_owned());
+                Ok(Some(Signal { name: "busy", value, threshold }))
+            }
+            other => other,
         }
     }
 
@@ -172,7 +188,7 @@ impl Applier<'_> {
             hold.signal = signal;
         }
         let Some(hold) = hold else { return };
-        let looked = now >= hold.next_look && (!known || hold.signal.name != "paused");
+        let looked = now >= hold.next_look && (!known || hold.signal.name != PAUSED);
         if !looked {
             return;
         }
@@ -195,4 +211,9 @@ impl Applier<'_> {
             held_ms: hold.began.elapsed().as_millis(),
         });
     }
+}
+
+/// Whether a lock was not granted: another look may be.
+fn is_busy(error: &EngineError) -> bool {
+    error.database().is_some_and(|error| error.kind == DbErrorKind::Locked)
 }

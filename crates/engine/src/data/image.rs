@@ -1,6 +1,6 @@
 //! UPDATE and DELETE: what a batch changes, with the values before and after.
 
-use whimbrel_core::data::DataKind;
+use whimbrel_core::data::{DataKind, stamped_columns};
 use whimbrel_core::sql::dialect::Dialect;
 
 use super::job::{Job, quote_column};
@@ -20,7 +20,15 @@ impl Job {
     /// The columns whose values before the statement are kept.
     pub(super) fn image_columns(&self) -> Vec<String> {
         match self.batchable.kind {
-            DataKind::Update => self.batchable.written.clone(),
+            DataKind::Update => {
+                let mut columns = self.batchable.written.clone();
+                for name in stamped_columns(&self.target) {
+                    if !columns.iter().any(|one| one.eq_ignore_ascii_case(name)) {
+                        columns.push(name.to_owned());
+                    }
+                }
+                columns
+            }
             DataKind::Delete | DataKind::Insert => self.stored_columns(),
         }
     }

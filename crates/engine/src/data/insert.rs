@@ -278,6 +278,26 @@ impl Applier<'_> {
         Ok(u64::try_from(count).unwrap_or(0))
     }
 
+    /// Whether every staged row has its own key. One without gets it from the database.
+    pub(super) async fn knows_staged_keys(&mut self, job: &Job) -> Result<bool, EngineError> {
+        if !job.is_staged() || !job.knows_new_keys() {
+            return Ok(false);
+        }
+        let mut without = Vec::new();
+        for name in &job.target_key {
+            let Some(staged) = job.staged_as(name) else { return Ok(false) };
+            without.push(format!("{staged} IS NULL"));
+            let numbered = job.target.columns.iter().any(|one| one.name == *name && one.identity);
+            if numbered && job.keys.dialect == Dialect::Mysql {
+                // AUTO_INCREMENT takes 0 for no number either.
+                without.push(format!("{staged} = 0"));
+            }
+        }
+        let (stage, without) = (job.temporary(STAGE), without.join(" OR "));
+        let sql = format!("SELECT 1 FROM {stage} WHERE {without} LIMIT 1");
+        Ok(self.session.query(&sql).await?.is_empty())
+    }
+
     /// Inserts the staged rows and notes what was inserted, with all its values.
     async fn insert_and_keep(
         &mut self,
@@ -287,7 +307,7 @@ impl Applier<'_> {
     ) -> Result<u64, EngineError> {
         let undo = self.undo_table(undo);
         let target = job.target_sql();
-        if job.knows_new_keys() {
+        if self.knows_staged_keys(job).await? {
             let rows = self.author(work, job, &job.insert_sql(None).unwrap_or_default()).await?;
             let keep = format!(
                 "INSERT INTO {undo} SELECT {} FROM {target} whimbrel_t JOIN {} whimbrel_s ON {}",
@@ -320,6 +340,7 @@ impl Applier<'_> {
             dialect: job.dialect,
             table: job.target_sql(),
             columns: key_columns(&job.target, &job.target_key),
+            aside: Vec::new(),
         };
         let texts: Vec<String> = job
             .quoted(&job.target_key)

@@ -2,10 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use whimbrel_core::config::nearest;
 use whimbrel_core::data::{
     self, Allow, BatchOptions, Batchable, Catalog, Conflict, DataKind, FunctionFacts, Mentions,
     Refusal, Volatility,
 };
+use whimbrel_core::ddl::name::same_column_name;
 use whimbrel_core::directive::{BatchSettings, BatchSize, OnError, UndoMode};
 use whimbrel_core::pace::BATCH_ROWS_FIRST;
 use whimbrel_core::plan::PlannedMigration;
@@ -143,6 +145,9 @@ impl Applier<'_> {
         match prepare(self.ledger, session, work.migration, index, moment, source).await? {
             Prepared::Refused(problem) => Err(EngineError::Files(vec![problem])),
             Prepared::Batches(mut job) => {
+                if let Some(problem) = unknown_column(work.migration, &job) {
+                    return Err(EngineError::Files(vec![problem]));
+                }
                 job.rules = self.rules_of(&job);
                 Ok(Prepared::Batches(job))
             }
@@ -205,6 +210,7 @@ pub(crate) async fn prepare(
         dialect,
         table: sql_name(&batchable.driving, dialect),
         columns: batchable.key.clone(),
+        aside: Vec::new(),
     };
     let target_key = data::row_key(&target, dialect);
     let pooled = session.facts().await?.pooled.is_some();
@@ -372,6 +378,26 @@ fn problem(migration: &PlannedMigration, index: usize, message: String, hint: &s
         message,
         hint: Some(hint.to_owned()),
     }
+}
+
+/// A column that the statement writes and the table does not have, which is mostly a slip.
+fn unknown_column(migration: &PlannedMigration, job: &Job) -> Option<Problem> {
+    let dialect = job.keys.dialect;
+    let names = || job.target.columns.iter().map(|column| column.name.as_str());
+    let is_known = |name: &String| names().any(|one| same_column_name(one, name, dialect));
+    let is_rowid = |name: &String| dialect == Dialect::Sqlite && is_rowid_name(name);
+    let wrong = job.batchable.written.iter().find(|name| !is_known(name) && !is_rowid(name))?;
+    let message = format!("`{}` has no column `{wrong}`", job.target.name.name);
+    let hint = match nearest(wrong, names()) {
+        Some(near) => format!("Did you mean `{near}`?"),
+        None => format!("It has {}", names().collect::<Vec<_>>().join(", ")),
+    };
+    Some(problem(migration, job.statement, message, &hint))
+}
+
+/// SQLite's names for the number that each row has.
+fn is_rowid_name(name: &str) -> bool {
+    ["rowid", "_rowid_", "oid"].iter().any(|one| name.eq_ignore_ascii_case(one))
 }
 
 /// Why an undo would leave something behind.

@@ -58,8 +58,10 @@ impl Applier<'_> {
         })?;
         let snapshot = Snapshot { tables: vec![job.target.clone()], ..Snapshot::default() };
         let rules = TableRules::of(&job.target, &snapshot, dialect, Scope::Own).with_schema(schema);
-        let Some(sql) = job.written_rows_sql(&rules.columns(), rows)? else { return Ok(()) };
-        let known = job.is_seen_whole();
+        // Whether the rows that were written can be read with all their columns.
+        let known = job.batchable.kind != DataKind::Insert || self.knows_staged_keys(job).await?;
+        let sql = job.written_rows_sql(&rules.columns(), rows, known)?;
+        let Some(sql) = sql else { return Ok(()) };
         let mut found: Vec<Violation> = Vec::new();
         {
             let mut stream = self.session.stream(&sql).await?;
@@ -86,11 +88,6 @@ impl Applier<'_> {
 }
 
 impl Job {
-    /// Whether the rows that were written can be read with all their columns.
-    fn is_seen_whole(&self) -> bool {
-        self.batchable.kind != DataKind::Insert || self.knows_new_keys()
-    }
-
     fn is_written(&self, violation: &Violation) -> bool {
         violation.column.as_ref().is_none_or(|column| {
             self.batchable.written.iter().any(|one| one.eq_ignore_ascii_case(column))
@@ -102,6 +99,7 @@ impl Job {
         &self,
         columns: &[String],
         rows: Rows<'_>,
+        known: bool,
     ) -> Result<Option<String>, EngineError> {
         let dialect = self.dialect;
         let items = |alias: &str| -> Vec<String> {
@@ -124,7 +122,7 @@ impl Job {
                 format!("SELECT {items} FROM {target} whimbrel_t WHERE {range}")
             }
             DataKind::Insert if !self.is_staged() => return Ok(None),
-            DataKind::Insert if self.knows_new_keys() => format!(
+            DataKind::Insert if known => format!(
                 "SELECT {} FROM {target} whimbrel_t JOIN {} whimbrel_s ON {}",
                 items("whimbrel_t").join(", "),
                 self.temporary(super::insert::STAGE),

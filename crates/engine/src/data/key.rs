@@ -50,6 +50,8 @@ pub(crate) struct Keys {
     /// The driving table as it stands in SQL.
     pub(crate) table: String,
     pub(super) columns: Vec<KeyColumn>,
+    /// Rows that no range has in it: an earlier statement of the file has set them aside.
+    pub(super) aside: Vec<Key>,
 }
 
 /// Rows in key order: after the first key, up to and with the second, and how many they are.
@@ -112,9 +114,22 @@ impl Keys {
     /// The same for columns that are called otherwise.
     pub(super) fn among(&self, columns: &[String], rows: Rows<'_>) -> Result<String, EngineError> {
         match rows {
-            Rows::Range(after, last) => self.range(columns, after, last),
+            Rows::Range(after, last) => {
+                let range = self.range(columns, after, last)?;
+                Ok(match self.is_aside(columns)? {
+                    Some(aside) => format!("{range} AND NOT ({aside})"),
+                    None => range,
+                })
+            }
             Rows::One(key) => self.equals(columns, key),
         }
+    }
+
+    /// The condition that a row is one of those set aside; none if there are none.
+    pub(super) fn is_aside(&self, columns: &[String]) -> Result<Option<String>, EngineError> {
+        let one = |key: &Key| Ok(format!("({})", self.equals(columns, key)?));
+        let keys: Vec<String> = self.aside.iter().map(one).collect::<Result<_, EngineError>>()?;
+        Ok((!keys.is_empty()).then(|| format!("({})", keys.join(" OR "))))
     }
 
     /// The condition that a key lies in `(after, last]`.

@@ -4,6 +4,7 @@
 //! after, and the cursor. So a batch happens exactly once, whatever dies, and a later process goes
 //! on where the cursor stands.
 
+mod aside;
 mod batch;
 mod between;
 pub(crate) mod copy;

@@ -4,6 +4,7 @@ use whimbrel_core::data::DataKind;
 use whimbrel_core::plan::PlannedMigration;
 use whimbrel_core::sql::dialect::Dialect;
 
+use super::aside::Follower;
 use super::cursor::Cursor;
 use super::job::{Job, Prepared};
 use super::key::{ALIAS, Key, Keys, Rows};
@@ -59,7 +60,6 @@ impl Applier<'_> {
             else {
                 continue;
             };
-            self.open_temporary(job).await?;
             if self.retry_one(&work, job, row).await? {
                 out.done += 1;
             } else {
@@ -84,8 +84,9 @@ impl Applier<'_> {
         let Some(cursor) = cursor else {
             return Err(EngineError::Refused("The statement was taken back".to_owned()));
         };
+        let followers = self.followers(work.migration, job).await?;
         self.session.batch(ledger.begin()).await?;
-        let tried = self.retry_in_transaction(work, job, (&cursor, &key), row).await;
+        let tried = self.retry_in_transaction(work, job, (&cursor, &key), (row, &followers)).await;
         let error = match tried {
             Ok(()) => return Ok(true),
             Err(error) => error,
@@ -120,9 +121,10 @@ impl Applier<'_> {
         work: &StepWork<'_>,
         job: &Job,
         (cursor, key): (&Cursor, &Key),
-        row: &Set,
+        (row, followers): (&Set, &[Follower<'_>]),
     ) -> Result<(), EngineError> {
         self.lease.fence(self.session.as_mut()).await?;
+        self.open_temporary(job).await?;
         let tally = match &row.edit {
             Some(edit) => self.edited(work, job, key, edit).await?,
             None => self.range(work, job, cursor, Rows::One(key)).await?,
@@ -132,6 +134,9 @@ impl Applier<'_> {
         next.total.add(tally);
         next.total.quarantined = next.total.quarantined.saturating_sub(1);
         self.session.batch(&next.advance_sql(&ledger, self.lease.token)).await?;
+        for follower in followers {
+            self.follow(follower, key).await?;
+        }
         let now = crate::ledger::now_ms(ledger.dialect);
         let done = format!(
             "UPDATE {} SET state = 'done', tries = tries + 1, actor = {}, updated_ms = {now} \

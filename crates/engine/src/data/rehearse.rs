@@ -1,8 +1,10 @@
 //! A data migration tried out: its statements run on real rows, and all of it is rolled back.
 
+use std::time::Instant;
+
 use whimbrel_core::data::DataKind;
 use whimbrel_core::directive::{BatchSize, OnError};
-use whimbrel_core::pace::BATCH_ROWS_FIRST;
+use whimbrel_core::pace::{BATCH_ROWS_FIRST, Windows};
 use whimbrel_core::plan::PlannedMigration;
 use whimbrel_core::step::StepMode;
 
@@ -137,11 +139,14 @@ impl Applier<'_> {
             DataKind::Delete => "delete",
             DataKind::Insert => "insert",
         };
+        let (mut windows, mut pause_ms) = (Windows::default(), 0);
         while !cursor.done {
-            self.wait(std::time::Duration::ZERO).await?;
             if sample.is_none() {
+                // Others get at their rows as they do between batches that stay.
+                self.gate(&work.migration.name, pause_ms).await?;
                 self.begin_batch(work).await?;
             }
+            let began = Instant::now();
             self.open_temporary(job).await?;
             let size = sample.unwrap_or(cursor.size);
             let driving = sources::driving(self.session, &mut self.opened, job);
@@ -158,6 +163,7 @@ impl Applier<'_> {
             cursor.total.add(Tally { read: range.2, ..tally });
             cursor.done = shown || Some(&range.1) == cursor.upper.as_ref();
             cursor.last = Some(range.1);
+            pause_ms = self.pause_after(&mut windows, began.elapsed(), job.settled.pause_ms);
             self.events.send(Event::Judging {
                 what: work.migration.name.clone(),
                 rows: cursor.total.read,

@@ -2,6 +2,7 @@
 
 use super::cursor::Cursor;
 use super::job::Job;
+use super::key::shown_table;
 use crate::apply::{Applier, StepWork};
 use crate::error::EngineError;
 use crate::event::{BatchProgress, Event};
@@ -60,7 +61,7 @@ impl Applier<'_> {
         self.events.send(Event::Batch(Box::new(BatchProgress {
             migration: name.clone(),
             statement: work.step.statements.start + 1,
-            table: super::key::shown_table(&cursor.driving, self.ledger.dialect),
+            table: shown_table(&cursor.driving, self.ledger.dialect),
             begins,
             done: cursor.done,
             batches: cursor.batches,

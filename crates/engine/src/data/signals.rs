@@ -184,7 +184,9 @@ impl Applier<'_> {
 fn measured<T>(name: &str, found: Result<T, DbError>) -> Result<T, EngineError> {
     match found {
         Ok(value) => Ok(value),
-        Err(error) if error.kind == DbErrorKind::Connection => Err(error.into()),
+        Err(error) if matches!(error.kind, DbErrorKind::Connection | DbErrorKind::Locked) => {
+            Err(error.into())
+        }
         Err(error) => Err(EngineError::Refused(format!(
             "`{name}` of `[throttle]` cannot be measured: {error}"
         ))),

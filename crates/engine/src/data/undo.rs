@@ -11,11 +11,14 @@ use whimbrel_core::plan::{OnConflict, PlannedMigration};
 use whimbrel_core::snapshot::Table;
 use whimbrel_core::sql::dialect::Dialect;
 
+use super::batch::BATCH_LOCK_TIMEOUT_MS;
 use super::cursor::{BatchRow, Cursor, CursorId, Details, Tally};
+use super::failure::Trials;
 use super::job::PAUSE_SQLITE_MS;
 use super::key::{Key, Keys, key_columns};
 use super::undo_referrers::Referrer;
 use crate::apply::Applier;
+use crate::backend::Limits;
 use crate::error::{EngineError, UndoConflict};
 use crate::event::Event;
 use crate::failpoint;
@@ -121,7 +124,8 @@ impl Applier<'_> {
             column.sql = format!("u.{}", column.name);
             column.rowid = false;
         }
-        let keys = Keys { dialect, table: self.undo_table(&kept.kept_as), columns };
+        let keys =
+            Keys { dialect, table: self.undo_table(&kept.kept_as), columns, aside: Vec::new() };
         Ok(Undo { kept, keys, target, dialect, referrers: Vec::new() })
     }
 
@@ -230,20 +234,26 @@ impl Applier<'_> {
         };
         let mut cursor = self.undo_cursor(id, undo).await?;
         let mut pace = Pace::following(TARGET_MS, Some(cursor.size));
-        let mut windows = Windows::default();
+        let (mut trials, mut windows) = (Trials::default(), Windows::default());
         let asked_ms = if undo.dialect == Dialect::Sqlite { PAUSE_SQLITE_MS } else { 0 };
         let mut pause_ms = 0;
         while !cursor.done {
             self.gate(&migration.name, pause_ms).await?;
-            let began = Instant::now();
-            let next = self.undo_batch(migration, undo, (&cursor, &mut pace), on_conflict).await;
-            cursor = match next {
-                Ok(next) => next,
-                Err(error) => {
-                    crate::ledger::rollback(self.session.as_mut()).await;
-                    return Err(error);
+            trials.begin();
+            let mut began = Instant::now();
+            cursor = loop {
+                let batch = (&cursor, &mut pace);
+                match self.undo_batch(migration, undo, batch, on_conflict).await {
+                    Ok(next) => break next,
+                    Err(error) => {
+                        crate::ledger::rollback(self.session.as_mut()).await;
+                        self.try_again(&migration.name, error, &mut trials).await?;
+                        began = Instant::now();
+                    }
                 }
             };
+            trials.done();
+            self.reconnects = 0;
             pause_ms = self.pause_after(&mut windows, began.elapsed(), asked_ms);
         }
         self.events.send(Event::Restored {
@@ -329,6 +339,10 @@ impl Applier<'_> {
     ) -> Result<Cursor, EngineError> {
         failpoint::pass("batch.before_begin");
         self.session.batch(self.ledger.begin()).await?;
+        if self.ledger.dialect != Dialect::Sqlite {
+            let lock_ms = Some(BATCH_LOCK_TIMEOUT_MS);
+            self.session.limit(Limits { lock_ms, statement_ms: Some(0) }, true).await?;
+        }
         let began = Instant::now();
         self.lease.fence(self.session.as_mut()).await?;
         let mut next = cursor.clone();

@@ -5,6 +5,7 @@ use std::time::Instant;
 use whimbrel_core::ddl::ObjectName;
 use whimbrel_core::directive::{OnError, UndoMode};
 use whimbrel_core::ledger::AttemptEvent;
+use whimbrel_core::pace::Windows;
 use whimbrel_core::sql::dialect::Dialect;
 
 use super::cursor::{BatchRow, Cursor, Details, Tally};
@@ -70,9 +71,10 @@ impl Applier<'_> {
         let most = cursor.total.written.saturating_add(self.rows_at_most(until).await?);
         let mut trials = Trials::default();
         self.say_progress(work, &cursor, true);
+        let (mut windows, mut pause_ms) = (Windows::default(), 0);
         while !cursor.done {
-            let pause_ms = if cursor.batches > 0 { until.settled.pause_ms } else { 0 };
             self.gate(&work.migration.name, pause_ms).await?;
+            let began = Instant::now();
             trials.begin();
             cursor = loop {
                 let error = match self.round(work, until, &cursor).await {
@@ -84,6 +86,7 @@ impl Applier<'_> {
             };
             trials.done();
             self.reconnects = 0;
+            pause_ms = self.pause_after(&mut windows, began.elapsed(), until.settled.pause_ms);
             if cursor.total.written > most {
                 let error = EngineError::Refused(format!(
                     "Statement {} of `{}` has changed {} rows in {} rounds, far more than its \

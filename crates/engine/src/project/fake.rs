@@ -3,8 +3,9 @@
 mod parents;
 mod write;
 
+use whimbrel_core::ddl::ObjectName;
 use whimbrel_core::fake::{FakeError, Maker, Turn, Wishes, order};
-use whimbrel_core::snapshot::Table;
+use whimbrel_core::snapshot::{Snapshot, Table};
 use whimbrel_core::sql::dialect::Dialect;
 
 use self::write::Writer;
@@ -119,10 +120,18 @@ impl Project {
             let wanted = own.map_or(options.rows, |(_, count)| *count);
             fills.push(Fill { turn, maker, wanted, first: rows });
         }
-        refuse_full(&fills, options.append)?;
+        refuse_full(&fills, &snapshot, options.append)?;
         let writer =
             Writer { session: session.as_mut(), dialect, snapshot: &snapshot, options, events };
         writer.fill(fills, self.backend.label()).await
+    }
+}
+
+/// A table's name for people: without the schema where bare names are looked up.
+fn shown(name: &ObjectName, snapshot: &Snapshot) -> String {
+    match name.schema == snapshot.default_schema {
+        true => name.name.clone(),
+        false => name.to_string(),
     }
 }
 
@@ -139,9 +148,10 @@ fn refused(error: FakeError) -> EngineError {
     EngineError::Refused(format!("{}. {}", error.message, error.hint))
 }
 
-fn refuse_full(fills: &[Fill<'_>], append: bool) -> Result<(), EngineError> {
+fn refuse_full(fills: &[Fill<'_>], snapshot: &Snapshot, append: bool) -> Result<(), EngineError> {
     let full = fills.iter().filter(|fill| fill.first > 0 && !append);
-    let words = full.map(|fill| format!("`{}` ({} rows)", fill.turn.table.name, fill.first));
+    let words = full
+        .map(|fill| format!("`{}` ({} rows)", shown(&fill.turn.table.name, snapshot), fill.first));
     let words: Vec<String> = words.collect();
     if words.is_empty() {
         return Ok(());

@@ -86,7 +86,7 @@ impl Project {
 /// Driving table and words of each refused row.
 type Bad = Arc<Mutex<Vec<(String, String)>>>;
 
-/// Takes note of refused rows and lets progress through; nothing else has happened.
+/// Takes note of refused rows and lets progress through; nothing else has happened for good.
 struct Listener<'a> {
     inner: &'a mut dyn Events,
     bad: Bad,
@@ -101,7 +101,9 @@ impl Events for Listener<'_> {
                     bad.push((table, format!("{key}: {reason}")));
                 }
             }
-            event @ Event::Judging { .. } => self.inner.send(event),
+            event @ (Event::Judging { .. } | Event::Held { .. } | Event::Released { .. }) => {
+                self.inner.send(event);
+            }
             _ => {}
         }
     }

@@ -12,17 +12,22 @@ use super::{batches, copy, text::plural};
 use crate::error::fact_text;
 use crate::printer::{Format, Printer, Style};
 
+/// Rows set aside that are named one by one; the rest is in the quarantine's list.
+const SET_ASIDE_SHOWN_MAX: u64 = 20;
+
 /// Shows events as they come.
 pub(super) struct EventPrinter<'a> {
     printer: &'a mut Printer,
     batches: Option<batches::Since>,
+    /// Rows that were set aside in this run.
+    set_aside: u64,
     answer: Option<Receiver<bool>>,
 }
 
 impl<'a> EventPrinter<'a> {
     /// Shows events with `printer`.
     pub(super) fn new(printer: &'a mut Printer) -> EventPrinter<'a> {
-        EventPrinter { printer, batches: None, answer: None }
+        EventPrinter { printer, batches: None, set_aside: 0, answer: None }
     }
 }
 
@@ -177,8 +182,17 @@ impl EventPrinter<'_> {
             }
             Event::Batch(batch) => batches::show(self.printer, &mut self.batches, batch),
             Event::Quarantined { migration, table, key, reason } => {
-                self.printer
-                    .note(&format!("{warning} {migration}: {table} row {key} set aside: {reason}"));
+                self.set_aside += 1;
+                if self.set_aside <= SET_ASIDE_SHOWN_MAX {
+                    self.printer.note(&format!(
+                        "{warning} {migration}: {table} row {key} set aside: {reason}"
+                    ));
+                } else if self.set_aside == SET_ASIDE_SHOWN_MAX + 1 {
+                    self.printer.note(&format!(
+                        "{warning} {migration}: more rows are set aside; when the run has ended, \
+                         `whimbrel quarantine list` shows them"
+                    ));
+                }
             }
             Event::Judging { what, rows } => {
                 self.printer.progress(&format!("judging {what}: {rows} rows"));

@@ -12,7 +12,7 @@ pub struct Args {
     /// What it does, in a few words
     #[arg(required = true)]
     name: Vec<String>,
-    /// A data migration
+    /// A data migration; it needs no file for the way back, because `undo` is one
     #[arg(long)]
     data: bool,
     /// No file for the way back
@@ -24,7 +24,7 @@ pub(super) async fn run(args: &Args, context: &mut Context) -> Result<Exit, Comm
     let project = context.project_files()?;
     let kind = if args.data { Kind::Data } else { Kind::Schema };
     let name = args.name.join(" ");
-    let files = project.new_migration(&name, kind, !args.no_down, &now_digits())?;
+    let files = project.new_migration(&name, kind, !args.no_down && !args.data, &now_digits())?;
     let paths: Vec<String> = files.iter().map(|path| path.display().to_string()).collect();
     match context.printer.format() {
         Format::Json => {

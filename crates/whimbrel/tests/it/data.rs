@@ -21,6 +21,8 @@ every_engine!(
     composite_and_text_keys,
     down_is_the_undo,
     parameters_are_one_value_for_all_batches,
+    undo_takes_back_what_the_database_made_itself,
+    what_ran_in_one_go_is_not_said_to_be_taken_back,
 );
 
 /// Rows of the table `people`, in an order that is not the key's.
@@ -357,4 +359,51 @@ fn parameters_are_one_value_for_all_batches(bench: &Bench) {
     assert_eq!(count(bench, "SELECT count(DISTINCT handle) FROM people"), 1);
     assert_eq!(count(bench, "SELECT count(DISTINCT nick) FROM people"), 1);
     assert_eq!(count(bench, "SELECT count(*) FROM people WHERE handle IS NULL"), 0);
+}
+
+fn undo_takes_back_what_the_database_made_itself(bench: &Bench) {
+    let (number, stamp) = match bench.engine {
+        "postgres" => ("serial", ""),
+        "sqlite" => ("INTEGER", ""),
+        _ => ("INTEGER AUTO_INCREMENT", " ON UPDATE CURRENT_TIMESTAMP"),
+    };
+    bench.migration(
+        "0001_item.sql",
+        &format!(
+            "CREATE TABLE item (id INTEGER PRIMARY KEY, n INTEGER NOT NULL, \
+             at TIMESTAMP DEFAULT '2020-01-01 00:00:00'{stamp});\n\
+             INSERT INTO item (id, n) VALUES (1, 0), (2, 0), (3, 0);\n\
+             CREATE TABLE copy (id {number} PRIMARY KEY, item_id INTEGER NOT NULL);\n"
+        ),
+    );
+    bench.whimbrel().run(["up"]).success();
+    let id = if bench.engine == "postgres" { "nextval('copy_id_seq')" } else { "NULL" };
+    bench.migration(
+        "0002_work.data.sql",
+        &format!(
+            "UPDATE item SET n = n + 1;\n\
+             INSERT INTO copy (id, item_id) SELECT {id}, i.id FROM item i;\n"
+        ),
+    );
+    bench.whimbrel().run(["up"]).success();
+    assert_eq!(count(bench, "SELECT count(*) FROM copy"), 3);
+    bench.whimbrel().run(["undo", "0002"]).success();
+    assert_eq!(count(bench, "SELECT count(*) FROM copy"), 0);
+    let before = "SELECT count(*) FROM item WHERE n = 0 AND at < '2020-01-02'";
+    assert_eq!(count(bench, before), 3);
+}
+
+fn what_ran_in_one_go_is_not_said_to_be_taken_back(bench: &Bench) {
+    people(bench, 20);
+    bench.migration(
+        "0002_seed.data.sql",
+        "UPDATE people SET visits = 1;\n\nINSERT INTO people (id, nick) VALUES (100000, 'seed');\n",
+    );
+    bench.whimbrel().run(["up"]).success();
+    for verb in [&["undo", "0002", "--dry-run"][..], &["undo", "0002"], &["down", "--yes"]] {
+        let output = bench.whimbrel().run(verb).expect_code(2);
+        assert!(output.stderr.contains("Statement 2"), "{output}");
+        assert!(output.stderr.contains("in one go"), "{output}");
+    }
+    assert_eq!(count(bench, "SELECT count(*) FROM people WHERE visits = 0"), 1);
 }

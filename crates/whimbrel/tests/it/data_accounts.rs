@@ -8,6 +8,7 @@ every_engine!(
     rows_that_hang_on_skipped_ones_stay,
     a_value_that_fits_no_column_can_be_edited,
     a_row_set_aside_by_a_later_statement_is_not_missing,
+    a_row_set_aside_is_left_alone_by_the_statements_that_follow,
 );
 
 fn count(bench: &Bench, sql: &str) -> i64 {
@@ -133,4 +134,41 @@ fn a_row_set_aside_by_a_later_statement_is_not_missing(bench: &Bench) {
     bench.whimbrel().run(["quarantine", "retry"]).success();
     bench.whimbrel().run(["account", "0002"]).success();
     assert_eq!(count(bench, "SELECT sum(n) FROM scores"), 12);
+}
+
+fn a_row_set_aside_is_left_alone_by_the_statements_that_follow(bench: &Bench) {
+    bench.migration(
+        "0001_tables.sql",
+        "CREATE TABLE legacy (id INTEGER PRIMARY KEY, name VARCHAR(20), street VARCHAR(20));\n\
+         CREATE TABLE users (id INTEGER PRIMARY KEY, name VARCHAR(20) NOT NULL);\n\
+         CREATE TABLE homes (user_id INTEGER PRIMARY KEY, street VARCHAR(20));\n\
+         INSERT INTO legacy VALUES (1, 'Ann', 'a'), (2, NULL, 'b'), (3, NULL, 'c'), \
+         (4, 'Dan', 'd'), (5, 'Eve', 'e');\n",
+    );
+    bench.migration(
+        "0002_move.data.sql",
+        "-- whimbrel: on-error=quarantine size=2\n\
+         INSERT INTO users (id, name) SELECT id, name FROM legacy;\n\n\
+         INSERT INTO homes (user_id, street) SELECT id, street FROM legacy;\n",
+    );
+    bench.whimbrel().run(["up"]).success();
+    let homes = "SELECT count(*) FROM homes";
+    assert_eq!(count(bench, homes), 3, "the homes of rows that are not users");
+    let list = bench.whimbrel().run(["quarantine", "list"]).success();
+    assert_eq!(list.stdout.lines().filter(|line| line.contains("statement")).count(), 2, "{list}");
+    bench.whimbrel().run(["account", "0002"]).expect_code(3);
+    // A retry does what every statement of the file makes of the row.
+    bench.database.query("UPDATE legacy SET name = 'Bob' WHERE id = 2");
+    bench.whimbrel().run(["quarantine", "retry"]).expect_code(3);
+    assert_eq!(bench.database.query("SELECT street FROM homes WHERE user_id = 2").trim(), "b");
+    assert_eq!(count(bench, homes), 4);
+    bench.whimbrel().run(["quarantine", "edit", "2", "--set", r#"{"name": "Cem"}"#]).success();
+    bench.whimbrel().run(["quarantine", "retry"]).success();
+    assert_eq!(count(bench, homes), 5);
+    bench.whimbrel().run(["account", "0002"]).success();
+    bench.whimbrel().run(["undo", "0002"]).success();
+    assert_eq!(
+        count(bench, "SELECT (SELECT count(*) FROM homes) + (SELECT count(*) FROM users)"),
+        0
+    );
 }

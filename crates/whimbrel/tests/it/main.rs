@@ -19,6 +19,8 @@ mod estimates;
 #[cfg(feature = "postgres")]
 mod example_advent;
 #[cfg(feature = "postgres")]
+mod example_briefly;
+#[cfg(feature = "postgres")]
 mod example_chats;
 mod example_d1;
 mod fake;

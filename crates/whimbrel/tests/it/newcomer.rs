@@ -4,6 +4,8 @@
 use whimbrel_testkit::project::Project;
 use whimbrel_testkit::run::{Output, Whimbrel};
 
+use crate::guide;
+
 const USERS: &str = "migrations/0001_create_users.sql";
 
 fn whimbrel(project: &Project, arguments: &[&str]) -> Output {
@@ -26,18 +28,38 @@ fn says(output: &Output, wanted: &[&str]) {
     }
 }
 
+/// A chapter of the README.
+fn chapter(heading: &str) -> &'static str {
+    let readme = include_str!("../../../../README.md");
+    let text = readme.split(heading).nth(1).expect("the chapter");
+    text.split("\n## ").next().unwrap_or_default()
+}
+
+#[test]
+fn rows_can_be_moved_with_the_readme_alone() {
+    let project = Project::new();
+    let output = guide::follow(chapter("## Moving rows"), project.path(), None);
+    assert!(output.stdout.contains("3 rows are in quarantine"), "{output}");
+    assert!(output.stdout.contains("holds: no row was lost"), "{output}");
+    let status = Whimbrel::new(env!("CARGO_BIN_EXE_whimbrel"), project.path())
+        .env("DATABASE_URL", "sqlite:shop.db")
+        .run(["status"])
+        .success();
+    assert!(status.stdout.contains("2 applied, 1 pending"), "{status}");
+}
+
+#[test]
+fn the_guide_names_every_refusal() {
+    let guide = include_str!("../../../../docs/guides/data-migrations.md");
+    for code in whimbrel_core::data::RefusalCode::ALL {
+        assert!(guide.contains(&format!("`{}`", code.code())), "{}", code.code());
+    }
+}
+
 #[test]
 fn the_tour_of_the_readme_works() {
-    let readme = include_str!("../../../../README.md");
-    let tour = readme.split("## One minute on SQLite").nth(1).expect("the tour");
-    let script = tour.split("```sh\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
     let project = Project::new();
-    let program = std::path::Path::new(env!("CARGO_BIN_EXE_whimbrel"));
-    let path = format!("{}:/usr/bin:/bin", program.parent().unwrap().display());
-    let output = Whimbrel::new("/bin/sh", project.path())
-        .env("PATH", path)
-        .run(["-e", "-c", script])
-        .success();
+    let output = guide::follow(chapter("## One minute on SQLite"), project.path(), None);
     assert!(output.stdout.contains("Applied 1 migration"), "{output}");
     assert!(output.stdout.contains("Took back 1 migration"), "{output}");
 }

@@ -8,6 +8,7 @@ use crate::engines::{Bench, every_engine};
 every_engine!(
     a_batch_is_tried_again_when_a_lock_is_not_granted,
     tries_end_and_a_later_run_goes_on,
+    an_undo_is_tried_again_too,
     an_error_about_rows_is_never_tried_again,
     the_breaker_opens_when_most_rows_are_bad,
     a_time_out_halves_the_batch,
@@ -61,6 +62,23 @@ fn tries_end_and_a_later_run_goes_on(bench: &Bench) {
     assert!(status.stdout.contains(&format!("{done} of about {rows} rows")), "{status}");
     bench.whimbrel().run(["up"]).success();
     assert_eq!(count(bench, "SELECT count(*) FROM people WHERE visits = 1"), rows);
+}
+
+fn an_undo_is_tried_again_too(bench: &Bench) {
+    people(bench, 300);
+    let before = bench.database.rows();
+    bench.migration("0002_count.data.sql", "UPDATE people SET visits = visits + 1;\n");
+    bench.whimbrel().run(["up"]).success();
+    // SQLite lets nobody begin to write then, so the lease is waited for, and the batch not at all.
+    let lock = "UPDATE people SET nick = nick WHERE visits = 1";
+    let holder = (bench.engine != "sqlite").then(|| bench.database.hold(lock).expect("a lock"));
+    let running = quick_retries(bench, 50).spawn(["undo", "0002", "--json"]);
+    if let Some(holder) = holder {
+        running.wait_until(|out, _| out.matches("\"event\":\"retrying\"").count() > 1);
+        drop(holder);
+    }
+    running.wait().success();
+    assert_eq!(bench.database.rows(), before);
 }
 
 fn too_long(bench: &Bench, directive: &str) {

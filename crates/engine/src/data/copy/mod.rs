@@ -92,8 +92,12 @@ impl Job {
             Way::new((column.from.clone(), from), (column.to.clone(), to), times_are_utc)
         };
         let ways = pair.columns.iter().map(way).collect();
-        let keys =
-            Keys { dialect: from, table: sql_name(&pair.source, from), columns: pair.key.clone() };
+        let keys = Keys {
+            dialect: from,
+            table: sql_name(&pair.source, from),
+            columns: pair.key.clone(),
+            aside: Vec::new(),
+        };
         let columns = pair.columns.iter();
         let into = LoadInto {
             table: sql_name(&pair.target, to),

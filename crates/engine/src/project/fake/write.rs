@@ -8,7 +8,7 @@ use whimbrel_core::sql::dialect::Dialect;
 use whimbrel_core::sql::quote::quote_ident;
 
 use super::parents::{KEYS_MAX, keys};
-use super::{FakeOptions, FakeReport, Faked, Fill};
+use super::{FakeOptions, FakeReport, Faked, Fill, shown};
 use crate::apply::keep::sql_name;
 use crate::backend::{DbError, DbErrorKind, Session};
 use crate::error::EngineError;
@@ -89,9 +89,10 @@ impl Writer<'_> {
                 }
             };
             if found.is_empty() && parent.is_needed && !parent.is_own && fill.wanted > 0 {
+                let parent = shown(&parent.table, self.snapshot);
                 return Err(EngineError::Refused(format!(
-                    "`{}` needs rows of `{}`, which has none. Name `{}` too",
-                    fill.turn.table.name, parent.table, parent.table
+                    "`{}` needs rows of `{parent}`, which has none. Name `{parent}` too",
+                    shown(&fill.turn.table.name, self.snapshot)
                 )));
             }
             out.push(found);
@@ -101,7 +102,7 @@ impl Writer<'_> {
 
     async fn table(&mut self, fill: &Fill<'_>) -> Result<Faked, EngineError> {
         let mut keys = self.keys_of(fill).await?;
-        let name = fill.turn.table.name.to_string();
+        let name = shown(&fill.turn.table.name, self.snapshot);
         let mut faked = Faked { table: name, wanted: fill.wanted, ..Faked::default() };
         let last = fill.first.saturating_add(fill.wanted);
         let mut end = last;

@@ -22,8 +22,8 @@ pub enum Trouble {
     Second(Option<u32>),
     /// It is stopped at a named place and loses its lease to a second one.
     Overtaken(String, usize),
-    /// Taking back is killed at a named place.
-    UndoKill(String, usize),
+    /// Taking back is killed at a named place at its n-th passing, one run after the other.
+    UndoKill(Vec<(String, usize)>),
     /// Taking back is killed after a share of its time.
     UndoKillAt(u32),
     /// Taking back is cut off after a share of its bytes.
@@ -64,7 +64,7 @@ impl Bench {
         passed
             .map(|point| {
                 let middle = self.undo.count(point).div_ceil(2);
-                self.case(Trouble::UndoKill((*point).to_owned(), middle))
+                self.case(Trouble::UndoKill(vec![((*point).to_owned(), middle)]))
             })
             .collect()
     }
@@ -98,10 +98,7 @@ impl Bench {
             11 => Trouble::Second(None),
             12 | 13 => Trouble::Second(Some(share)),
             14 => self.overtaken(random),
-            15 | 16 => {
-                let (point, nth) = self.place(random, &self.undo.passed);
-                Trouble::UndoKill(point, nth)
-            }
+            15 | 16 => Trouble::UndoKill(vec![self.place(random, &self.undo.passed)]),
             17 if server => Trouble::UndoCut(share),
             17 | 18 => Trouble::UndoKillAt(share),
             _ => Trouble::KillAt(share),

@@ -68,18 +68,18 @@ impl Bench {
         self.engine
     }
 
-    /// How often an undisturbed run passes a place.
-    pub fn passes(&self, point: &str) -> usize {
-        self.up.count(point)
+    /// How often an undisturbed run passes a place, and how often one that takes back.
+    pub fn passes(&self, point: &str) -> (usize, usize) {
+        (self.up.count(point), self.undo.count(point))
     }
 
-    /// Goes through a case. Says whether the trouble met the run before its end; `None` if the run
+    /// Goes through a case. Says how often the trouble met a run before its end; `None` if the run
     /// leaves the engine out by name.
     ///
     /// # Errors
     ///
     /// What is wrong afterwards.
-    pub fn run(&self, case: &Case) -> Verdict<Option<bool>> {
+    pub fn run(&self, case: &Case) -> Verdict<Option<usize>> {
         super::guarded(|| {
             let Some(trial) = Trial::new(&self.program, &self.plan) else { return Ok(None) };
             self.on(trial, case, None).map(Some)
@@ -88,7 +88,7 @@ impl Bench {
     }
 
     /// Goes through cases in which a server restarts, all on one private server.
-    pub fn restarts(&self, cases: &[Case]) -> Vec<Verdict<Option<bool>>> {
+    pub fn restarts(&self, cases: &[Case]) -> Vec<Verdict<Option<usize>>> {
         let (mut server, _folder) = match own_server(self.engine) {
             Ok(Some(found)) => found,
             Ok(None) => return Vec::new(),
@@ -104,7 +104,7 @@ impl Bench {
         cases.iter().map(&mut run).collect()
     }
 
-    fn on(&self, mut trial: Trial<'_>, case: &Case, server: Option<&mut Server>) -> Verdict<bool> {
+    fn on(&self, mut trial: Trial<'_>, case: &Case, server: Option<&mut Server>) -> Verdict<usize> {
         trial.prepare()?;
         let before = work::rows(&trial);
         let met = trouble::up(self, &mut trial, &case.trouble, server)?;
@@ -113,7 +113,7 @@ impl Bench {
         let met_undo = trouble::undo(self, &mut trial, &case.trouble)?;
         work::finish_undo(&trial, &before)?;
         work::check_undone(&trial, &before)?;
-        Ok(met || met_undo)
+        Ok(met + met_undo)
     }
 }
 

@@ -15,49 +15,53 @@ const SIGKILL: i32 = 9;
 /// What a run that lost its lease ends with.
 const LEASE_LOST: i32 = 5;
 
-/// Runs the work with the trouble. Says whether it met the run.
+/// Runs the work with the trouble. Says how often it met the run.
 pub(super) fn up(
     bench: &Bench,
     trial: &mut Trial<'_>,
     trouble: &Trouble,
     server: Option<&mut Server>,
-) -> Verdict<bool> {
-    match trouble {
-        Trouble::Kill(kills) => {
-            let mut met = false;
-            for (point, nth) in kills {
-                met |= killed(trial, work::UP, point, *nth)?;
-            }
-            Ok(met)
-        }
+) -> Verdict<usize> {
+    let met = match trouble {
+        Trouble::Kill(kills) => return killed(trial, work::UP, kills),
         Trouble::KillAt(share) => Ok(killed_at(trial, work::UP, bench.up.takes, *share)),
         Trouble::Cut(share) => cut(trial, work::UP, bench.up.bytes, *share),
         Trouble::Restart(point, nth, crash) => restarted(trial, point, *nth, *crash, server),
         Trouble::Second(share) => second(bench, trial, *share),
         Trouble::Overtaken(point, nth) => overtaken(trial, point, *nth),
-        Trouble::UndoKill(..) | Trouble::UndoKillAt(_) | Trouble::UndoCut(_) => Ok(false),
-    }
+        Trouble::UndoKill(_) | Trouble::UndoKillAt(_) | Trouble::UndoCut(_) => Ok(false),
+    };
+    met.map(usize::from)
 }
 
-/// Takes the work back with the trouble. Says whether it met the run.
-pub(super) fn undo(bench: &Bench, trial: &mut Trial<'_>, trouble: &Trouble) -> Verdict<bool> {
-    match trouble {
-        Trouble::UndoKill(point, nth) => killed(trial, work::UNDO, point, *nth),
+/// Takes the work back with the trouble. Says how often it met the run.
+pub(super) fn undo(bench: &Bench, trial: &mut Trial<'_>, trouble: &Trouble) -> Verdict<usize> {
+    let met = match trouble {
+        Trouble::UndoKill(kills) => return killed(trial, work::UNDO, kills),
         Trouble::UndoKillAt(share) => Ok(killed_at(trial, work::UNDO, bench.undo.takes, *share)),
         Trouble::UndoCut(share) => cut(trial, work::UNDO, bench.undo.bytes, *share),
         _ => Ok(false),
-    }
+    };
+    met.map(usize::from)
 }
 
-fn killed(trial: &Trial<'_>, command: &[&str], point: &str, nth: usize) -> Verdict<bool> {
-    let output = trial
-        .whimbrel()
-        .env("WHIMBREL_FAILPOINT", format!("{point}:{nth}"))
-        .env("WHIMBREL_FAILPOINT_ACTION", "kill")
-        .run(command);
-    let met = output.signal == Some(SIGKILL);
-    // A later kill of the same case may find too little work left to come to its place.
-    ensure(met || output.code == Some(0), || format!("it failed by itself: {output}"))?;
+/// One run after the other, each killed at its place.
+fn killed(trial: &Trial<'_>, command: &[&str], kills: &[(String, usize)]) -> Verdict<usize> {
+    let mut met = 0;
+    for (point, nth) in kills {
+        let output = trial
+            .whimbrel()
+            .env("WHIMBREL_FAILPOINT", format!("{point}:{nth}"))
+            .env("WHIMBREL_FAILPOINT_ACTION", "kill")
+            .run(command);
+        if output.signal == Some(SIGKILL) {
+            met += 1;
+            continue;
+        }
+        // A later one may find too little work left to come to its place.
+        ensure(output.code == Some(0), || format!("it failed by itself: {output}"))?;
+        break;
+    }
     Ok(met)
 }
 

@@ -69,6 +69,7 @@ pub(super) const FORMS: &[Form] = &[
     form("insert lateral", ALL, insert::lateral),
     form("insert ignore", ALL, insert::ignore),
     form("insert unqualified", ALL, insert::unqualified),
+    form("insert without number", &[Sqlite, Mariadb], insert::without_number),
     form("insert into itself", ALL, insert::into_itself),
     final_form("insert on conflict", ALL, insert::on_conflict),
     final_form("replace", &[Sqlite, Mariadb], insert::replace),

@@ -25,6 +25,16 @@ pub(super) fn copy(draft: &mut Draft<'_>) -> Made {
     made(draft, sql, compared)
 }
 
+/// The number of some rows is NULL, so that the database makes one.
+pub(super) fn without_number(draft: &mut Draft<'_>) -> Made {
+    let compared = draft.tables.numbered_target(draft.random);
+    let (target, columns, items) = (draft.target(), draft.target_columns(), draft.items());
+    let (from, filter) = (draft.from(), draft.filter());
+    let sql =
+        format!("INSERT INTO {target} (id, {columns}) SELECT NULL, {items} FROM {from}{filter}");
+    made(draft, sql, compared)
+}
+
 /// Nothing is written with its table.
 pub(super) fn unqualified(draft: &mut Draft<'_>) -> Made {
     let compared = any_target(draft);
