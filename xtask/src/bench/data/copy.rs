@@ -23,8 +23,8 @@ pub(super) fn bench(program: &Path, request: &Request) -> Result<(), String> {
     let bench = Bench { program, request, folder: folder.path(), target: &target };
     let sqlite = fresh_sqlite();
     sqlite.query(&sqlite_rows(request.rows));
-    bench.from_sqlite(&sqlite)?;
-    bench.from_postgres(&other)
+    bench.sqlite_to_postgres(&sqlite)?;
+    bench.postgres_to_postgres(&other)
 }
 
 /// The target's table, made by a migration.
@@ -84,7 +84,7 @@ impl Bench<'_> {
         ]
     }
 
-    fn from_sqlite(&self, sqlite: &TestDatabase) -> Result<(), String> {
+    fn sqlite_to_postgres(&self, sqlite: &TestDatabase) -> Result<(), String> {
         // The file holds what the first copy of ours has brought.
         self.empty()?;
         let first = self.copy(&sqlite.url, &[]).status().map_err(|error| error.to_string())?;
@@ -112,7 +112,7 @@ impl Bench<'_> {
         peak_memory(&self.copy(&sqlite.url, &[]))
     }
 
-    fn from_postgres(&self, other: &TestDatabase) -> Result<(), String> {
+    fn postgres_to_postgres(&self, other: &TestDatabase) -> Result<(), String> {
         let pipe = "psql -q \"$SOURCE\" -c 'COPY accounts TO STDOUT (FORMAT binary)' | \
                     psql -q \"$TARGET\" -c 'COPY accounts FROM STDIN (FORMAT binary)'";
         let mut sides =
