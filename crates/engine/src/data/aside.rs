@@ -4,7 +4,7 @@
 use whimbrel_core::plan::PlannedMigration;
 
 use super::cursor::{Cursor, Tally};
-use super::job::{Job, Prepared};
+use super::job::{Job, Prepared, said};
 use super::key::{ALIAS, Key, Rows};
 use super::sources;
 use super::start::cursor_id;
@@ -16,6 +16,17 @@ use crate::ledger::{number, text};
 pub(super) struct Follower<'a> {
     pub(super) work: StepWork<'a>,
     pub(super) job: Box<Job>,
+}
+
+/// The condition that a row of the ledger is of a statement whose driving rows are in the same
+/// database as those of `statement`.
+pub(super) fn same_database(migration: &PlannedMigration, statement: usize, alias: &str) -> String {
+    let source = said(migration, statement).source;
+    let same: Vec<String> = (0..migration.script.statements.len())
+        .filter(|index| said(migration, *index).source == source)
+        .map(|index| index.to_string())
+        .collect();
+    format!("{alias}.statement_index IN ({})", same.join(", "))
 }
 
 impl Applier<'_> {
@@ -30,13 +41,14 @@ impl Applier<'_> {
             "SELECT DISTINCT q.row_key FROM {} q JOIN {} c ON c.migration = q.migration \
              AND c.statement_index = q.statement_index AND c.direction = 'up' \
              AND c.state <> 'undone' AND c.key_columns = {} WHERE q.migration = {} \
-             AND q.driving = {} AND q.state = 'open' AND q.statement_index < {}",
+             AND q.driving = {} AND q.state = 'open' AND q.statement_index < {} AND {}",
             ledger.table("quarantine"),
             ledger.table("cursors"),
             ledger.quote(&job.keys.json()),
             ledger.quote(&work.migration.name),
             ledger.quote(&job.keys.table),
-            job.statement
+            job.statement,
+            same_database(work.migration, job.statement, "q")
         );
         let rows = self.session.query(&sql).await?;
         Ok(rows.iter().filter_map(|row| Key::of_json(&text(row, 0))).collect())
@@ -69,7 +81,8 @@ impl Applier<'_> {
     ) -> Result<Vec<Follower<'a>>, EngineError> {
         let mut out = Vec::new();
         let later = leader.statement + 1..migration.script.statements.len();
-        for index in later {
+        let source = said(migration, leader.statement).source;
+        for index in later.filter(|index| said(migration, *index).source == source) {
             let Some(work) = StepWork::of_statement(migration, index) else { continue };
             let ledger = self.ledger;
             let id = cursor_id(&work);

@@ -6,6 +6,7 @@ use whimbrel_core::ledger::AttemptEvent;
 use whimbrel_core::pace::{BATCH_ROWS_FIRST, Pace};
 use whimbrel_core::sql::dialect::Dialect;
 
+use super::aside::same_database;
 use super::copy::MYSQL_SESSION;
 use super::cursor::{Cursor, CursorId, Details, Tally};
 use super::insert::suffix;
@@ -197,12 +198,13 @@ impl Applier<'_> {
         job: &Job,
     ) -> Result<Option<String>, EngineError> {
         let sql = format!(
-            "SELECT details FROM {} WHERE migration = {} AND direction = 'up' \
-             AND state <> 'undone' AND driving = {} AND key_columns = {} ORDER BY seq",
+            "SELECT details FROM {} c WHERE migration = {} AND direction = 'up' \
+             AND state <> 'undone' AND driving = {} AND key_columns = {} AND {} ORDER BY seq",
             self.ledger.table("cursors"),
             self.ledger.quote(&work.migration.name),
             self.ledger.quote(&job.keys.table),
-            self.ledger.quote(&job.keys.json())
+            self.ledger.quote(&job.keys.json()),
+            same_database(work.migration, job.statement, "c")
         );
         let rows = self.session.query(&sql).await?;
         Ok(rows.iter().find_map(|row| {
