@@ -197,7 +197,8 @@ pub(crate) async fn prepare(
         }
     };
     if let Some(refusal) = null_in_key(ledger, session, &batchable).await? {
-        return Ok(whole_or_refused(migration, index, &refusal, false));
+        let small = are_small(ledger, session, &mentions).await?;
+        return Ok(whole_or_refused(migration, index, &refusal, small));
     }
     let Some(target) = snapshot.table(&batchable.target, dialect).cloned() else {
         return Ok(Prepared::Whole(format!("`{}` is no table", batchable.target)));
