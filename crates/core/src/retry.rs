@@ -97,7 +97,7 @@ mod tests {
         assert!(too_many(26, 50));
         let mut tries = Tries::default();
         for number in 0..100 {
-            tries.note(number % 2 == 0);
+            tries.note(number % 2 == 1);
             assert!(!tries.too_many(), "{tries:?}");
         }
         tries.note(true);

@@ -84,8 +84,8 @@ mod tests {
         assert_eq!(quote_text("a\\'", Postgres), " E'a\\\\'''");
         assert_eq!(quote_text("a\0b", Postgres), "'ab'");
         assert_eq!(quote_text("plain; --", Mysql), "'plain; --'");
-        assert_eq!(quote_text("it's", Mysql), "CONVERT(X'69742773' USING utf8mb4)");
-        assert_eq!(quote_text("é", Mysql), "CONVERT(X'c3a9' USING utf8mb4)");
+        assert_eq!(quote_text("it's", Mysql), "_utf8mb4 X'69742773'");
+        assert_eq!(quote_text("é", Mysql), "_utf8mb4 X'c3a9'");
     }
 
     proptest! {
