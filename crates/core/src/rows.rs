@@ -2,6 +2,8 @@
 
 use std::ops::Range;
 
+use crate::calendar::civil;
+
 /// About how many bytes of rows a chunk holds; only a single longer row makes it larger.
 pub const CHUNK_BYTES_MAX: usize = 256 * 1024;
 
@@ -234,19 +236,10 @@ impl<'a> Row<'a> {
     }
 }
 
-/// Appends `2026-11-21` for a day counted from 1970-01-01 (Howard Hinnant, `civil_from_days`).
-/// Years before 1 are written as ISO 8601 has them, years above 9999 with a plus sign.
+/// Appends `2026-11-21` for a day counted from 1970-01-01. Years before 1 are written as ISO 8601
+/// has them, years above 9999 with a plus sign.
 pub fn write_date(out: &mut String, days: i64) {
-    let shifted = days + 719_468;
-    let era = shifted.div_euclid(146_097);
-    let day_of_era = shifted.rem_euclid(146_097);
-    let year_of_era =
-        (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let shifted_month = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * shifted_month + 2) / 5 + 1;
-    let month = if shifted_month < 10 { shifted_month + 3 } else { shifted_month - 9 };
-    let year = year_of_era + era * 400 + i64::from(month <= 2);
+    let (year, month, day) = civil(days);
     if !(0..=9_999).contains(&year) {
         out.push(if year < 0 { '-' } else { '+' });
     }

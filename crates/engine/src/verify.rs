@@ -20,12 +20,17 @@ pub(crate) async fn after(
     dialect: Dialect,
     migration: &PlannedMigration,
 ) -> Result<Vec<FactLine>, EngineError> {
-    let changes: Vec<Change> = migration.changes.iter().flatten().cloned().collect();
-    let mut facts = facts(session, dialect, &Expected::fold(&changes, dialect)).await?;
+    let mut facts = facts(session, dialect, &expected(migration, dialect)).await?;
     if let Some((path, script)) = &migration.verify_script {
         facts.extend(run_script(session, path, script).await?);
     }
     Ok(facts)
+}
+
+/// What a migration must leave in the catalog.
+pub(crate) fn expected(migration: &PlannedMigration, dialect: Dialect) -> Expected {
+    let changes: Vec<Change> = migration.changes.iter().flatten().cloned().collect();
+    Expected::fold(&changes, dialect)
 }
 
 /// Judges what must have been left in the catalog.

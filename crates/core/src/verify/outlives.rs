@@ -7,8 +7,8 @@ use crate::ddl::{Change, ColumnDef, CreateTable, ObjectKind, ObjectName, Referen
 impl Expected {
     /// Whether every fact gets the same verdict after `later` as before it: `later` neither takes
     /// away nor makes what is expected here. Says `false` where it is not sure.
-    pub fn outlives(&self, later: &[Change]) -> bool {
-        self.not_derived.is_empty() && later.iter().all(|change| self.outlives_one(change))
+    pub fn outlives<'c>(&self, later: impl IntoIterator<Item = &'c Change>) -> bool {
+        self.not_derived.is_empty() && later.into_iter().all(|change| self.outlives_one(change))
     }
 
     /// Whether a foreign key whose rows go with their parent is expected: such a fact is tried on

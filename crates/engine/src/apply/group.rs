@@ -6,7 +6,6 @@
 
 use std::time::Instant;
 
-use whimbrel_core::ddl::Change;
 use whimbrel_core::ledger::{AttemptEvent, Direction, LedgerState};
 use whimbrel_core::plan::PlannedMigration;
 use whimbrel_core::sql::dialect::Dialect;
@@ -47,11 +46,11 @@ struct Later {
 
 impl Later {
     fn outlives(&self, migration: &PlannedMigration) -> bool {
-        let changes: Vec<Change> = migration.changes.iter().flatten().cloned().collect();
+        let changes = || migration.changes.iter().flatten();
         self.unproven.len() < LOOK_MIGRATIONS_MAX
             && !migration.script.changes_session()
             && migration.verify_script.is_none()
-            && self.unproven.iter().all(|(_, expected)| expected.outlives(&changes))
+            && self.unproven.iter().all(|(_, expected)| expected.outlives(changes()))
     }
 }
 
@@ -283,8 +282,7 @@ impl Applier<'_> {
         if by_itself {
             return None;
         }
-        let changes: Vec<Change> = migration.changes.iter().flatten().cloned().collect();
-        let expected = Expected::fold(&changes, self.ledger.dialect);
+        let expected = verify::expected(migration, self.ledger.dialect);
         (!expected.declares_cascades()).then_some(expected)
     }
 

@@ -70,9 +70,13 @@ impl Applier<'_> {
         migration: &PlannedMigration,
         direction: Direction,
     ) -> Result<(), EngineError> {
+        let steps = &migration.script.steps;
+        if steps.len() < 2 {
+            // It is looked at when it runs, which is at once.
+            return Ok(());
+        }
         let mut problems = Vec::new();
-        let steps = migration.script.steps.iter();
-        for step in steps.filter(|step| step.mode == StepMode::Batches) {
+        for step in steps.iter().filter(|step| step.mode == StepMode::Batches) {
             let work = step_work(migration, direction, step, false, Instant::now(), 0);
             // Any other error is the statement's own, and is told when it runs.
             if let Err(EngineError::Files(found)) = self.prepare(&work).await {

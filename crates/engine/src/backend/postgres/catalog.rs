@@ -27,13 +27,13 @@ pub(super) async fn inspect(
 ) -> Result<Snapshot, DbError> {
     let parts = Part::needed(scope);
     let major = session.major().unwrap_or(u32::MAX);
+    let mut sql = prelude(scope);
     if scope.is_some()
         && session.keeps_statements()
-        && let Some((first, results)) = prepared(session, &prelude(scope), &parts, major).await?
+        && let Some((first, results)) = prepared(session, &sql, &parts, major).await?
     {
         return Ok(read::snapshot(&first, parts.into_iter().zip(results)));
     }
-    let mut sql = prelude(scope);
     for part in &parts {
         sql.push_str(";\n");
         sql.push_str(&part.sql(scope.is_some(), major));

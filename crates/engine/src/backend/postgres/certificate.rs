@@ -4,6 +4,7 @@
 
 use rustls::pki_types::SignatureVerificationAlgorithm;
 use sha2::{Digest, Sha256, Sha384, Sha512};
+use whimbrel_core::calendar::days_from_civil;
 
 /// The parts of a certificate, as slices of its DER.
 pub(super) struct Certificate<'a> {
@@ -233,18 +234,8 @@ fn time(reader: &mut Reader<'_>) -> Option<i64> {
         _ => return None,
     };
     let field = |at: usize| rest.get(at..at + 2)?.parse::<i64>().ok();
-    let days = days_since_1970(year, field(0)?, field(2)?);
+    let days = days_from_civil(year, field(0)?, field(2)?);
     Some(((days * 24 + field(4)?) * 60 + field(6)?) * 60 + field(8)?)
-}
-
-/// Days in the proleptic Gregorian calendar, counted in years that begin in March.
-fn days_since_1970(year: i64, month: i64, day: i64) -> i64 {
-    let year = if month <= 2 { year - 1 } else { year };
-    let era = year.div_euclid(400);
-    let year_of_era = year.rem_euclid(400);
-    let day_of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
-    let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
-    era * 146_097 + day_of_era - 719_468
 }
 
 /// Reads DER values one after the other.

@@ -34,6 +34,9 @@ use super::{Backend, DbError, Session};
 /// The first version in which `ALTER TYPE ... ADD VALUE` may be part of a transaction.
 const ENUM_IN_TRANSACTION_SINCE: u32 = 12;
 
+/// Days from 1970-01-01 to PostgreSQL's first day, 2000-01-01.
+const EPOCH_DAYS: i64 = 10_957;
+
 /// A PostgreSQL database, or one that speaks its protocol.
 #[derive(Clone, Debug)]
 pub struct PostgresBackend {

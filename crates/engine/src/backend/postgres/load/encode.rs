@@ -3,8 +3,7 @@
 use whimbrel_core::rows::{Cell, Row};
 use whimbrel_core::transfer::{Class, DAY_MICROS, read_date, read_moment, read_time, read_uuid};
 
-/// Days from 1970-01-01 to PostgreSQL's first day, 2000-01-01.
-const EPOCH_DAYS: i64 = 10_957;
+use crate::backend::postgres::EPOCH_DAYS;
 
 /// How a column's values are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

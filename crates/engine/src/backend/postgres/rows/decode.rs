@@ -2,10 +2,9 @@
 
 use tokio_postgres::types::Type;
 use whimbrel_core::rows::{Cell, Chunk, ColumnKind, write_date, write_time};
+use whimbrel_core::transfer::DAY_MICROS;
 
-/// Days from 1970-01-01 to PostgreSQL's first day, 2000-01-01.
-const EPOCH_DAYS: i64 = 10_957;
-const DAY_MICROS: i64 = 86_400_000_000;
+use crate::backend::postgres::EPOCH_DAYS;
 
 /// How a column's bytes are read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
