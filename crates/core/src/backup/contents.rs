@@ -114,8 +114,7 @@ mod tests {
         let saved = Contents { tables: tables.clone(), ..Contents::default() };
         assert_eq!(saved.compare(&tables), []);
         let restored = [table("a", 1, "other"), table("b", 2, "y"), table("d", 4, "z")];
-        let names: Vec<String> =
-            saved.compare(&restored).iter().map(std::string::ToString::to_string).collect();
+        let names: Vec<String> = saved.compare(&restored).iter().map(ToString::to_string).collect();
         assert_eq!(names.len(), 3, "{names:?}");
         for (line, name) in names.iter().zip(["`a`", "`c`", "`d`"]) {
             assert!(line.starts_with(name), "{line}");

@@ -296,8 +296,7 @@ mod tests {
         bad.insert("chunks/000001.zst.age".to_owned(), Ok((10, "4".repeat(64))));
         bad.insert("chunks/000002.zst.age".to_owned(), Ok((9, "5".repeat(64))));
         bad.insert("notes.txt".to_owned(), Ok((1, "6".repeat(64))));
-        let words: Vec<String> =
-            manifest.compare(&bad).iter().map(std::string::ToString::to_string).collect();
+        let words: Vec<String> = manifest.compare(&bad).iter().map(ToString::to_string).collect();
         assert_eq!(
             words,
             [

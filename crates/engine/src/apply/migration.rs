@@ -31,7 +31,10 @@ impl Applier<'_> {
                 check_unchanged(migration, partial)?;
                 self.recover(migration, direction, partial).await?
             }
-            None => Vec::new(),
+            None => {
+                self.check_statements(migration, direction).await?;
+                Vec::new()
+            }
         };
         let mut done = None;
         for (number, step) in script.steps.iter().enumerate() {
@@ -59,6 +62,24 @@ impl Applier<'_> {
             self.session.reset().await?;
         }
         Ok(done)
+    }
+
+    /// Every statement of a data migration is looked at before the first of them runs.
+    async fn check_statements(
+        &mut self,
+        migration: &PlannedMigration,
+        direction: Direction,
+    ) -> Result<(), EngineError> {
+        let mut problems = Vec::new();
+        let steps = migration.script.steps.iter();
+        for step in steps.filter(|step| step.mode == StepMode::Batches) {
+            let work = step_work(migration, direction, step, false, Instant::now(), 0);
+            // Any other error is the statement's own, and is told when it runs.
+            if let Err(EngineError::Files(found)) = self.prepare(&work).await {
+                problems.extend(found);
+            }
+        }
+        if problems.is_empty() { Ok(()) } else { Err(EngineError::Files(problems)) }
     }
 
     /// Records a migration whose last step could not carry the row itself.

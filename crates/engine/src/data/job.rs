@@ -133,7 +133,7 @@ pub(crate) enum Prepared {
 
 impl Applier<'_> {
     /// Understands the statement of a step.
-    pub(super) async fn prepare(&mut self, work: &StepWork<'_>) -> Result<Prepared, EngineError> {
+    pub(crate) async fn prepare(&mut self, work: &StepWork<'_>) -> Result<Prepared, EngineError> {
         let moment = self.moment(&work.migration.name).await?;
         let index = work.step.statements.start;
         let name = said(work.migration, index).source;

@@ -9,6 +9,7 @@ every_engine!(
     a_value_that_fits_no_column_can_be_edited,
     a_row_set_aside_by_a_later_statement_is_not_missing,
     a_row_set_aside_is_left_alone_by_the_statements_that_follow,
+    nothing_runs_where_a_later_statement_cannot,
 );
 
 fn count(bench: &Bench, sql: &str) -> i64 {
@@ -171,4 +172,23 @@ fn a_row_set_aside_is_left_alone_by_the_statements_that_follow(bench: &Bench) {
         count(bench, "SELECT (SELECT count(*) FROM homes) + (SELECT count(*) FROM users)"),
         0
     );
+}
+
+fn nothing_runs_where_a_later_statement_cannot(bench: &Bench) {
+    let rows: Vec<String> = (1..=1_500).map(|id| format!("({id}, {})", id % 90)).collect();
+    bench.migration(
+        "0001_tables.sql",
+        &format!(
+            "CREATE TABLE c (id INTEGER PRIMARY KEY, age INTEGER);\nINSERT INTO c VALUES {};\n",
+            rows.join(", ")
+        ),
+    );
+    bench.migration(
+        "0002_c.data.sql",
+        "UPDATE c SET age = age + 1000;\n\n\
+         DELETE FROM c WHERE id IN (SELECT m FROM (SELECT max(id) AS m FROM c GROUP BY age) x);\n",
+    );
+    let up = bench.whimbrel().run(["up"]).expect_code(2);
+    assert!(up.stderr.contains("0002_c.data.sql:3"), "{up}");
+    assert_eq!(count(bench, "SELECT count(*) FROM c WHERE age >= 1000"), 0);
 }
