@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use whimbrel_core::backup::Damage;
 use whimbrel_core::transfer::Refusal;
 
 use crate::backend::{DbError, ForeignKeyViolation};
@@ -241,6 +242,37 @@ pub enum EngineError {
         /// What must be typed.
         phrase: String,
     },
+    /// A backup is not as it was when it was made.
+    #[error("The backup `{id}` cannot be trusted")]
+    BackupDamaged {
+        /// Its id.
+        id: String,
+        /// All that is wrong with it.
+        damage: Vec<Damage>,
+    },
+    /// No key that was given opens a backup.
+    #[error("{}", key_text(.id, .given))]
+    BackupKey {
+        /// Its id.
+        id: String,
+        /// Whether a key was given at all.
+        given: bool,
+    },
+    /// Nobody knows which key signs this project's backups.
+    #[error("There is no public key to check the signature of backups with ({})", path.display())]
+    BackupSigner {
+        /// Where it should lie.
+        path: PathBuf,
+    },
+    /// A backup without a key for whom it is sealed.
+    #[error("No key is given for whom the backup is to be sealed")]
+    BackupUnsealed,
+    /// A backup that is not kept any more.
+    #[error("The backup `{id}` has expired")]
+    BackupExpired {
+        /// Its id.
+        id: String,
+    },
     /// A file could not be read or written.
     #[error("{}: {error}", path.display())]
     File {
@@ -265,6 +297,13 @@ impl EngineError {
 impl From<DbError> for EngineError {
     fn from(error: DbError) -> EngineError {
         EngineError::Database(Box::new(error))
+    }
+}
+
+fn key_text(id: &str, given: &bool) -> String {
+    match given {
+        true => format!("None of the keys opens the backup `{id}`"),
+        false => format!("The backup `{id}` is sealed, and no key is given"),
     }
 }
 

@@ -40,6 +40,19 @@ pub const BATCHES: &[&str] = &[
     "batch.after_commit",
 ];
 
+/// Every place of making and restoring a backup.
+pub const BACKUPS: &[&str] = &[
+    "backup.begun",
+    "backup.copied",
+    "backup.chunk",
+    "backup.manifest",
+    "backup.before_rename",
+    "backup.after_rename",
+    "restore.extracted",
+    "restore.before_rename",
+    "restore.after_rename",
+];
+
 /// Passes the place `name`.
 #[cfg(not(feature = "failpoints"))]
 #[inline(always)]
@@ -85,7 +98,8 @@ mod active {
     }
 
     pub(super) fn pass(name: &'static str) {
-        let listed = super::ALL.contains(&name) || super::BATCHES.contains(&name);
+        let lists = [super::ALL, super::BATCHES, super::BACKUPS];
+        let listed = lists.iter().any(|list| list.contains(&name));
         debug_assert!(listed, "unlisted failpoint {name}");
         let armed = armed();
         let count = {

@@ -5,6 +5,8 @@
 
 mod apply;
 pub mod backend;
+#[cfg(feature = "sqlite")]
+mod backup;
 mod data;
 mod error;
 pub mod event;
@@ -21,6 +23,10 @@ mod tables;
 mod verify;
 
 pub use apply::{ApplyOptions, StopFlag};
+#[cfg(feature = "sqlite")]
+pub use backup::{
+    BackupLine, BackupOptions, BackupPlace, BackupReport, OpenWith, RestoreOptions, SealFor,
+};
 pub use data::copy::{
     CopiedTable, CopyOptions, CopyPhase, CopyProgress, CopyReport, Differing, FoundLoss,
     PlannedColumn, PlannedCopy,

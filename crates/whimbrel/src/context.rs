@@ -60,7 +60,7 @@ impl Context {
     /// # Errors
     /// When settings are wrong, no database is named, or the folder is missing.
     pub fn project(&mut self) -> Result<Project, CommandError> {
-        let mut project = self.open(true)?;
+        let mut project = self.open(true, true)?;
         let settings = self.settings.take();
         for name in project.named_sources()? {
             let source = self.project_at(&name)?;
@@ -76,12 +76,24 @@ impl Context {
     /// # Errors
     /// As [`Context::project`].
     pub fn project_at(&mut self, name: &str) -> Result<Project, CommandError> {
+        self.at(name, true)
+    }
+
+    /// The same for commands that need no file of the project, and so no folder of migrations.
+    ///
+    /// # Errors
+    /// When settings are wrong.
+    pub fn database_at(&mut self, name: &str) -> Result<Project, CommandError> {
+        self.at(name, false)
+    }
+
+    fn at(&mut self, name: &str, needs_folder: bool) -> Result<Project, CommandError> {
         let before = (self.global.env.clone(), self.global.url.clone());
         (self.global.env, self.global.url) = match name.contains(':') {
             true => (None, Some(name.to_owned())),
             false => (Some(name.to_owned()), None),
         };
-        let project = self.open(true);
+        let project = self.open(true, needs_folder);
         (self.global.env, self.global.url) = before;
         project
     }
@@ -91,10 +103,10 @@ impl Context {
     /// # Errors
     /// When settings are wrong or the folder is missing.
     pub fn project_files(&mut self) -> Result<Project, CommandError> {
-        self.open(false)
+        self.open(false, false)
     }
 
-    fn open(&mut self, needs_database: bool) -> Result<Project, CommandError> {
+    fn open(&mut self, needs_database: bool, needs_folder: bool) -> Result<Project, CommandError> {
         let root = self.root();
         if !root.as_os_str().is_empty() && !root.is_dir() {
             return Err(CommandError::usage(format!("There is no folder `{}`", root.display())));
@@ -128,7 +140,7 @@ impl Context {
             None => Target::Url(DatabaseUrl::sqlite_file(NO_DATABASE)),
         };
         let options = self.options(root, &settings, detected, target);
-        if needs_database && !options.root.join(&options.layout.migrations).is_dir() {
+        if needs_folder && !options.root.join(&options.layout.migrations).is_dir() {
             return Err(no_folder(&options));
         }
         self.settings = Some(settings);
@@ -174,6 +186,40 @@ impl Context {
             retries: Retries { max: settings.max_retries.value, delay: settings.retry_delay.value },
             throttle: settings.throttle.clone(),
         }
+    }
+
+    /// A variable of the environment, or else of `.env`; an empty one is none.
+    ///
+    /// # Errors
+    /// When `.env` cannot be read.
+    pub fn variable(&self, name: &str) -> Result<Option<Secret>, CommandError> {
+        let value = match self.variables.get(name) {
+            Some(value) => Some(Secret::new(value)),
+            None => {
+                let lines = read_dotenv(&self.root())?;
+                lines.into_iter().find(|line| line.name == name).map(|line| line.value)
+            }
+        };
+        Ok(value.filter(|value| !value.is_empty()))
+    }
+
+    /// A secret that is named by `env:NAME` or `file:PATH`.
+    ///
+    /// # Errors
+    /// When it is named in another way, or is not there.
+    pub fn secret(&self, what: &str, named: &str) -> Result<Secret, CommandError> {
+        if let Some(name) = named.strip_prefix("env:") {
+            let missing = || CommandError::usage(format!("The variable `{name}` is not set"));
+            return self.variable(name)?.ok_or_else(missing);
+        }
+        let Some(path) = named.strip_prefix("file:") else {
+            return Err(CommandError::usage(format!("The {what} is not to stand in a command"))
+                .hinted("Name where it is: `env:NAME` or `file:PATH`"));
+        };
+        let path = self.root().join(path);
+        let text = std::fs::read_to_string(&path)
+            .map_err(|error| CommandError::usage(format!("{}: {error}", path.display())))?;
+        Ok(Secret::new(text))
     }
 
     fn flags(&self) -> Flags {

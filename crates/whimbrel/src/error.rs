@@ -302,6 +302,16 @@ fn explain_state(error: &EngineError) -> Explained {
             };
             (Exit::Failed, lines, vec![hint.to_owned()])
         }
+        EngineError::BackupDamaged { damage, .. } => {
+            let lines = damage.iter().map(ToString::to_string).collect();
+            let hint = "Nothing was changed. `whimbrel backup list` shows the other backups";
+            (Exit::Failed, lines, vec![hint.to_owned()])
+        }
+        EngineError::Stopped => (Exit::Interrupted, Vec::new(), Vec::new()),
+        EngineError::BackupKey { .. }
+        | EngineError::BackupSigner { .. }
+        | EngineError::BackupUnsealed
+        | EngineError::BackupExpired { .. } => backup_refused(error),
         EngineError::WrongEnvironment { .. } => {
             let hint = "Check the URL, or name the environment that the database belongs to with \
                         `--env`";
@@ -312,6 +322,24 @@ fn explain_state(error: &EngineError) -> Explained {
         }
         _ => (Exit::Failed, Vec::new(), Vec::new()),
     }
+}
+
+fn backup_refused(error: &EngineError) -> Explained {
+    let hints: &[&str] = match error {
+        EngineError::BackupUnsealed => &[
+            "Name a public age key with `--recipient age1...` (`age-keygen -o backup.key` makes a \
+             pair), or set WHIMBREL_BACKUP_PASSPHRASE",
+            "Without encryption, everybody who sees the files can read the rows: `--no-encrypt`",
+        ],
+        EngineError::BackupSigner { .. } => {
+            &["`whimbrel backup create` makes it; for the backups of another machine copy its \
+             `.whimbrel/signing.pub` here, or name the key with `--signer`"]
+        }
+        EngineError::BackupExpired { .. } => &["To restore it all the same, pass `--expired`"],
+        _ => &["Name the secret age key with `--identity file:PATH` or `--identity env:NAME`, or \
+               set WHIMBREL_BACKUP_PASSPHRASE"],
+    };
+    (Exit::Usage, Vec::new(), hints.iter().map(|hint| (*hint).to_owned()).collect())
 }
 
 /// One fact as a line.

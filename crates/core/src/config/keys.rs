@@ -170,5 +170,9 @@ pub const VARIABLES: &[(&str, &str)] = &[
         "DATABASE_URL",
         "Which database, where neither `WHIMBREL_URL` nor a named environment says it.",
     ),
+    (
+        "WHIMBREL_BACKUP_PASSPHRASE",
+        "Seals new backups and opens those that it has sealed (`.env` is read too).",
+    ),
     ("WHIMBREL_PERSIST_TO", "Where wrangler keeps local state, as its `--persist-to`."),
 ];

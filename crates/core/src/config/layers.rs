@@ -112,6 +112,11 @@ impl Variables {
     pub fn new(variables: impl IntoIterator<Item = (String, String)>) -> Variables {
         Variables(variables.into_iter().collect())
     }
+
+    /// The value of a variable.
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.0.get(name).map(String::as_str)
+    }
 }
 
 impl fmt::Debug for Variables {

@@ -13,6 +13,8 @@ mod rows;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
 
+use std::path::Path;
+
 use async_trait::async_trait;
 use whimbrel_core::capabilities::Capabilities;
 use whimbrel_core::database_url::{DatabaseUrl, SqlitePath, SqliteUrl};
@@ -22,6 +24,7 @@ use whimbrel_core::snapshot::Snapshot;
 pub use error::{DbError, DbErrorKind};
 pub use rows::{LoadInto, RowSink, RowStream};
 
+use crate::apply::StopFlag;
 use crate::error::EngineError;
 use crate::project::{ProjectOptions, Target};
 
@@ -184,6 +187,17 @@ pub trait Backend: Send + Sync {
     /// How many bytes are free where the database lies, where that is a disk of this machine.
     fn free_bytes(&self) -> Option<u64> {
         None
+    }
+
+    /// The file that the database is, where it is one.
+    fn file(&self) -> Option<&Path> {
+        None
+    }
+
+    /// Copies a database that is a file into the new file `to`, as it is at one moment; others may
+    /// read and, where the database can, write meanwhile. A stop that is asked for is an error.
+    async fn copy_into(&self, _to: &Path, _stop: &StopFlag) -> Result<(), DbError> {
+        Err(DbError::new(DbErrorKind::Statement, "This database is not a file"))
     }
 
     /// Whether another process has the database open, where that must not be (a local D1 file,

@@ -2,6 +2,8 @@
 
 mod account;
 mod alone;
+#[cfg(feature = "sqlite")]
+mod backup;
 mod baseline;
 mod control;
 mod copy;

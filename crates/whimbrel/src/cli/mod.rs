@@ -2,6 +2,7 @@
 
 mod accept;
 mod account;
+mod backup;
 mod baseline;
 mod batches;
 mod completions;
@@ -137,6 +138,8 @@ pub enum Command {
     Fake(fake::Args),
     /// Copy whole tables from one database into another
     Copy(copy::Args),
+    /// Save the whole database, look after what was saved, and bring it back
+    Backup(backup::Args),
     /// Show what ran, when, by whom, and what it made
     History(history::Args),
     /// Accept that the file of an applied migration has changed
@@ -170,6 +173,8 @@ pub(crate) fn json_schemas() -> Vec<(&'static str, schemars::Schema)> {
         ("account", schemars::schema_for!(Envelope<account::AccountJson>)),
         ("run", schemars::schema_for!(Envelope<run::RunJson>)),
         ("quarantine", schemars::schema_for!(Envelope<quarantine::QuarantineJson>)),
+        ("backup-list", schemars::schema_for!(Envelope<backup::ListJson>)),
+        ("backup", schemars::schema_for!(Envelope<backup::BackupJson>)),
     ]
 }
 
@@ -204,6 +209,7 @@ pub async fn run(cli: Cli, context: &mut Context) -> Result<Exit, CommandError> 
         Command::Validate(args) => validate::run(&args, context).await,
         Command::Fake(args) => fake::run(&args, context).await,
         Command::Copy(args) => copy::run(&args, context).await,
+        Command::Backup(args) => backup::run(&args, context).await,
         Command::History(args) => history::run(&args, context).await,
         Command::Accept(args) => accept::run(&args, context).await,
         Command::Baseline(args) => baseline::run(&args, context).await,

@@ -2,6 +2,8 @@
 
 #![cfg(test)]
 
+mod backup;
+mod backup_random;
 mod batches;
 mod cascades;
 mod conformance;

@@ -2,6 +2,7 @@
 
 mod catalog;
 mod error;
+mod image;
 mod load;
 mod rows;
 
@@ -20,6 +21,7 @@ use super::{
     Backend, DbError, DbErrorKind, ForeignKeyViolation, Limits, LoadInto, Outcome, Row, RowSink,
     RowStream, Scope, ServerFacts, Session,
 };
+use crate::apply::StopFlag;
 
 /// How long SQLite itself waits for another process's lock before it reports `SQLITE_BUSY`.
 const BUSY_TIMEOUT_MS: u64 = 2_000;
@@ -123,10 +125,16 @@ impl Backend for SqliteBackend {
         !self.path.exists()
     }
 
-    #[cfg(unix)]
     fn free_bytes(&self) -> Option<u64> {
-        let disk = rustix::fs::statvfs(&self.path).ok()?;
-        disk.f_bavail.checked_mul(disk.f_frsize)
+        free_bytes(&self.path)
+    }
+
+    fn file(&self) -> Option<&Path> {
+        Some(&self.path)
+    }
+
+    async fn copy_into(&self, to: &Path, stop: &StopFlag) -> Result<(), DbError> {
+        image::copy(&self.open()?, to, stop)
     }
 
     async fn connect(&self) -> Result<Box<dyn Session>, DbError> {
@@ -154,6 +162,20 @@ impl Backend for SqliteBackend {
             Err(error) if error.kind == DbErrorKind::Locked => Ok(true),
             Err(error) => Err(error),
         }
+    }
+}
+
+/// How many bytes are free on the disk of a file or folder, where the system tells.
+pub(crate) fn free_bytes(path: &Path) -> Option<u64> {
+    #[cfg(unix)]
+    {
+        let disk = rustix::fs::statvfs(path).ok()?;
+        disk.f_bavail.checked_mul(disk.f_frsize)
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = path;
+        None
     }
 }
 

@@ -1,0 +1,69 @@
+//! Where a sealed file belongs, written inside of it where `zstd -d` passes over it.
+
+use super::BackupId;
+
+/// Name of the contents in a place.
+pub const CONTENTS: &str = "contents";
+/// First bytes of a skippable frame (RFC 8878, 3.1.2: 0x184D2A50, the lowest byte first).
+const MAGIC: [u8; 4] = [0x50, 0x2a, 0x4d, 0x18];
+/// Most bytes of a place's text.
+const TEXT_BYTES_MAX: usize = 256;
+
+/// Name of a chunk in a place, from 1.
+pub fn chunk_name(number: usize) -> String {
+    format!("{number:06}")
+}
+
+/// The frame with the place of the file `name` of a backup.
+pub fn place(id: &BackupId, name: &str) -> Vec<u8> {
+    let text = text(id, name);
+    let length = u32::try_from(text.len()).unwrap_or(u32::MAX);
+    [&MAGIC[..], &length.to_le_bytes(), text.as_bytes()].concat()
+}
+
+fn text(id: &BackupId, name: &str) -> String {
+    format!("whimbrel-backup 1 {id} {name}")
+}
+
+/// What follows the place of the file `name`.
+///
+/// # Errors
+/// The place that is there instead; empty when there is none.
+pub fn without_place<'a>(bytes: &'a [u8], id: &BackupId, name: &str) -> Result<&'a [u8], String> {
+    let Some((found, rest)) = split(bytes) else { return Err(String::new()) };
+    if found == text(id, name).as_bytes() {
+        return Ok(rest);
+    }
+    let words = String::from_utf8_lossy(found);
+    let short = words.strip_prefix("whimbrel-backup 1 ").unwrap_or(&words);
+    Err(short.to_owned())
+}
+
+fn split(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (magic, rest) = bytes.split_first_chunk::<4>()?;
+    let (length, rest) = rest.split_first_chunk::<4>()?;
+    let length = usize::try_from(u32::from_le_bytes(*length)).ok()?;
+    if *magic != MAGIC || length > TEXT_BYTES_MAX {
+        return None;
+    }
+    rest.split_at_checked(length)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_is_found_again_and_another_one_is_named() {
+        let (id, other) = (BackupId::at(1), BackupId::at(2));
+        let file = [place(&id, "000001"), b"rest".to_vec()].concat();
+        assert_eq!(without_place(&file, &id, "000001"), Ok(&b"rest"[..]));
+        let there = "backup_0000000000001 000001".to_owned();
+        assert_eq!(without_place(&file, &id, "000002"), Err(there.clone()));
+        assert_eq!(without_place(&file, &other, "000001"), Err(there));
+        for cut in 0..file.len() - 4 {
+            assert_eq!(without_place(&file[..cut], &id, "000001"), Err(String::new()), "{cut}");
+        }
+        assert_eq!(without_place(b"PK\x03\x04 no place at all", &id, "x"), Err(String::new()));
+    }
+}

@@ -1,0 +1,94 @@
+//! Backups: whole databases in files that outlive them (`docs/formats/backup.md`).
+
+mod digest;
+mod keys;
+mod read;
+mod seal;
+mod store;
+#[cfg(test)]
+mod tests;
+mod write;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use whimbrel_core::backup::{Contents, Damage, Manifest};
+use whimbrel_core::secret::Secret;
+
+use crate::apply::StopFlag;
+use crate::error::EngineError;
+
+pub(crate) use self::digest::{check_database, tables};
+pub use self::keys::{OpenWith, SealFor};
+pub(crate) use self::read::{Archive, state};
+pub(crate) use self::store::Restoring;
+pub(crate) use self::write::Writer;
+
+/// Where backups lie, whose are trusted, and who may stop the work on them.
+#[derive(Clone, Debug)]
+pub struct BackupPlace {
+    /// The folder of backups.
+    pub folder: PathBuf,
+    /// Public key in hexadecimal digits in place of the project's own.
+    pub signer: Option<String>,
+    /// Asked to stop.
+    pub stop: StopFlag,
+}
+
+impl BackupPlace {
+    /// The error that ends the work, if somebody asked for a stop.
+    pub(crate) fn go_on(&self) -> Result<(), EngineError> {
+        if self.stop.is_set() { Err(EngineError::Stopped) } else { Ok(()) }
+    }
+}
+
+/// How a backup is made.
+#[derive(Clone, Debug)]
+pub struct BackupOptions {
+    /// For whom it is sealed.
+    pub seal_for: SealFor,
+    /// It is not sealed at all.
+    pub unencrypted: bool,
+    /// How long it is kept.
+    pub keep: Duration,
+}
+
+/// A backup as `backup list` shows it.
+#[derive(Clone, Debug)]
+pub struct BackupLine {
+    /// Its id.
+    pub id: String,
+    /// What its manifest says; signature and form were checked.
+    pub manifest: Result<Manifest, Damage>,
+    /// Whether it has expired.
+    pub expired: bool,
+}
+
+/// A backup with what it holds.
+#[derive(Clone, Debug)]
+pub struct BackupReport {
+    /// The manifest.
+    pub manifest: Manifest,
+    /// What is in it; `None` when no key was given.
+    pub contents: Option<Contents>,
+    /// A database was made from it and compared.
+    pub restored: bool,
+    /// Where the restored database lies, when it was kept.
+    pub target: Option<String>,
+}
+
+/// Keys and passphrases, and what an expired backup is allowed.
+#[derive(Clone, Debug, Default)]
+pub struct RestoreOptions {
+    /// What opens it.
+    pub with: OpenWith,
+    /// It may have expired.
+    pub expired: bool,
+}
+
+impl OpenWith {
+    /// Whether nothing is given.
+    pub fn is_nothing(&self) -> bool {
+        self.identities.iter().all(Secret::is_empty) && self.passphrase.is_none()
+    }
+}

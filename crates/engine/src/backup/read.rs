@@ -1,0 +1,177 @@
+//! Reading a backup, after everything about it was checked.
+
+use std::io::Write;
+use std::path::Path;
+
+use whimbrel_core::backup::{
+    BackupId, CHUNK_BYTES, CONTENTS, CONTENTS_BYTES_MAX, Contents, Damage, Manifest, Sealed,
+    chunk_name,
+};
+
+use super::keys::{DataKey, OpenWith, check_signature, pinned};
+use super::seal::Sealer;
+use super::store::{FolderStore, MANIFEST, SIGNATURE, Scratch, Stored, at};
+use super::{BackupLine, BackupPlace};
+use crate::error::EngineError;
+
+/// A backup whose signature and manifest are good.
+pub(crate) struct Archive {
+    id: BackupId,
+    stored: Stored,
+    store: FolderStore,
+    place: BackupPlace,
+    /// What it says of itself.
+    pub(crate) manifest: Manifest,
+}
+
+/// What is there, oldest first. `now_ms` says what has expired.
+pub(crate) fn state(
+    root: &Path,
+    place: &BackupPlace,
+    now_ms: i64,
+) -> Result<Vec<BackupLine>, EngineError> {
+    let store = FolderStore::at(&place.folder);
+    let ids = store.ids()?;
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    let pinned = pinned(root, place.signer.as_deref())?;
+    let line = |id: BackupId| {
+        let missing = || Damage::Missing { file: MANIFEST.to_owned() };
+        let manifest =
+            store.find(&id).ok_or_else(missing).and_then(|stored| read(&stored, &id, &pinned));
+        let expired = manifest.as_ref().is_ok_and(|one| one.expires_ms <= now_ms);
+        BackupLine { id: id.to_string(), manifest, expired }
+    };
+    Ok(ids.into_iter().map(line).collect())
+}
+
+fn read(stored: &Stored, id: &BackupId, pinned: &[u8; 32]) -> Result<Manifest, Damage> {
+    let manifest = stored.head(MANIFEST)?;
+    check_signature(&manifest, &stored.head(SIGNATURE)?, pinned)?;
+    Manifest::parse(&manifest, id)
+}
+
+impl Archive {
+    /// Finds a backup and checks signature and manifest.
+    pub(crate) fn find(root: &Path, place: &BackupPlace, id: &str) -> Result<Archive, EngineError> {
+        let store = FolderStore::at(&place.folder);
+        let found = BackupId::parse(id).and_then(|id| store.find(&id).map(|stored| (id, stored)));
+        let Some((id, stored)) = found else {
+            let message = format!("There is no backup `{id}` in {}", place.folder.display());
+            return Err(EngineError::NotFound(message));
+        };
+        let pinned = pinned(root, place.signer.as_deref())?;
+        match read(&stored, &id, &pinned) {
+            Ok(manifest) => Ok(Archive { id, stored, store, place: place.clone(), manifest }),
+            Err(damage) => Err(damaged(&id, vec![damage])),
+        }
+    }
+
+    /// Checks length and hash of every file; needs no key.
+    pub(crate) fn check_files(&self) -> Result<(), EngineError> {
+        self.none(self.manifest.compare(&self.stored.files()?))
+    }
+
+    /// Checks and opens everything; the data is read to its end and thrown away.
+    pub(crate) fn check(&self, with: &OpenWith) -> Result<Contents, EngineError> {
+        self.check_files()?;
+        let sealer = self.sealer(with)?;
+        let contents = self.contents(&sealer)?;
+        self.data(&sealer, |_| Ok(()))?;
+        Ok(contents)
+    }
+
+    /// What it holds.
+    pub(crate) fn open(&self, with: &OpenWith) -> Result<Contents, EngineError> {
+        self.contents(&self.sealer(with)?)
+    }
+
+    /// Writes the data into a new file, after the hashes of all files were checked.
+    pub(crate) fn extract(
+        &self,
+        with: &OpenWith,
+        file: &mut std::fs::File,
+        path: &Path,
+    ) -> Result<Contents, EngineError> {
+        self.check_files()?;
+        let sealer = self.sealer(with)?;
+        let contents = self.contents(&sealer)?;
+        self.data(&sealer, |bytes| file.write_all(bytes).map_err(at(path)))?;
+        file.sync_all().map_err(at(path))?;
+        Ok(contents)
+    }
+
+    /// A folder for a restore that is thrown away.
+    pub(crate) fn scratch(&self) -> Result<Scratch, EngineError> {
+        self.store.scratch()
+    }
+
+    /// The error that names what is wrong; none when nothing is.
+    pub(crate) fn none(&self, damage: Vec<Damage>) -> Result<(), EngineError> {
+        if damage.is_empty() { Ok(()) } else { Err(damaged(&self.id, damage)) }
+    }
+
+    fn one<T>(&self, result: Result<T, Damage>) -> Result<T, EngineError> {
+        result.map_err(|damage| damaged(&self.id, vec![damage]))
+    }
+
+    fn sealer(&self, with: &OpenWith) -> Result<Sealer, EngineError> {
+        let id = self.id.clone();
+        if self.manifest.sealed == Sealed::None {
+            return Ok(Sealer { id, key: None });
+        }
+        for entry in &self.manifest.keys {
+            let sealed = self.one(self.stored.get(entry))?;
+            let key = DataKey::unwrap(&entry.file, &sealed, with);
+            if key.is_some() {
+                return Ok(Sealer { id, key });
+            }
+        }
+        let given = !with.is_nothing();
+        Err(EngineError::BackupKey { id: id.to_string(), given })
+    }
+
+    fn contents(&self, sealer: &Sealer) -> Result<Contents, EngineError> {
+        let entry = &self.manifest.contents;
+        let sealed = self.one(self.stored.get(entry))?;
+        let plain = sealer.open((&entry.file, CONTENTS), sealed, CONTENTS_BYTES_MAX);
+        let (chunks, bytes) = (self.manifest.chunks.len(), self.manifest.data_bytes);
+        self.one(Contents::parse(&self.one(plain)?, chunks, bytes))
+    }
+
+    /// Gives out the data, chunk by chunk. All chunks that cannot be opened are named.
+    fn data(
+        &self,
+        sealer: &Sealer,
+        mut take: impl FnMut(&[u8]) -> Result<(), EngineError>,
+    ) -> Result<(), EngineError> {
+        let (mut damage, mut length) = (Vec::new(), 0u64);
+        for (index, entry) in self.manifest.chunks.iter().enumerate() {
+            self.place.go_on()?;
+            let name = chunk_name(index + 1);
+            let opened = self
+                .stored
+                .get(entry)
+                .and_then(|sealed| sealer.open((&entry.file, &name), sealed, CHUNK_BYTES as u64));
+            match opened {
+                Ok(bytes) if damage.is_empty() => {
+                    length += bytes.len() as u64;
+                    take(&bytes)?;
+                }
+                Ok(_) => {}
+                Err(one) => damage.push(one),
+            }
+        }
+        let expected = self.manifest.data_bytes;
+        if damage.is_empty() && length != expected {
+            let reason = format!("they hold {length} bytes in place of {expected}");
+            damage.push(Damage::Contents { reason });
+        }
+        self.none(damage)
+    }
+}
+
+fn damaged(id: &BackupId, damage: Vec<Damage>) -> EngineError {
+    EngineError::BackupDamaged { id: id.to_string(), damage }
+}

@@ -1,0 +1,246 @@
+//! `backup`: save a whole database outside of it, look after what was saved, bring it back.
+
+use std::path::Path;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use whimbrel_core::backup::{Contents, Damage};
+use whimbrel_core::sql::dialect::Dialect;
+
+use super::Project;
+use crate::backend::sqlite::{SqliteBackend, free_bytes};
+use crate::backend::{Backend, Session};
+use crate::backup::{
+    Archive, BackupLine, BackupOptions, BackupPlace, BackupReport, OpenWith, RestoreOptions,
+    Restoring, Writer, check_database, state, tables,
+};
+use crate::error::EngineError;
+use crate::failpoint;
+use crate::ledger::Ledger;
+
+/// The one part of a SQLite backup.
+const DATABASE: &str = "database";
+/// The only kind of database so far.
+const ENGINE: &str = "sqlite";
+
+impl Project {
+    /// Saves the database into a new backup. Others may go on meanwhile.
+    ///
+    /// # Errors
+    /// When there is no database, it is damaged, no key is given, or the disk is full. Nothing is
+    /// listed then.
+    pub async fn backup_create(
+        &self,
+        place: &BackupPlace,
+        options: &BackupOptions,
+    ) -> Result<BackupReport, EngineError> {
+        only_sqlite(self.dialect())?;
+        if self.backend.is_missing() {
+            return Err(EngineError::NotFound(format!("There is no database `{}`", self.label())));
+        }
+        let mut writer = Writer::begin(&self.options.root, place, options, now_ms())?;
+        self.check_room(&place.folder)?;
+        let scratch = writer.scratch()?;
+        let copy = scratch.private("copy.db")?;
+        let copied = self.backend.copy_into(&copy, &place.stop).await;
+        place.go_on()?;
+        copied?;
+        failpoint::pass("backup.copied");
+        let contents = look(&copy, place, &mut writer).await?;
+        writer.part(DATABASE, &copy)?;
+        drop(scratch);
+        let (manifest, contents) = writer.finish(contents)?;
+        Ok(BackupReport { manifest, contents: Some(contents), restored: false, target: None })
+    }
+
+    /// The copy of the database needs room as large as itself; the chunks, which are smaller,
+    /// some more.
+    fn check_room(&self, folder: &Path) -> Result<(), EngineError> {
+        let length = |path: &Path| std::fs::metadata(path).map_or(0, |meta| meta.len());
+        room_for(self.backend.file().map_or(0, length), folder)
+    }
+
+    /// The backups that are there, oldest first, each with its manifest or what is wrong with it.
+    ///
+    /// # Errors
+    /// When the folder cannot be read, or nobody knows whose signature counts.
+    pub fn backups(&self, place: &BackupPlace) -> Result<Vec<BackupLine>, EngineError> {
+        state(&self.options.root, place, now_ms())
+    }
+
+    /// What one backup says of itself; what it holds too where a key is given.
+    ///
+    /// # Errors
+    /// When it is not there, or signature or manifest are not good, or the key is wrong.
+    pub fn backup_show(
+        &self,
+        place: &BackupPlace,
+        id: &str,
+        with: &OpenWith,
+    ) -> Result<BackupReport, EngineError> {
+        let archive = Archive::find(&self.options.root, place, id)?;
+        let contents = match archive.open(with) {
+            Ok(contents) => Some(contents),
+            Err(EngineError::BackupKey { given: false, .. }) => None,
+            Err(error) => return Err(error),
+        };
+        Ok(BackupReport { manifest: archive.manifest, contents, restored: false, target: None })
+    }
+
+    /// Checks every byte of a backup. With a key each chunk is opened too; with `restore` a
+    /// database is made of it, compared, and thrown away.
+    ///
+    /// # Errors
+    /// With all that is wrong.
+    pub async fn backup_verify(
+        &self,
+        place: &BackupPlace,
+        id: &str,
+        with: &OpenWith,
+        restore: bool,
+    ) -> Result<BackupReport, EngineError> {
+        let archive = Archive::find(&self.options.root, place, id)?;
+        let contents = if restore {
+            let scratch = archive.scratch()?;
+            let (restoring, mut file) = Restoring::begin(&scratch.file("restored.db"))?;
+            let contents = archive.extract(with, &mut file, restoring.path())?;
+            compare(&archive, place, &contents, restoring.path()).await?;
+            Some(contents)
+        } else {
+            match archive.check(with) {
+                Ok(contents) => Some(contents),
+                Err(EngineError::BackupKey { given: false, .. }) => None,
+                Err(error) => return Err(error),
+            }
+        };
+        Ok(BackupReport { manifest: archive.manifest, contents, restored: restore, target: None })
+    }
+
+    /// Restores a backup into this project's database, which must not be there yet. It gets its
+    /// name when all of it was checked and compared.
+    ///
+    /// # Errors
+    /// When the backup is not good, has expired, no key opens it, or the database is there.
+    pub async fn backup_restore(
+        &self,
+        place: &BackupPlace,
+        id: &str,
+        options: &RestoreOptions,
+    ) -> Result<BackupReport, EngineError> {
+        only_sqlite(self.dialect())?;
+        let Some(target) = self.backend.file() else {
+            return Err(EngineError::Refused("The target is not a file".to_owned()));
+        };
+        let archive = Archive::find(&self.options.root, place, id)?;
+        if archive.manifest.expires_ms <= now_ms() && !options.expired {
+            return Err(EngineError::BackupExpired { id: id.to_owned() });
+        }
+        let (restoring, mut file) = Restoring::begin(target)?;
+        room_for(archive.manifest.data_bytes, restoring.path())?;
+        let contents = archive.extract(&options.with, &mut file, restoring.path())?;
+        drop(file);
+        failpoint::pass("restore.extracted");
+        compare(&archive, place, &contents, restoring.path()).await?;
+        free_the_lease(restoring.path()).await?;
+        failpoint::pass("restore.before_rename");
+        restoring.finish()?;
+        failpoint::pass("restore.after_rename");
+        Ok(BackupReport {
+            manifest: archive.manifest,
+            contents: Some(contents),
+            restored: true,
+            target: Some(self.label()),
+        })
+    }
+}
+
+/// Reads from the copy what the backup says of it.
+async fn look(
+    copy: &Path,
+    place: &BackupPlace,
+    writer: &mut Writer,
+) -> Result<Contents, EngineError> {
+    let mut session = open(copy).await?;
+    if let Some(said) = check_database(session.as_mut(), false).await? {
+        let message = format!("The database itself is damaged, and was not saved: {said}");
+        return Err(EngineError::Refused(message));
+    }
+    let ledger = Ledger { dialect: Dialect::Sqlite };
+    let identity = ledger.identity(session.as_mut()).await?;
+    let migrations = match &identity {
+        Some(_) => {
+            let state = ledger.read(session.as_mut()).await?;
+            state.applied().map(|one| one.row.name.clone()).collect()
+        }
+        None => Vec::new(),
+    };
+    let manifest = &mut writer.manifest;
+    manifest.environment = identity.as_ref().map(|one| one.environment.clone()).unwrap_or_default();
+    manifest.database_id = identity.map(|one| one.database_id);
+    manifest.engine = ENGINE.to_owned();
+    manifest.engine_version = session.facts().await?.version;
+    manifest.tool_version = env!("CARGO_PKG_VERSION").to_owned();
+    let tables = tables(session.as_mut(), place).await?;
+    Ok(Contents { parts: Vec::new(), tables, migrations })
+}
+
+/// Refuses what will not fit on the disk of `place`.
+fn room_for(bytes: u64, place: &Path) -> Result<(), EngineError> {
+    match free_bytes(place) {
+        Some(free) if free < bytes => {
+            let place = place.display();
+            let message = format!("{bytes} bytes are needed at {place}, and {free} are free");
+            Err(EngineError::Refused(message))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Holds a restored database against what was saved.
+async fn compare(
+    archive: &Archive,
+    place: &BackupPlace,
+    saved: &Contents,
+    path: &Path,
+) -> Result<(), EngineError> {
+    let mut session = open(path).await?;
+    if let Some(reason) = check_database(session.as_mut(), true).await? {
+        archive.none(vec![Damage::Database { reason }])?;
+    }
+    archive.none(saved.compare(&tables(session.as_mut(), place).await?))
+}
+
+/// Whoever held the lease when the backup was made does not hold it in the restored database, and
+/// what it still wants to write there has the token of another time.
+async fn free_the_lease(path: &Path) -> Result<(), EngineError> {
+    let mut session = open(path).await?;
+    let ledger = Ledger { dialect: Dialect::Sqlite };
+    if ledger.identity(session.as_mut()).await?.is_none() {
+        return Ok(());
+    }
+    let (lease, fence) = (ledger.table("lease"), ledger.table("fence"));
+    let sql = format!(
+        "BEGIN IMMEDIATE; UPDATE {lease} SET owner = NULL, expires_ms = 0, step_now = ''; \
+         UPDATE {fence} SET token = token + 1; COMMIT"
+    );
+    Ok(session.batch(&sql).await?)
+}
+
+async fn open(path: &Path) -> Result<Box<dyn Session>, EngineError> {
+    Ok(SqliteBackend::new(path, false).connect().await?)
+}
+
+fn only_sqlite(dialect: Dialect) -> Result<(), EngineError> {
+    if dialect == Dialect::Sqlite {
+        return Ok(());
+    }
+    let message = format!(
+        "Backups of {} databases are not built yet; use the database's own dump program",
+        dialect.name()
+    );
+    Err(EngineError::Refused(message))
+}
+
+fn now_ms() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+}
