@@ -273,6 +273,16 @@ pub enum EngineError {
         /// Its id.
         id: String,
     },
+    /// A backup is of another database than the one whose place it is to take.
+    #[error("The backup `{id}` is not one of this database")]
+    OtherDatabase {
+        /// Its id.
+        id: String,
+        /// UUID of the database that was saved, if it had a ledger.
+        backup: Option<String>,
+        /// UUID of the database that is there, if it has a ledger.
+        database: Option<String>,
+    },
     /// A file could not be read or written.
     #[error("{}: {error}", path.display())]
     File {

@@ -25,7 +25,8 @@ mod verify;
 pub use apply::{ApplyOptions, StopFlag};
 #[cfg(feature = "sqlite")]
 pub use backup::{
-    BackupLine, BackupOptions, BackupPlace, BackupReport, OpenWith, RestoreOptions, SealFor,
+    Apart, BackupLine, BackupOptions, BackupPlace, BackupReport, LostRows, OpenWith,
+    RestoreOptions, SealFor,
 };
 pub use data::copy::{
     CopiedTable, CopyOptions, CopyPhase, CopyProgress, CopyReport, Differing, FoundLoss,
@@ -37,10 +38,12 @@ pub use lease::{LEASE_MS, LeaseInfo};
 pub use owner::Owner;
 pub use project::{
     Account, AccountLine, BatchLine, Broken, Check, CurrentRun, DataProgress, DownPlan,
-    DownSelection, FakeOptions, FakeReport, Faked, HistoryLine, Judged, Loss, MissingRows,
-    PlanReport, PlannedBatches, PlannedLine, PlannedStatement, Project, ProjectOptions,
-    QuarantineFilter, QuarantinedRow, Rehearsal, Retried, RunOptions, Selection, StatusLine,
-    StatusReport, Target, UndoPlan, UndoStatement, ValidateOptions, ValidateReport, VerifyReport,
-    Wish,
+    DownSelection, FakeOptions, FakeReport, Faked, HistoryLine, Judged, KeptDatabase, Loss,
+    MissingRows, PlanReport, PlannedBatches, PlannedLine, PlannedStatement, Project,
+    ProjectOptions, QuarantineFilter, QuarantinedRow, Rehearsal, Retried, RunOptions, Selection,
+    StatusLine, StatusReport, Target, UndoPlan, UndoStatement, ValidateOptions, ValidateReport,
+    VerifyReport, Wish,
 };
+#[cfg(feature = "sqlite")]
+pub use project::{InPlacePlan, InPlaceReport};
 pub use report::{FactLine, Finished, Rehearsed, RehearsedRow, RehearsedValue, RunReport};

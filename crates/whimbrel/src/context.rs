@@ -70,6 +70,14 @@ impl Context {
         Ok(project)
     }
 
+    /// The project with its database for commands that need no file of the project.
+    ///
+    /// # Errors
+    /// As [`Context::project`], but for a missing folder.
+    pub fn database(&mut self) -> Result<Project, CommandError> {
+        self.open(true, false)
+    }
+
     /// The project with the database that a command names: an environment, or an address
     /// (`env:NAME` takes it from an environment variable).
     ///

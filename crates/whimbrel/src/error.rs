@@ -312,6 +312,7 @@ fn explain_state(error: &EngineError) -> Explained {
         | EngineError::BackupSigner { .. }
         | EngineError::BackupUnsealed
         | EngineError::BackupExpired { .. } => backup_refused(error),
+        EngineError::OtherDatabase { backup, database, .. } => other_database(backup, database),
         EngineError::WrongEnvironment { .. } => {
             let hint = "Check the URL, or name the environment that the database belongs to with \
                         `--env`";
@@ -322,6 +323,17 @@ fn explain_state(error: &EngineError) -> Explained {
         }
         _ => (Exit::Failed, Vec::new(), Vec::new()),
     }
+}
+
+fn other_database(backup: &Option<String>, database: &Option<String>) -> Explained {
+    let shown =
+        |id: &Option<String>| id.clone().unwrap_or_else(|| "none, as without a ledger".to_owned());
+    let lines = vec![
+        format!("Database id in the backup: {}", shown(backup)),
+        format!("Database id of the database: {}", shown(database)),
+    ];
+    let hint = "Restore it into a new database with `--to`";
+    (Exit::Usage, lines, vec![hint.to_owned()])
 }
 
 fn backup_refused(error: &EngineError) -> Explained {

@@ -3,6 +3,7 @@
 
 mod contents;
 mod damage;
+mod journal;
 mod manifest;
 mod place;
 mod retention;
@@ -10,6 +11,7 @@ mod signature;
 
 pub use contents::{Contents, Part, TableDigest};
 pub use damage::Damage;
+pub use journal::{Phase, RestoreJournal, is_run_id};
 pub use manifest::{FileEntry, FoundFile, Manifest, Sealed};
 pub use place::{CONTENTS, chunk_name, place, without_place};
 pub use retention::{Keep, Kept, expired};

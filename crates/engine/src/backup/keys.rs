@@ -17,7 +17,7 @@ const KEY_FILE: &str = "key.age";
 /// The wrapped data key for a passphrase.
 const PASSPHRASE_FILE: &str = "key.passphrase.age";
 /// The project's folder for what is made here.
-const FOLDER: &str = ".whimbrel";
+pub(super) const FOLDER: &str = ".whimbrel";
 /// Work that a passphrase takes: 2^17 rounds of scrypt, 128 MiB and about half a second. It is not
 /// measured on each machine, so that what a fast one has sealed opens on a slow one.
 const WORK_FACTOR: u8 = 17;

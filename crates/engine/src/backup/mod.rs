@@ -1,7 +1,9 @@
 //! Backups: whole databases in files that outlive them (`docs/formats/backup.md`).
 
 mod digest;
+mod journal;
 mod keys;
+mod lost;
 mod read;
 mod seal;
 mod store;
@@ -19,9 +21,12 @@ use crate::apply::StopFlag;
 use crate::error::EngineError;
 
 pub(crate) use self::digest::{check_database, tables};
+pub(crate) use self::journal::Journaled;
 pub use self::keys::{OpenWith, SealFor};
+pub use self::lost::{Apart, LostRows};
+pub(crate) use self::lost::{SAVED, lost_rows};
 pub(crate) use self::read::{Archive, state};
-pub(crate) use self::store::Restoring;
+pub(crate) use self::store::{Restoring, Scratch, create_private};
 pub(crate) use self::write::Writer;
 
 /// Where backups lie, whose are trusted, and who may stop the work on them.

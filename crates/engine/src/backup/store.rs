@@ -11,7 +11,7 @@ use whimbrel_core::backup::{BackupId, Damage, FileEntry, FoundFile, MANIFEST_BYT
 use crate::error::EngineError;
 
 /// What the names of unfinished backups begin with.
-const DRAFT_PREFIX: &str = ".tmp-";
+pub(super) const DRAFT_PREFIX: &str = ".tmp-";
 /// Where the copy of the database lies while it is cut into chunks.
 const SCRATCH: &str = "scratch";
 /// The manifest and its signature.
@@ -280,7 +280,8 @@ impl Stored {
     }
 }
 
-fn hash(path: &Path) -> io::Result<(u64, String)> {
+/// Length and SHA-256 of a file.
+pub(super) fn hash(path: &Path) -> io::Result<(u64, String)> {
     let mut file = open_plain(path)?;
     let (mut hash, mut length) = (Sha256::new(), 0u64);
     let mut buffer = vec![0; READ_BYTES];
@@ -323,7 +324,7 @@ fn private_folder(recursive: bool) -> DirBuilder {
 }
 
 /// A new file that only its owner may read; one that is there already is never touched.
-fn create_private(path: &Path) -> Result<File, EngineError> {
+pub(crate) fn create_private(path: &Path) -> Result<File, EngineError> {
     let mut options = OpenOptions::new();
     options.write(true).create_new(true);
     #[cfg(unix)]
@@ -338,7 +339,7 @@ pub(super) fn write_private(path: &Path, bytes: &[u8]) -> Result<(), EngineError
 }
 
 /// Writes the names in a folder to the disk.
-fn sync_folder(folder: &Path) -> Result<(), EngineError> {
+pub(super) fn sync_folder(folder: &Path) -> Result<(), EngineError> {
     #[cfg(unix)]
     File::open(folder).and_then(|file| file.sync_all()).map_err(at(folder))?;
     Ok(())

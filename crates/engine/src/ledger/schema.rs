@@ -231,6 +231,13 @@ const DATA: &[Table] = &[
     },
 ];
 
+/// The columns of one of the ledger's tables, without `seq`.
+pub(crate) fn columns_of(name: &str) -> Vec<&'static str> {
+    let mut tables = FORMATS.iter().flat_map(|(_, tables)| tables.iter());
+    let columns = tables.find(|table| table.name == name).map_or(&[][..], |table| table.columns);
+    columns.iter().filter(|(_, kind)| *kind != Seq).map(|(name, _)| *name).collect()
+}
+
 /// The name of one of the ledger's tables as it stands in SQL.
 pub fn table(dialect: Dialect, name: &str) -> String {
     match dialect {

@@ -3,10 +3,11 @@
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use whimbrel_core::backup::{Contents, Damage};
+use whimbrel_core::backup::{Contents, Damage, Manifest};
 use whimbrel_core::sql::dialect::Dialect;
 
 use super::Project;
+use super::in_place::free_sql;
 use crate::backend::sqlite::{SqliteBackend, free_bytes};
 use crate::backend::{Backend, Session};
 use crate::backup::{
@@ -131,9 +132,7 @@ impl Project {
             return Err(EngineError::Refused("The target is not a file".to_owned()));
         };
         let archive = Archive::find(&self.options.root, place, id)?;
-        if archive.manifest.expires_ms <= now_ms() && !options.expired {
-            return Err(EngineError::BackupExpired { id: id.to_owned() });
-        }
+        not_expired(&archive.manifest, options)?;
         let (restoring, mut file) = Restoring::begin(target)?;
         room_for(archive.manifest.data_bytes, restoring.path())?;
         let contents = archive.extract(&options.with, &mut file, restoring.path())?;
@@ -159,7 +158,7 @@ async fn look(
     place: &BackupPlace,
     writer: &mut Writer,
 ) -> Result<Contents, EngineError> {
-    let mut session = open(copy).await?;
+    let mut session = open_file(copy).await?;
     if let Some(said) = check_database(session.as_mut(), false).await? {
         let message = format!("The database itself is damaged, and was not saved: {said}");
         return Err(EngineError::Refused(message));
@@ -183,8 +182,19 @@ async fn look(
     Ok(Contents { parts: Vec::new(), tables, migrations })
 }
 
+/// Refuses a backup that has expired, unless that may be.
+pub(super) fn not_expired(
+    manifest: &Manifest,
+    options: &RestoreOptions,
+) -> Result<(), EngineError> {
+    if manifest.expires_ms <= now_ms() && !options.expired {
+        return Err(EngineError::BackupExpired { id: manifest.id.clone() });
+    }
+    Ok(())
+}
+
 /// Refuses what will not fit on the disk of `place`.
-fn room_for(bytes: u64, place: &Path) -> Result<(), EngineError> {
+pub(super) fn room_for(bytes: u64, place: &Path) -> Result<(), EngineError> {
     match free_bytes(place) {
         Some(free) if free < bytes => {
             let place = place.display();
@@ -196,13 +206,13 @@ fn room_for(bytes: u64, place: &Path) -> Result<(), EngineError> {
 }
 
 /// Holds a restored database against what was saved.
-async fn compare(
+pub(super) async fn compare(
     archive: &Archive,
     place: &BackupPlace,
     saved: &Contents,
     path: &Path,
 ) -> Result<(), EngineError> {
-    let mut session = open(path).await?;
+    let mut session = open_file(path).await?;
     if let Some(reason) = check_database(session.as_mut(), true).await? {
         archive.none(vec![Damage::Database { reason }])?;
     }
@@ -212,24 +222,20 @@ async fn compare(
 /// Whoever held the lease when the backup was made does not hold it in the restored database, and
 /// what it still wants to write there has the token of another time.
 async fn free_the_lease(path: &Path) -> Result<(), EngineError> {
-    let mut session = open(path).await?;
+    let mut session = open_file(path).await?;
     let ledger = Ledger { dialect: Dialect::Sqlite };
     if ledger.identity(session.as_mut()).await?.is_none() {
         return Ok(());
     }
-    let (lease, fence) = (ledger.table("lease"), ledger.table("fence"));
-    let sql = format!(
-        "BEGIN IMMEDIATE; UPDATE {lease} SET owner = NULL, expires_ms = 0, step_now = ''; \
-         UPDATE {fence} SET token = token + 1; COMMIT"
-    );
+    let sql = format!("BEGIN IMMEDIATE; {}; COMMIT", free_sql(&ledger, 0));
     Ok(session.batch(&sql).await?)
 }
 
-async fn open(path: &Path) -> Result<Box<dyn Session>, EngineError> {
+pub(super) async fn open_file(path: &Path) -> Result<Box<dyn Session>, EngineError> {
     Ok(SqliteBackend::new(path, false).connect().await?)
 }
 
-fn only_sqlite(dialect: Dialect) -> Result<(), EngineError> {
+pub(super) fn only_sqlite(dialect: Dialect) -> Result<(), EngineError> {
     if dialect == Dialect::Sqlite {
         return Ok(());
     }
@@ -240,7 +246,7 @@ fn only_sqlite(dialect: Dialect) -> Result<(), EngineError> {
     Err(EngineError::Refused(message))
 }
 
-fn now_ms() -> i64 {
+pub(super) fn now_ms() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }

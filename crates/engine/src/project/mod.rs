@@ -11,6 +11,8 @@ mod doctor;
 mod down;
 mod fake;
 mod history;
+#[cfg(feature = "sqlite")]
+mod in_place;
 mod load;
 mod new;
 mod parents;
@@ -45,11 +47,13 @@ pub use self::doctor::Check;
 pub use self::down::{DownPlan, DownSelection, Loss};
 pub use self::fake::{FakeOptions, FakeReport, Faked};
 pub use self::history::HistoryLine;
+#[cfg(feature = "sqlite")]
+pub use self::in_place::{InPlacePlan, InPlaceReport};
 pub use self::plan::{PlanReport, PlannedLine, PlannedStatement};
 pub use self::plan_data::PlannedBatches;
 pub use self::quarantine::{QuarantineFilter, QuarantinedRow, Retried};
 pub use self::rehearse::Rehearsal;
-pub use self::status::{DataProgress, StatusLine, StatusReport};
+pub use self::status::{DataProgress, KeptDatabase, StatusLine, StatusReport};
 pub use self::undo::{UndoPlan, UndoStatement};
 pub use self::validate::{Broken, Judged, ValidateOptions, ValidateReport};
 pub use self::verify::VerifyReport;

@@ -1,5 +1,7 @@
 //! `status`: what is applied, what is pending, who is at it.
 
+use std::path::PathBuf;
+
 use whimbrel_core::compare::State;
 use whimbrel_core::directory::{DirectoryIssue, Severity};
 
@@ -48,6 +50,25 @@ pub struct DataProgress {
     pub stopped_by: Option<String>,
 }
 
+/// A restore in place that somebody should know of.
+#[derive(Clone, Debug)]
+pub struct KeptDatabase {
+    /// The run.
+    pub run_id: String,
+    /// The backup.
+    pub backup: String,
+    /// When it began, in milliseconds since 1970.
+    pub began_ms: i64,
+    /// It was interrupted.
+    pub interrupted: bool,
+    /// The database was replaced.
+    pub replaced: bool,
+    /// Where the replaced database is kept.
+    pub kept: PathBuf,
+    /// Its bytes.
+    pub bytes: u64,
+}
+
 /// The whole picture.
 #[derive(Clone, Debug)]
 pub struct StatusReport {
@@ -71,6 +92,8 @@ pub struct StatusReport {
     pub migrations: Vec<StatusLine>,
     /// What is wrong with the files, and what is worth knowing about them.
     pub issues: Vec<DirectoryIssue>,
+    /// Restores in place of this database, oldest first.
+    pub restores: Vec<KeptDatabase>,
 }
 
 impl StatusReport {
@@ -100,6 +123,10 @@ impl Project {
         };
         let mut progress = match &mut session {
             Some(session) if picture.identity.is_some() => self.progress(session.as_mut()).await?,
+            _ => Vec::new(),
+        };
+        let restores = match &mut session {
+            Some(session) if picture.identity.is_some() => self.restores(session.as_mut()).await?,
             _ => Vec::new(),
         };
         let migrations = picture
@@ -137,8 +164,20 @@ impl Project {
             lease: lease.filter(|info| info.left_ms > 0 && !self.owner.knows_dead(&info.owner)),
             migrations,
             issues: picture.files.issues,
+            restores,
         })
     }
+
+    #[cfg(feature = "sqlite")]
+    async fn restores(&self, session: &mut dyn Session) -> Result<Vec<KeptDatabase>, EngineError> {
+        self.kept_databases(session).await
+    }
+
+    #[cfg(not(feature = "sqlite"))]
+    async fn restores(&self, _session: &mut dyn Session) -> Result<Vec<KeptDatabase>, EngineError> {
+        Ok(Vec::new())
+    }
+
     /// How far the batches are of migrations that have begun, by file name.
     async fn progress(
         &self,

@@ -174,12 +174,24 @@ impl Project {
                 return Err(EngineError::NoHistory { tables: found });
             }
         }
+        self.hold(session, verb, found.is_empty(), options, events).await
+    }
+
+    /// Makes the ledger, or brings it up to date, takes the lease, and writes that the run begins.
+    pub(super) async fn hold(
+        &self,
+        mut session: Box<dyn Session>,
+        verb: &'static str,
+        fresh: bool,
+        options: &RunOptions,
+        events: &mut dyn Events,
+    ) -> Result<Run, EngineError> {
         self.ledger.ensure(session.as_mut(), &self.options.environment).await?;
         let claim = Claim { owner: &self.owner, verb, wait: options.wait };
         let backend = self.backend.as_ref();
         let lease = lease::acquire(self.ledger, backend, session.as_mut(), &claim, events).await?;
         let outcome = "done";
-        let mut run = Run { session, lease, verb, outcome, fresh: found.is_empty() };
+        let mut run = Run { session, lease, verb, outcome, fresh };
         match self.run_row(&mut run, "start", None, "").await {
             Ok(()) => Ok(run),
             Err(error) => self.end(run, Err(error)).await,

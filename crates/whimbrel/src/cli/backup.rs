@@ -60,24 +60,42 @@ enum Action {
         #[command(flatten)]
         keys: Keys,
     },
-    /// Make a new database of a backup
+    /// Make a database of a backup: a new one, or in the place of the present one
     ///
     /// Everything is checked before the first byte is written, and the rows are compared before the
-    /// database gets its name.
-    Restore {
-        /// Id of the backup, as `list` shows it
-        id: String,
-        /// The new database: an address such as `sqlite:restored.db`, or an environment
-        #[arg(long, value_name = "URL")]
-        to: String,
-        /// Also if it has expired
-        #[arg(long)]
-        expired: bool,
-        #[command(flatten)]
-        place: Place,
-        #[command(flatten)]
-        keys: Keys,
-    },
+    /// database gets its name. A database whose place is taken is kept as a file.
+    Restore(Restore),
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Restore {
+    /// Id of the backup, as `list` shows it
+    pub(super) id: String,
+    /// The new database: an address such as `sqlite:restored.db`, or an environment
+    #[arg(long, value_name = "URL", required_unless_present = "in_place")]
+    to: Option<String>,
+    /// Put it in the place of the present database (SQLite)
+    ///
+    /// Rows that were added, changed or removed since are counted first, and losing them must be
+    /// confirmed by typing a phrase. If it is interrupted, the same command goes on.
+    #[arg(long, conflicts_with = "to")]
+    in_place: bool,
+    /// Take the last restore in place back: the database that it replaced
+    #[arg(long, requires = "in_place")]
+    pub(super) take_back: bool,
+    /// The phrase, where nobody can type it; in a protected environment it ends with ` IN NAME`
+    #[arg(long, value_name = "PHRASE", requires = "in_place")]
+    pub(super) confirm: Option<String>,
+    /// Show which rows would be lost, and do nothing
+    #[arg(long, requires = "in_place")]
+    pub(super) dry_run: bool,
+    /// Also if it has expired
+    #[arg(long)]
+    expired: bool,
+    #[command(flatten)]
+    place: Place,
+    #[command(flatten)]
+    keys: Keys,
 }
 
 #[derive(Debug, clap::Args)]
@@ -228,10 +246,14 @@ pub(super) async fn run(args: &Args, context: &mut Context) -> Result<Exit, Comm
             say(&verified(&report), &report, context);
             Ok(Exit::Done)
         }
-        Action::Restore { id, to, expired, place, keys } => {
-            let options = RestoreOptions { with: keys.read(context)?, expired: *expired };
-            let project = context.database_at(to)?;
-            let report = project.backup_restore(&place.at(context), id, &options).await?;
+        Action::Restore(restore) => {
+            let options =
+                RestoreOptions { with: restore.keys.read(context)?, expired: restore.expired };
+            let (place, id) = (restore.place.at(context), &restore.id);
+            let Some(to) = &restore.to else {
+                return super::in_place::run(restore, &place, &options, context).await;
+            };
+            let report = context.database_at(to)?.backup_restore(&place, id, &options).await?;
             let target = report.target.clone().unwrap_or_default();
             say(&format!("Restored `{id}` into {target}; all rows are the same"), &report, context);
             Ok(Exit::Done)

@@ -2,7 +2,7 @@ use serde::Serialize;
 use whimbrel_core::compare::State;
 use whimbrel_core::directory::Severity;
 use whimbrel_core::ledger::Direction;
-use whimbrel_engine::{DataProgress, StatusLine, StatusReport};
+use whimbrel_engine::{DataProgress, KeptDatabase, StatusLine, StatusReport};
 
 use super::text::{plural, table, time};
 use crate::context::Context;
@@ -42,6 +42,27 @@ pub(crate) struct StatusJson {
     migrations: Vec<MigrationJson>,
     /// What is wrong with the files or worth knowing about them.
     issues: Vec<IssueJson>,
+    /// Restores in place of this database, oldest first.
+    restores: Vec<RestoreJson>,
+}
+
+/// A restore in place.
+#[derive(Debug, Serialize, schemars::JsonSchema)]
+struct RestoreJson {
+    /// Its run.
+    run_id: String,
+    /// The backup.
+    backup: String,
+    /// When it began, in milliseconds since 1970.
+    began_ms: i64,
+    /// It was interrupted: the same command goes on, `--take-back` takes it back.
+    interrupted: bool,
+    /// The database was replaced.
+    replaced: bool,
+    /// Where the database that it replaced is kept.
+    kept: String,
+    /// Its bytes.
+    bytes: u64,
 }
 
 /// A run in progress.
@@ -170,6 +191,9 @@ fn show(report: &StatusReport, all: bool, context: &mut Context) {
             printer.note(&format!("{} {hint}", printer.styled(Style::Hint, "hint:")));
         }
     }
+    for one in &report.restores {
+        printer.out(&restore_text(one));
+    }
     let applied = report.migrations.len() - report.pending();
     printer.out(&format!("{applied} applied, {} pending", report.pending()));
     for line in &report.migrations {
@@ -181,6 +205,23 @@ fn show(report: &StatusReport, all: bool, context: &mut Context) {
                 printer.styled(Style::Hint, "hint:"),
                 line.name
             ));
+        }
+    }
+}
+
+fn restore_text(one: &KeptDatabase) -> String {
+    let (id, when, kept) = (&one.backup, time(one.began_ms), one.kept.display());
+    match (one.interrupted, one.replaced) {
+        (false, _) => format!(
+            "restored from {id} at {when}; the database before it is kept: {kept} ({} bytes)",
+            one.bytes
+        ),
+        (true, replaced) => {
+            let now = if replaced { "the restored one" } else { "the old one" };
+            format!(
+                "a restore of {id} was interrupted at {when}; the database is {now}: \
+                 `whimbrel backup restore {id} --in-place` goes on, `--take-back` takes it back"
+            )
         }
     }
 }
@@ -267,6 +308,19 @@ fn to_json(report: &StatusReport) -> StatusJson {
                 path: issue.path.clone(),
                 message: issue.message.clone(),
                 hint: issue.hint.clone(),
+            })
+            .collect(),
+        restores: report
+            .restores
+            .iter()
+            .map(|one| RestoreJson {
+                run_id: one.run_id.clone(),
+                backup: one.backup.clone(),
+                began_ms: one.began_ms,
+                interrupted: one.interrupted,
+                replaced: one.replaced,
+                kept: one.kept.display().to_string(),
+                bytes: one.bytes,
             })
             .collect(),
     }

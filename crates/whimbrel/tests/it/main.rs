@@ -29,6 +29,7 @@ mod fake;
 mod faults;
 mod guide;
 mod histories;
+mod in_place;
 mod limits;
 mod newcomer;
 mod notices;
