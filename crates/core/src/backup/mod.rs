@@ -8,6 +8,7 @@ mod manifest;
 mod place;
 mod retention;
 mod signature;
+mod verified;
 
 pub use contents::{Contents, Part, TableDigest};
 pub use damage::Damage;
@@ -16,6 +17,7 @@ pub use manifest::{FileEntry, FoundFile, Manifest, Sealed};
 pub use place::{CONTENTS, chunk_name, place, without_place};
 pub use retention::{Keep, Kept, expired};
 pub use signature::{Signature, signed_bytes};
+pub use verified::{VERIFIED_BYTES_MAX, Verified};
 
 use std::fmt;
 

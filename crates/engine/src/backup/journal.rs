@@ -8,7 +8,7 @@ use whimbrel_core::backup::{Phase, RestoreJournal, is_run_id};
 
 use super::keys::FOLDER;
 use super::store::{
-    DRAFT_PREFIX, at, create_private, hash, make_private_folder, sync_folder, write_private,
+    DRAFT_PREFIX, at, create_private, hash, make_private_folder, replace_private, sync_folder, write_private,
 };
 use crate::error::EngineError;
 
@@ -110,12 +110,7 @@ impl Journaled {
     /// Writes how far it is.
     pub(crate) fn set(&mut self, phase: Phase) -> Result<(), EngineError> {
         self.journal.phase = phase;
-        let (new, path) = (self.folder.join("journal.new"), self.folder.join(JOURNAL));
-        // What a killed process may have left.
-        let _ = fs::remove_file(&new);
-        write_private(&new, &self.journal.to_bytes())?;
-        fs::rename(&new, &path).map_err(at(&path))?;
-        sync_folder(&self.folder)
+        replace_private(&self.folder.join(JOURNAL), &self.journal.to_bytes())
     }
 
     /// Removes it with the database that it keeps.

@@ -183,11 +183,25 @@ impl Signer {
         Ok(Signer(key))
     }
 
+    /// Reads the project's key, if it is here.
+    pub(super) fn existing(root: &Path) -> Result<Option<Signer>, EngineError> {
+        let there = root.join(FOLDER).join("signing.key").exists();
+        if there { Signer::of(root).map(Some) } else { Ok(None) }
+    }
+
+    /// The public key.
+    pub(super) fn public(&self) -> [u8; 32] {
+        self.0.verifying_key().to_bytes()
+    }
+
+    /// Signs a manifest.
     pub(super) fn sign(&self, manifest: &[u8]) -> Signature {
-        Signature {
-            public: self.0.verifying_key().to_bytes(),
-            signature: self.0.sign(&signed_bytes(manifest)).to_bytes(),
-        }
+        self.sign_bytes(&signed_bytes(manifest))
+    }
+
+    /// Signs bytes that say themselves what they are.
+    pub(super) fn sign_bytes(&self, bytes: &[u8]) -> Signature {
+        Signature { public: self.public(), signature: self.0.sign(bytes).to_bytes() }
     }
 }
 
@@ -227,7 +241,15 @@ pub(super) fn check_signature(
         let (found, pinned) = (to_hex(&signature.public), to_hex(pinned));
         return Err(Damage::ForeignSigner { found, pinned });
     }
-    let key = VerifyingKey::from_bytes(pinned).map_err(|_| Damage::Signature)?;
-    let bytes = ed25519_dalek::Signature::from_bytes(&signature.signature);
-    key.verify_strict(&signed_bytes(manifest), &bytes).map_err(|_| Damage::Signature)
+    match is_signed(&signed_bytes(manifest), &signature, pinned) {
+        true => Ok(()),
+        false => Err(Damage::Signature),
+    }
+}
+
+/// Whether the signature of `bytes` is one of the key that is trusted.
+pub(super) fn is_signed(bytes: &[u8], signature: &Signature, pinned: &[u8; 32]) -> bool {
+    let Ok(key) = VerifyingKey::from_bytes(pinned) else { return false };
+    let signed = ed25519_dalek::Signature::from_bytes(&signature.signature);
+    signature.public == *pinned && key.verify_strict(bytes, &signed).is_ok()
 }

@@ -13,8 +13,8 @@ use crate::ledger::{number, text};
 pub(crate) const SAVED: &str = "whimbrel_saved";
 /// The present one.
 const PRESENT: &str = "main";
-/// What the names of Whimbrel's and SQLite's own tables begin with.
-const OWN_PREFIXES: [&str; 2] = ["whimbrel_", "sqlite_"];
+/// What the names of Whimbrel's, SQLite's and D1's own tables begin with.
+const OWN_PREFIXES: [&str; 3] = ["whimbrel_", "sqlite_", "_cf_"];
 
 /// What the count leaves out, because it is known why it differs.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

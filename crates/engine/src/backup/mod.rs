@@ -67,6 +67,8 @@ pub struct BackupLine {
     pub manifest: Result<Manifest, Damage>,
     /// Whether it has expired.
     pub expired: bool,
+    /// When it was restored and compared last, in milliseconds since 1970, if it was.
+    pub verified_ms: Option<i64>,
 }
 
 /// A backup with what it holds.
@@ -80,6 +82,8 @@ pub struct BackupReport {
     pub restored: bool,
     /// Where the restored database lies, when it was kept.
     pub target: Option<String>,
+    /// Why something about it could not be noted, if that is so.
+    pub note: Option<String>,
 }
 
 /// Keys and passphrases, and what an expired backup is allowed.

@@ -6,7 +6,9 @@ use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest as _, Sha256};
-use whimbrel_core::backup::{BackupId, Damage, FileEntry, FoundFile, MANIFEST_BYTES_MAX, to_hex};
+use whimbrel_core::backup::{
+    BackupId, Damage, FileEntry, FoundFile, MANIFEST_BYTES_MAX, VERIFIED_BYTES_MAX, to_hex,
+};
 
 use crate::error::EngineError;
 
@@ -17,6 +19,8 @@ const SCRATCH: &str = "scratch";
 /// The manifest and its signature.
 pub(super) const MANIFEST: &str = "manifest.json";
 pub(super) const SIGNATURE: &str = "manifest.sig";
+/// The mark that says when it was restored and compared; it comes later than the rest.
+const VERIFIED: &str = "verified";
 /// The one folder inside of a backup.
 const CHUNKS: &str = "chunks";
 /// A SQLite database, and what SQLite lays beside it.
@@ -226,6 +230,21 @@ impl Stored {
         self.read(file, MANIFEST_BYTES_MAX)
     }
 
+    /// The mark, if there is one.
+    pub(super) fn mark(&self) -> Option<Vec<u8>> {
+        self.read(VERIFIED, VERIFIED_BYTES_MAX).ok()
+    }
+
+    /// Writes the mark; an older one goes.
+    pub(super) fn put_mark(&self, bytes: &[u8]) -> Result<(), EngineError> {
+        replace_private(&self.folder.join(VERIFIED), bytes)
+    }
+
+    /// Where it lies.
+    pub(super) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     /// The bytes of a file, which are those that the manifest names.
     pub(super) fn get(&self, entry: &FileEntry) -> Result<Vec<u8>, Damage> {
         let bytes = self.read(&entry.file, entry.bytes)?;
@@ -269,7 +288,7 @@ impl Stored {
                 let entry = entry.map_err(at(&folder))?;
                 let name = format!("{prefix}{}", entry.file_name().to_string_lossy());
                 let is_folder = entry.file_type().map_err(at(&folder))?.is_dir();
-                if name == MANIFEST || name == SIGNATURE || (name == CHUNKS && is_folder) {
+                if [MANIFEST, SIGNATURE, VERIFIED].contains(&&*name) || (name == CHUNKS && is_folder) {
                     continue;
                 }
                 let hashed = hash(&entry.path()).map_err(|error| error.to_string());
@@ -336,6 +355,17 @@ pub(crate) fn create_private(path: &Path) -> Result<File, EngineError> {
 pub(super) fn write_private(path: &Path, bytes: &[u8]) -> Result<(), EngineError> {
     let mut file = create_private(path)?;
     file.write_all(bytes).and_then(|()| file.sync_all()).map_err(at(path))
+}
+
+/// Writes a private file to the disk in the place of another, if there is one: whoever reads it
+/// finds the one or the other.
+pub(super) fn replace_private(path: &Path, bytes: &[u8]) -> Result<(), EngineError> {
+    let new = with_suffix(path, ".new");
+    // What a killed process may have left.
+    let _ = fs::remove_file(&new);
+    write_private(&new, bytes)?;
+    fs::rename(&new, path).map_err(at(path))?;
+    sync_folder(path.parent().unwrap_or(Path::new(".")))
 }
 
 /// Writes the names in a folder to the disk.

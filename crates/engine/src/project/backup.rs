@@ -50,7 +50,10 @@ impl Project {
         writer.part(DATABASE, &copy)?;
         drop(scratch);
         let (manifest, contents) = writer.finish(contents)?;
-        Ok(BackupReport { manifest, contents: Some(contents), restored: false, target: None })
+        let location = place.folder.join(&manifest.id);
+        let note = self.note_backup(&manifest, "created", &location).await;
+        let contents = Some(contents);
+        Ok(BackupReport { manifest, contents, restored: false, target: None, note })
     }
 
     /// The copy of the database needs room as large as itself; the chunks, which are smaller,
@@ -84,7 +87,7 @@ impl Project {
             Err(EngineError::BackupKey { given: false, .. }) => None,
             Err(error) => return Err(error),
         };
-        Ok(BackupReport { manifest: archive.manifest, contents, restored: false, target: None })
+        Ok(BackupReport { manifest: archive.manifest, contents, restored: false, target: None, note: None })
     }
 
     /// Checks every byte of a backup. With a key each chunk is opened too; with `restore` a
@@ -113,7 +116,9 @@ impl Project {
                 Err(error) => return Err(error),
             }
         };
-        Ok(BackupReport { manifest: archive.manifest, contents, restored: restore, target: None })
+        let note = if restore { self.note_verified(&archive).await } else { None };
+        let manifest = archive.manifest;
+        Ok(BackupReport { manifest, contents, restored: restore, target: None, note })
     }
 
     /// Restores a backup into this project's database, which must not be there yet. It gets its
@@ -148,6 +153,7 @@ impl Project {
             contents: Some(contents),
             restored: true,
             target: Some(self.label()),
+            note: None,
         })
     }
 }

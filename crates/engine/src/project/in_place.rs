@@ -22,8 +22,11 @@ use crate::failpoint;
 use crate::ledger::{Identity, Ledger, RunEntry, columns_of};
 
 /// Ledger tables whose rows a restore carries over, with what tells two rows apart.
-const CARRIED: [(&str, &str); 2] =
-    [("runs", "run_id, event, at_ms"), ("audit", "run_id, action, detail, at_ms")];
+const CARRIED: [(&str, &str); 3] = [
+    ("runs", "run_id, event, at_ms"),
+    ("audit", "run_id, action, detail, at_ms"),
+    ("backups", "backup_id, event, at_ms"),
+];
 
 /// What a restore in place would do.
 pub struct InPlacePlan {
@@ -37,6 +40,8 @@ pub struct InPlacePlan {
     pub finished_by: Option<String>,
     apart: Apart,
     stop: crate::apply::StopFlag,
+    /// Where the backup lies.
+    location: PathBuf,
     /// The run whose restore is taken back.
     takes_back: Option<String>,
     scratch: Scratch,
@@ -141,7 +146,11 @@ impl Project {
         apart: Apart,
         takes_back: Option<String>,
     ) -> Result<InPlacePlan, EngineError> {
+        let mut apart = apart;
+        // What another tool remembers of migrations is no row of the user's.
+        apart.tables.extend(self.other_tables());
         let mut plan = InPlacePlan {
+            location: archive.folder().to_owned(),
             manifest: archive.manifest,
             lost: Vec::new(),
             phrase: None,
@@ -154,7 +163,7 @@ impl Project {
         let mut session = self.connect().await?;
         plan.lost = count(session.as_mut(), &plan).await?;
         plan.phrase = self.lose_phrase(plan.rows());
-        for one in self.restores_here()? {
+        for mut one in self.restores_here()? {
             let journal = &one.journal;
             let same = journal.backup == plan.manifest.id && journal.phase != Phase::Done;
             if same
@@ -162,6 +171,7 @@ impl Project {
                 && self.was_replaced(session.as_mut(), &journal.run_id).await?
             {
                 plan.finished_by = Some(journal.run_id.clone());
+                one.set(Phase::Done)?;
             }
         }
         Ok(plan)
@@ -396,9 +406,14 @@ impl Project {
             token: run.lease.token,
         });
         let audit = self.audit(run, "restore", &detail.to_string());
+        let restored = match plan.takes_back {
+            None => self.backup_row(&plan.manifest, "restored", &plan.location, Some(run)),
+            Some(_) => "SELECT 1".to_owned(),
+        };
         let free = free_sql(&ledger, run.lease.token);
         let mut target = open_file(&new).await?;
-        Ok(target.batch(&format!("BEGIN IMMEDIATE; {end}; {audit}; {free}; COMMIT")).await?)
+        let sql = format!("BEGIN IMMEDIATE; {restored}; {end}; {audit}; {free}; COMMIT");
+        Ok(target.batch(&sql).await?)
     }
 }
 

@@ -4,6 +4,8 @@ mod account;
 mod alone;
 #[cfg(feature = "sqlite")]
 mod backup;
+#[cfg(feature = "sqlite")]
+mod backups;
 mod baseline;
 mod control;
 mod copy;

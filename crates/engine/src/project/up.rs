@@ -252,7 +252,7 @@ impl Project {
     }
 
     /// The name of the other tool's history table, which does not count as a user's table.
-    fn other_tables(&self) -> Option<String> {
+    pub(super) fn other_tables(&self) -> Option<String> {
         use whimbrel_core::history::HistoryTable;
         match self.options.history.as_ref()? {
             HistoryTable::Wrangler { table } => Some(table.clone()),

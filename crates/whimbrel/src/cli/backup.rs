@@ -166,6 +166,9 @@ struct LineJson {
     id: String,
     /// `good`, `expired` or `damaged`, as far as signature and manifest tell.
     state: String,
+    /// When it was restored and compared last, in milliseconds since 1970. Only a verified one
+    /// counts as the last good one, which never goes.
+    verified_ms: Option<i64>,
     /// What is wrong with it.
     damage: Option<String>,
     /// What it says of itself; null when it is damaged.
@@ -185,6 +188,8 @@ pub(super) struct BackupJson {
     restored: bool,
     /// Where the restored database lies.
     target: Option<String>,
+    /// Why something about it could not be noted in the ledger or beside it.
+    note: Option<String>,
 }
 
 #[derive(Debug, Serialize, JsonSchema)]
@@ -241,7 +246,11 @@ pub(super) async fn run(args: &Args, context: &mut Context) -> Result<Exit, Comm
         }
         Action::Verify { id, restore, place, keys } => {
             let with = keys.read(context)?;
-            let project = context.project_files()?;
+            // The database need not be there to look at files.
+            let project = match context.database() {
+                Ok(project) if *restore => project,
+                _ => context.project_files()?,
+            };
             let report = project.backup_verify(&place.at(context), id, &with, *restore).await?;
             say(&verified(&report), &report, context);
             Ok(Exit::Done)
@@ -321,6 +330,7 @@ fn list(lines: &[BackupLine], context: &mut Context) {
                 state(line).to_owned(),
                 format!("{} bytes", manifest.stored_bytes()),
                 sealed(manifest).to_owned(),
+                if line.verified_ms.is_some() { "verified" } else { "not verified" }.to_owned(),
                 manifest.environment.clone(),
             ],
             Err(damage) => vec![line.id.clone(), String::new(), format!("DAMAGED: {damage}")],
@@ -349,6 +359,9 @@ fn say(line: &str, report: &BackupReport, context: &mut Context) {
         return show(report, context);
     }
     context.printer.out(line);
+    if let Some(note) = &report.note {
+        context.printer.note(&format!("note: {note}"));
+    }
     let manifest = &report.manifest;
     let tables = report.contents.as_ref().map(|contents| {
         let rows: u64 = contents.tables.iter().map(|one| one.rows).sum();
@@ -403,6 +416,7 @@ fn line_json(line: &BackupLine) -> LineJson {
     LineJson {
         id: line.id.clone(),
         state: state(line).to_owned(),
+        verified_ms: line.verified_ms,
         damage: line.manifest.as_ref().err().map(ToString::to_string),
         manifest: line.manifest.as_ref().ok().map(manifest_json),
     }
@@ -423,6 +437,7 @@ fn report_json(report: &BackupReport) -> BackupJson {
         migrations: report.contents.as_ref().map(|contents| contents.migrations.clone()),
         restored: report.restored,
         target: report.target.clone(),
+        note: report.note.clone(),
     }
 }
 

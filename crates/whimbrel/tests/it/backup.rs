@@ -129,8 +129,9 @@ fn words<'a>(one: &[&'a str], more: &[&'a str]) -> Vec<&'a str> {
 pub(crate) fn dump(database: &TestDatabase) -> String {
     let pragmas = database.query("PRAGMA user_version; PRAGMA application_id; PRAGMA page_size;");
     let dump = database.query(".dump");
-    let changes = ["INSERT INTO whimbrel_lease", "INSERT INTO whimbrel_fence"];
-    let kept = |line: &&str| !changes.iter().any(|start| line.starts_with(start));
+    let tables = ["lease", "fence", "backups"];
+    let changes = tables.map(|table| format!("INSERT INTO whimbrel_{table}"));
+    let kept = |line: &&str| !changes.iter().any(|start| line.starts_with(&**start));
     let lines: Vec<&str> = dump.lines().filter(kept).collect();
     format!("{pragmas}\n{}", lines.join("\n"))
 }

@@ -30,6 +30,7 @@ mod faults;
 mod guide;
 mod histories;
 mod in_place;
+mod ledger_formats;
 mod limits;
 mod newcomer;
 mod notices;
