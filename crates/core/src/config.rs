@@ -4,6 +4,7 @@
 //! project shows by itself. Every value knows its origin, for `doctor --explain`. Files and
 //! variables arrive as values; nothing is read here.
 
+mod backup;
 mod file;
 mod keys;
 mod layers;
@@ -19,6 +20,9 @@ pub use file::{Config, ConfigError, DatabaseConfig, Lined};
 pub use keys::{CONFIG_KEYS, ConfigKey, VARIABLES};
 pub use layers::{DotEnvEntry, Flags, Layers, Origin, Sourced, Variables};
 pub use settings::{Settings, SettingsError};
+pub use backup::{
+    BACKUP_FOLDER, BACKUP_KEEP, BACKUP_KEYS, BackupConfig, BackupKey, BackupSettings, BackupWhen,
+};
 pub use throttle::{THROTTLE_KEYS, ThrottleConfig, ThrottleKey};
 pub use units::{parse_duration, parse_size};
 pub use url_source::{UrlSource, UrlSourceError};

@@ -16,6 +16,7 @@ fn old_ledgers_are_read_and_brought_up_to_date(bench: &Bench) {
         bench.whimbrel().run(["up"]).success();
         assert_eq!(bench.database.rows(), before, "nothing to do writes nothing");
         bench.migration("0002_posts.sql", "CREATE TABLE posts (id INTEGER);\n");
+        bench.migration("0002_posts.down.sql", "DROP TABLE posts;\n");
         bench.whimbrel().run(["up"]).success();
         let ledger = |table: &str| crate::data::ledger(bench, table);
         let formats = bench.database.query(&format!(
@@ -72,7 +73,7 @@ fn sums(text: &str) -> (String, String) {
 }
 
 fn clear(bench: &Bench) {
-    bench.project.remove("migrations/0002_posts.sql");
+    bench.project.remove("migrations/0002_posts.sql").remove("migrations/0002_posts.down.sql");
     if bench.engine == "postgres" {
         bench.database.query("DROP SCHEMA whimbrel CASCADE");
         return;
