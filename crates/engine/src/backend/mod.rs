@@ -112,6 +112,11 @@ pub trait Session: Send {
     /// some errors.
     fn in_transaction(&self) -> Option<bool>;
 
+    /// Whether it is certain that no other process has the database open just now.
+    fn is_alone(&self) -> bool {
+        false
+    }
+
     /// The live picture of the named objects, or of all when `scope` is `None`.
     ///
     /// A table comes with its columns, constraints and indexes (SQLite: its triggers only when they
@@ -129,6 +134,12 @@ pub trait Session: Send {
     /// Bounds the statements that follow: until the open transaction ends where `local` is asked
     /// for and the database can (PostgreSQL), else until it is said again.
     async fn limit(&mut self, limits: Limits, local: bool) -> Result<(), DbError>;
+
+    /// What [`Session::limit`] sends for the open transaction, as text, where it may be a part of a
+    /// longer message.
+    fn limit_text(&self, _limits: Limits) -> Option<String> {
+        None
+    }
 
     /// The limits in force, where they are worth being put back after a statement outside of any
     /// transaction.

@@ -124,6 +124,7 @@ impl Project {
             report: RunReport { run_id, ..RunReport::default() },
             position: (0, 0),
             reconnects: 0,
+            looked: None,
             measured: None,
             renewed: None,
             prepared: Vec::new(),

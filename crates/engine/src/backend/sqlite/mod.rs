@@ -1,5 +1,7 @@
 //! SQLite in a file, by the bundled library.
 
+#[cfg(unix)]
+mod alone;
 mod catalog;
 mod error;
 mod image;
@@ -271,6 +273,11 @@ impl Session for SqliteSession {
 
     fn in_transaction(&self) -> Option<bool> {
         Some(!self.connection.is_autocommit())
+    }
+
+    #[cfg(unix)]
+    fn is_alone(&self) -> bool {
+        alone::is_alone(&self.backend.path)
     }
 
     async fn inspect(&mut self, scope: Option<&Scope>) -> Result<Snapshot, DbError> {
