@@ -87,6 +87,14 @@ impl Context {
         self.at(name, false)
     }
 
+    /// The project's database, for commands that need no folder of migrations.
+    ///
+    /// # Errors
+    /// When settings are wrong or no database is named.
+    pub fn database(&mut self) -> Result<Project, CommandError> {
+        self.open(true, false)
+    }
+
     fn at(&mut self, name: &str, needs_folder: bool) -> Result<Project, CommandError> {
         let before = (self.global.env.clone(), self.global.url.clone());
         (self.global.env, self.global.url) = match name.contains(':') {

@@ -307,6 +307,21 @@ fn explain_state(error: &EngineError) -> Explained {
             let hint = "Nothing was changed. `whimbrel backup list` shows the other backups";
             (Exit::Failed, lines, vec![hint.to_owned()])
         }
+        EngineError::ProgramMissing { package, .. } => {
+            let hint = format!("On Debian and Ubuntu: `apt install {package}`");
+            (Exit::Usage, Vec::new(), vec![hint])
+        }
+        EngineError::Program { said, .. } => {
+            (Exit::Failed, said.lines().map(str::to_owned).collect(), Vec::new())
+        }
+        EngineError::BackupLeavesOut { .. } => {
+            let hint = "If it can be done without, name each with `--leave-out NAME`";
+            (Exit::Usage, Vec::new(), vec![hint.to_owned()])
+        }
+        EngineError::RestoreInterrupted { .. } => {
+            let hint = "Pass `--again` to remove that and to begin anew";
+            (Exit::Usage, Vec::new(), vec![hint.to_owned()])
+        }
         EngineError::Stopped => (Exit::Interrupted, Vec::new(), Vec::new()),
         EngineError::BackupKey { .. }
         | EngineError::BackupSigner { .. }

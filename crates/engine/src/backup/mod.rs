@@ -4,6 +4,7 @@ mod digest;
 mod keys;
 mod read;
 mod seal;
+mod server;
 mod store;
 #[cfg(test)]
 mod tests;
@@ -21,7 +22,9 @@ use crate::error::EngineError;
 pub(crate) use self::digest::{check_database, tables};
 pub use self::keys::{OpenWith, SealFor};
 pub(crate) use self::read::{Archive, state};
+use self::seal::Sealer;
 pub(crate) use self::store::Restoring;
+pub(crate) use self::server::{ServerSide, server_engine};
 pub(crate) use self::write::Writer;
 
 /// Where backups lie, whose are trusted, and who may stop the work on them.
@@ -51,6 +54,27 @@ pub struct BackupOptions {
     pub unencrypted: bool,
     /// How long it is kept.
     pub keep: Duration,
+    /// What of the database is saved.
+    pub what: BackupWhat,
+}
+
+/// What of a server's database is saved; by default all of it.
+#[derive(Clone, Debug, Default)]
+pub struct BackupWhat {
+    /// Rows of these tables only (`table` or `schema.table`); of all when there is none. The
+    /// schema is always whole.
+    pub tables: Vec<String>,
+    /// No rows.
+    pub schema_only: bool,
+    /// What cannot be saved and may be left out, by name.
+    pub leave_out: Vec<String>,
+}
+
+impl BackupWhat {
+    /// Whether it is the whole database.
+    pub fn is_all(&self) -> bool {
+        self.tables.is_empty() && !self.schema_only && self.leave_out.is_empty()
+    }
 }
 
 /// A backup as `backup list` shows it.
@@ -84,6 +108,10 @@ pub struct RestoreOptions {
     pub with: OpenWith,
     /// It may have expired.
     pub expired: bool,
+    /// Rows of these tables only; of all when there is none.
+    pub tables: Vec<String>,
+    /// What an interrupted restore has left is removed first.
+    pub again: bool,
 }
 
 impl OpenWith {

@@ -131,9 +131,12 @@ impl Draft {
 
     /// Writes a file to the disk.
     pub(super) fn put(&self, name: &str, bytes: &[u8]) -> Result<FileEntry, EngineError> {
-        write_private(&self.folder.join(name), bytes)?;
-        let sha256 = to_hex(&Sha256::digest(bytes));
-        Ok(FileEntry { file: name.to_owned(), bytes: bytes.len() as u64, sha256 })
+        self.putter().put(name, bytes)
+    }
+
+    /// What writes files of it, on any thread.
+    pub(super) fn putter(&self) -> Putter {
+        Putter { folder: self.folder.clone() }
     }
 
     /// Gives the backup its name.
@@ -143,6 +146,21 @@ impl Draft {
         fs::rename(&self.folder, &self.target).map_err(at(&self.target))?;
         self.done = true;
         sync_folder(&self.root)
+    }
+}
+
+/// Writes files into the folder of a backup.
+#[derive(Clone)]
+pub(super) struct Putter {
+    folder: PathBuf,
+}
+
+impl Putter {
+    /// Writes a file to the disk.
+    pub(super) fn put(&self, name: &str, bytes: &[u8]) -> Result<FileEntry, EngineError> {
+        write_private(&self.folder.join(name), bytes)?;
+        let sha256 = to_hex(&Sha256::digest(bytes));
+        Ok(FileEntry { file: name.to_owned(), bytes: bytes.len() as u64, sha256 })
     }
 }
 

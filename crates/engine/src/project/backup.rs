@@ -11,7 +11,7 @@ use crate::backend::sqlite::{SqliteBackend, free_bytes};
 use crate::backend::{Backend, Session};
 use crate::backup::{
     Archive, BackupLine, BackupOptions, BackupPlace, BackupReport, OpenWith, RestoreOptions,
-    Restoring, Writer, check_database, state, tables,
+    Restoring, ServerSide, Writer, check_database, server_engine, state, tables,
 };
 use crate::error::EngineError;
 use crate::failpoint;
@@ -19,7 +19,7 @@ use crate::ledger::Ledger;
 
 /// The one part of a SQLite backup.
 const DATABASE: &str = "database";
-/// The only kind of database so far.
+/// The kind of a database that is a file.
 const ENGINE: &str = "sqlite";
 
 impl Project {
@@ -33,11 +33,18 @@ impl Project {
         place: &BackupPlace,
         options: &BackupOptions,
     ) -> Result<BackupReport, EngineError> {
-        only_sqlite(self.dialect())?;
         if self.backend.is_missing() {
             return Err(EngineError::NotFound(format!("There is no database `{}`", self.label())));
         }
         let mut writer = Writer::begin(&self.options.root, place, options, now_ms())?;
+        if server_engine(self.dialect()).is_some() {
+            let (manifest, contents) = self.server(place).save(writer, &options.what).await?;
+            let contents = Some(contents);
+            return Ok(BackupReport { manifest, contents, restored: false, target: None });
+        }
+        if !options.what.is_all() {
+            return Err(only_whole());
+        }
         self.check_room(&place.folder)?;
         let scratch = writer.scratch()?;
         let copy = scratch.private("copy.db")?;
@@ -50,6 +57,23 @@ impl Project {
         drop(scratch);
         let (manifest, contents) = writer.finish(contents)?;
         Ok(BackupReport { manifest, contents: Some(contents), restored: false, target: None })
+    }
+
+    fn server<'a>(&'a self, place: &'a BackupPlace) -> ServerSide<'a> {
+        ServerSide {
+            backend: self.backend.as_ref(),
+            ledger: self.ledger,
+            place,
+            lock_timeout_ms: self.options.lock_timeout_ms,
+        }
+    }
+
+    /// Of which kind of database a backup is, in the manifest's word.
+    ///
+    /// # Errors
+    /// When it is not there, or signature or manifest are not good.
+    pub fn backup_engine(&self, place: &BackupPlace, id: &str) -> Result<String, EngineError> {
+        Ok(Archive::find(&self.options.root, place, id)?.manifest.engine)
     }
 
     /// The copy of the database needs room as large as itself; the chunks, which are smaller,
@@ -99,6 +123,11 @@ impl Project {
         restore: bool,
     ) -> Result<BackupReport, EngineError> {
         let archive = Archive::find(&self.options.root, place, id)?;
+        if restore && archive.manifest.engine != ENGINE {
+            let (manifest, contents) = self.server(place).prove(archive, with).await?;
+            let contents = Some(contents);
+            return Ok(BackupReport { manifest, contents, restored: true, target: None });
+        }
         let contents = if restore {
             let scratch = archive.scratch()?;
             let (restoring, mut file) = Restoring::begin(&scratch.file("restored.db"))?;
@@ -126,13 +155,24 @@ impl Project {
         id: &str,
         options: &RestoreOptions,
     ) -> Result<BackupReport, EngineError> {
-        only_sqlite(self.dialect())?;
-        let Some(target) = self.backend.file() else {
-            return Err(EngineError::Refused("The target is not a file".to_owned()));
-        };
         let archive = Archive::find(&self.options.root, place, id)?;
         if archive.manifest.expires_ms <= now_ms() && !options.expired {
             return Err(EngineError::BackupExpired { id: id.to_owned() });
+        }
+        let label = self.label();
+        let Some(target) = self.backend.file() else {
+            let (manifest, contents) = self.server(place).restore(archive, options).await?;
+            let (contents, target) = (Some(contents), Some(label));
+            return Ok(BackupReport { manifest, contents, restored: true, target });
+        };
+        if archive.manifest.engine != ENGINE {
+            let engine = &archive.manifest.engine;
+            let message =
+                format!("`{id}` is a backup of a {engine} database and cannot be restored into {label}");
+            return Err(EngineError::Refused(message));
+        }
+        if !options.tables.is_empty() {
+            return Err(only_whole());
         }
         let (restoring, mut file) = Restoring::begin(target)?;
         room_for(archive.manifest.data_bytes, restoring.path())?;
@@ -148,7 +188,7 @@ impl Project {
             manifest: archive.manifest,
             contents: Some(contents),
             restored: true,
-            target: Some(self.label()),
+            target: Some(label),
         })
     }
 }
@@ -180,7 +220,7 @@ async fn look(
     manifest.engine_version = session.facts().await?.version;
     manifest.tool_version = env!("CARGO_PKG_VERSION").to_owned();
     let tables = tables(session.as_mut(), place).await?;
-    Ok(Contents { parts: Vec::new(), tables, migrations })
+    Ok(Contents { tables, migrations, ..Contents::default() })
 }
 
 /// Refuses what will not fit on the disk of `place`.
@@ -229,15 +269,10 @@ async fn open(path: &Path) -> Result<Box<dyn Session>, EngineError> {
     Ok(SqliteBackend::new(path, false).connect().await?)
 }
 
-fn only_sqlite(dialect: Dialect) -> Result<(), EngineError> {
-    if dialect == Dialect::Sqlite {
-        return Ok(());
-    }
-    let message = format!(
-        "Backups of {} databases are not built yet; use the database's own dump program",
-        dialect.name()
-    );
-    Err(EngineError::Refused(message))
+fn only_whole() -> EngineError {
+    let message = "A backup of a SQLite database is its pages: only all of it can be saved and \
+                   restored. Restore it into a file, and copy from there";
+    EngineError::Refused(message.to_owned())
 }
 
 fn now_ms() -> i64 {

@@ -6,7 +6,8 @@ use serde::Serialize;
 use whimbrel_core::backup::{Manifest, Sealed};
 use whimbrel_core::config::parse_duration;
 use whimbrel_engine::{
-    BackupLine, BackupOptions, BackupPlace, BackupReport, OpenWith, RestoreOptions, SealFor,
+    BackupLine, BackupOptions, BackupPlace, BackupReport, BackupWhat, OpenWith, RestoreOptions,
+    SealFor,
 };
 
 use super::text::{plural, table, time};
@@ -17,12 +18,14 @@ use crate::printer::Format;
 
 /// Where backups lie, below the project's folder.
 const FOLDER: &str = ".whimbrel/backups";
+/// The kind of a database that is a file and needs no server to be restored.
+const FILE_ENGINE: &str = "sqlite";
 /// Holds the passphrase.
 const PASSPHRASE: &str = "WHIMBREL_BACKUP_PASSPHRASE";
 
 /// Save the whole database, look after what was saved, and bring it back
 ///
-/// SQLite only, so far. A backup is compressed, sealed with age for the keys that are named, and
+/// SQLite, PostgreSQL and MariaDB. A backup is compressed, sealed with age for the keys that are named, and
 /// signed with the project's key, which the first backup makes (`.whimbrel/signing.key`). What lies
 /// in it and how to open it without Whimbrel is in docs/formats/backup.md.
 #[derive(Debug, clap::Args)]
@@ -55,6 +58,9 @@ enum Action {
         /// Also make a database of it, compare all rows, and throw it away
         #[arg(long)]
         restore: bool,
+        /// A server's address: the database is made there and not beside the project's own
+        #[arg(long, value_name = "URL", requires = "restore")]
+        scratch: Option<String>,
         #[command(flatten)]
         place: Place,
         #[command(flatten)]
@@ -70,6 +76,12 @@ enum Action {
         /// The new database: an address such as `sqlite:restored.db`, or an environment
         #[arg(long, value_name = "URL")]
         to: String,
+        /// Rows of these tables only; the rest of the schema is made all the same (servers)
+        #[arg(long, value_name = "TABLE", value_delimiter = ',')]
+        tables: Vec<String>,
+        /// Remove what an interrupted restore has left in the database, and begin anew (servers)
+        #[arg(long)]
+        again: bool,
         /// Also if it has expired
         #[arg(long)]
         expired: bool,
@@ -93,6 +105,15 @@ struct Create {
     /// How long it is kept
     #[arg(long, value_name = "DURATION", default_value = "24h")]
     keep: String,
+    /// Rows of these tables only; the schema is saved as a whole (servers)
+    #[arg(long, value_name = "TABLE", value_delimiter = ',')]
+    tables: Vec<String>,
+    /// No rows (servers)
+    #[arg(long, conflicts_with = "tables")]
+    schema_only: bool,
+    /// What cannot be saved and may be missing: a foreign table, `large-objects`, `history`
+    #[arg(long, value_name = "NAME")]
+    leave_out: Vec<String>,
     #[command(flatten)]
     place: Place,
 }
@@ -163,6 +184,8 @@ pub(super) struct BackupJson {
     tables: Option<Vec<TableJson>>,
     /// The applied migrations; null when no key was given.
     migrations: Option<Vec<String>>,
+    /// What was in the database and is not in the backup; null when no key was given.
+    left_out: Option<Vec<String>>,
     /// A database was made of it, and all rows were compared.
     restored: bool,
     /// Where the restored database lies.
@@ -221,15 +244,26 @@ pub(super) async fn run(args: &Args, context: &mut Context) -> Result<Exit, Comm
             show(&report, context);
             Ok(Exit::Done)
         }
-        Action::Verify { id, restore, place, keys } => {
-            let with = keys.read(context)?;
-            let project = context.project_files()?;
-            let report = project.backup_verify(&place.at(context), id, &with, *restore).await?;
+        Action::Verify { id, restore, scratch, place, keys } => {
+            let (with, at) = (keys.read(context)?, place.at(context));
+            let mut project = context.project_files()?;
+            if *restore && project.backup_engine(&at, id)? != FILE_ENGINE {
+                project = match scratch {
+                    Some(url) => context.database_at(url)?,
+                    None => context.database()?,
+                };
+            }
+            let report = project.backup_verify(&at, id, &with, *restore).await?;
             say(&verified(&report), &report, context);
             Ok(Exit::Done)
         }
-        Action::Restore { id, to, expired, place, keys } => {
-            let options = RestoreOptions { with: keys.read(context)?, expired: *expired };
+        Action::Restore { id, to, tables, again, expired, place, keys } => {
+            let options = RestoreOptions {
+                with: keys.read(context)?,
+                expired: *expired,
+                tables: tables.clone(),
+                again: *again,
+            };
             let project = context.database_at(to)?;
             let report = project.backup_restore(&place.at(context), id, &options).await?;
             let target = report.target.clone().unwrap_or_default();
@@ -250,7 +284,12 @@ async fn make(create: &Create, context: &mut Context) -> Result<Exit, CommandErr
     }
     let passphrase = if create.no_encrypt { None } else { context.variable(PASSPHRASE)? };
     let seal_for = SealFor { recipients, passphrase };
-    let options = BackupOptions { seal_for, unencrypted: create.no_encrypt, keep };
+    let what = BackupWhat {
+        tables: create.tables.clone(),
+        schema_only: create.schema_only,
+        leave_out: create.leave_out.clone(),
+    };
+    let options = BackupOptions { seal_for, unencrypted: create.no_encrypt, keep, what };
     let place = create.place.at(context);
     let project = context.project()?;
     let report = project.backup_create(&place, &options).await?;
@@ -340,6 +379,14 @@ fn say(line: &str, report: &BackupReport, context: &mut Context) {
         sealed(manifest),
         time(manifest.expires_ms)
     ));
+    left_out(report, context);
+}
+
+/// What is not in it.
+fn left_out(report: &BackupReport, context: &mut Context) {
+    for line in report.contents.iter().flat_map(|contents| &contents.left_out) {
+        context.printer.note(&format!("not in the backup: {line}"));
+    }
 }
 
 fn show(report: &BackupReport, context: &mut Context) {
@@ -375,6 +422,7 @@ fn show(report: &BackupReport, context: &mut Context) {
         let count = plural(contents.migrations.len(), "migration");
         context.printer.out(&format!("{count}, the last `{last}`"));
     }
+    left_out(report, context);
 }
 
 fn line_json(line: &BackupLine) -> LineJson {
@@ -399,6 +447,7 @@ fn report_json(report: &BackupReport) -> BackupJson {
         manifest: manifest_json(&report.manifest),
         tables,
         migrations: report.contents.as_ref().map(|contents| contents.migrations.clone()),
+        left_out: report.contents.as_ref().map(|contents| contents.left_out.clone()),
         restored: report.restored,
         target: report.target.clone(),
     }
