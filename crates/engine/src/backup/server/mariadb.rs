@@ -273,7 +273,8 @@ pub(super) fn renamed(text: Vec<u8>, contents: &Contents, database: &str) -> Vec
 
 /// Whether the error says that the database is not there.
 pub(super) fn is_no_database(error: &DbError) -> bool {
-    error.code.as_deref() == Some(UNKNOWN_DATABASE)
+    // The SQLSTATE stands behind it.
+    error.code.as_deref().is_some_and(|code| code.split(' ').next() == Some(UNKNOWN_DATABASE))
 }
 
 fn quoted(name: &str) -> String {
