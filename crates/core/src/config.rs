@@ -16,13 +16,13 @@ mod units;
 mod url_source;
 mod words;
 
+pub use backup::{
+    BACKUP_FOLDER, BACKUP_KEEP, BACKUP_KEYS, BackupConfig, BackupKey, BackupSettings, BackupWhen,
+};
 pub use file::{Config, ConfigError, DatabaseConfig, Lined};
 pub use keys::{CONFIG_KEYS, ConfigKey, VARIABLES};
 pub use layers::{DotEnvEntry, Flags, Layers, Origin, Sourced, Variables};
 pub use settings::{Settings, SettingsError};
-pub use backup::{
-    BACKUP_FOLDER, BACKUP_KEEP, BACKUP_KEYS, BackupConfig, BackupKey, BackupSettings, BackupWhen,
-};
 pub use throttle::{THROTTLE_KEYS, ThrottleConfig, ThrottleKey};
 pub use units::{parse_duration, parse_size};
 pub use url_source::{UrlSource, UrlSourceError};

@@ -65,6 +65,22 @@ pub const IN_PLACE: &[&str] = &[
     "in_place.done",
 ];
 
+/// Every place of making and restoring a backup of a server.
+pub const SERVER_BACKUPS: &[&str] = &[
+    "backup.begun",
+    "backup.snapshot",
+    "backup.chunk",
+    "backup.manifest",
+    "backup.before_rename",
+    "backup.after_rename",
+    "restore.begun",
+    "restore.schema",
+    "restore.table",
+    "restore.loaded",
+    "restore.compared",
+    "restore.freed",
+];
+
 /// Passes the place `name`.
 #[cfg(not(feature = "failpoints"))]
 #[inline(always)]
@@ -110,7 +126,8 @@ mod active {
     }
 
     pub(super) fn pass(name: &'static str) {
-        let lists = [super::ALL, super::BATCHES, super::BACKUPS, super::IN_PLACE];
+        let lists =
+            [super::ALL, super::BATCHES, super::BACKUPS, super::SERVER_BACKUPS, super::IN_PLACE];
         let listed = lists.iter().any(|list| list.contains(&name));
         debug_assert!(listed, "unlisted failpoint {name}");
         let armed = armed();

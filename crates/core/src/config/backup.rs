@@ -146,6 +146,12 @@ pub struct BackupSettings {
     pub keep_count: u64,
 }
 
+impl Default for BackupSettings {
+    fn default() -> BackupSettings {
+        BackupConfig::default().settled()
+    }
+}
+
 /// Where backups lie when nothing else is said.
 pub const BACKUP_FOLDER: &str = ".whimbrel/backups";
 /// How long a backup is kept when nothing else is said.

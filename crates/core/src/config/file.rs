@@ -133,7 +133,9 @@ impl Reader<'_> {
                     let misplaced = CONFIG_KEYS.iter().any(|row| row.project && row.name == name);
                     let hint = match misplaced {
                         true => Some(format!("`{name}` belongs under `[project]`")),
-                        false => did_you_mean(name, ["project", "environments", "throttle", "backup"]),
+                        false => {
+                            did_you_mean(name, ["project", "environments", "throttle", "backup"])
+                        }
                     };
                     self.error(key.span().start, format!("Unknown key `{}`", shown(name)), hint);
                 }

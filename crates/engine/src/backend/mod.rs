@@ -16,13 +16,15 @@ pub mod sqlite;
 use std::path::Path;
 
 use async_trait::async_trait;
+use whimbrel_core::backup::RowsOf;
 use whimbrel_core::capabilities::Capabilities;
 use whimbrel_core::database_url::{DatabaseUrl, SqlitePath, SqliteUrl};
 use whimbrel_core::ddl::{ObjectKind, ObjectName};
+use whimbrel_core::secret::Secret;
 use whimbrel_core::snapshot::Snapshot;
 
 pub use error::{DbError, DbErrorKind};
-pub use rows::{LoadInto, RowSink, RowStream};
+pub use rows::{LoadInto, RowSink, RowStream, TextIn, TextOut};
 
 use crate::apply::StopFlag;
 use crate::error::EngineError;
@@ -108,6 +110,21 @@ pub trait Session: Send {
     /// transaction.
     async fn load<'a>(&'a mut self, into: &LoadInto) -> Result<Box<dyn RowSink + 'a>, DbError>;
 
+    /// Reads a table's rows as lines of text, as backups keep them; only on servers.
+    async fn text_out<'a>(&'a mut self, _of: &RowsOf) -> Result<Box<dyn TextOut + 'a>, DbError> {
+        Err(no_text())
+    }
+
+    /// Takes what [`Session::text_out`] has given, into a table of a new database. With `fresh` the
+    /// table was emptied in the same transaction.
+    async fn text_in<'a>(
+        &'a mut self,
+        _of: &RowsOf,
+        _fresh: bool,
+    ) -> Result<Box<dyn TextIn + 'a>, DbError> {
+        Err(no_text())
+    }
+
     /// Whether a transaction is open, where the database can tell; SQLite ends one by itself after
     /// some errors.
     fn in_transaction(&self) -> Option<bool>;
@@ -183,6 +200,19 @@ pub trait Session: Send {
     }
 }
 
+fn no_text() -> DbError {
+    DbError::new(DbErrorKind::Statement, "This database has no text form of its rows")
+}
+
+/// How the database's own programs are told the way to it, without a secret in an argument.
+#[derive(Clone, Debug, Default)]
+pub struct ProgramAccess {
+    /// Arguments that come first; the database's name is not among them.
+    pub arguments: Vec<String>,
+    /// Variables of the environment.
+    pub environment: Vec<(&'static str, Secret)>,
+}
+
 /// Rows of one table that point nowhere.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ForeignKeyViolation {
@@ -225,6 +255,24 @@ pub trait Backend: Send + Sync {
     /// read and, where the database can, write meanwhile. A stop that is asked for is an error.
     async fn copy_into(&self, _to: &Path, _stop: &StopFlag) -> Result<(), DbError> {
         Err(not_a_file())
+    }
+
+    /// The database's name, where a server has several.
+    fn database(&self) -> Option<&str> {
+        None
+    }
+
+    /// The same server, another database.
+    fn at_database(&self, _name: &str) -> Option<Box<dyn Backend>> {
+        None
+    }
+
+    /// How the database's own programs are told the way to it.
+    ///
+    /// # Errors
+    /// When they cannot be told what the address says; in words.
+    fn program_access(&self) -> Result<ProgramAccess, String> {
+        Err("There are no such programs for this database".to_owned())
     }
 
     /// Whether another process has the database open, where that must not be (a local D1 file,

@@ -8,7 +8,8 @@ use whimbrel_core::backup::{Phase, RestoreJournal, is_run_id};
 
 use super::keys::FOLDER;
 use super::store::{
-    DRAFT_PREFIX, at, create_private, hash, make_private_folder, replace_private, sync_folder, write_private,
+    DRAFT_PREFIX, at, create_private, hash, make_private_folder, replace_private, sync_folder,
+    write_private,
 };
 use crate::error::EngineError;
 

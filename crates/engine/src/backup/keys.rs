@@ -46,6 +46,13 @@ impl SealFor {
     }
 }
 
+/// A pair of keys for one proof: the public one, and what opens. Nobody has the secret one later.
+pub(crate) fn for_once() -> (String, Secret) {
+    let identity = x25519::Identity::generate();
+    let secret = identity.to_string().expose_secret().to_owned();
+    (identity.to_public().to_string(), Secret::new(secret))
+}
+
 /// What opens a backup.
 #[derive(Clone, Debug, Default)]
 pub struct OpenWith {

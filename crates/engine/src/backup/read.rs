@@ -5,8 +5,8 @@ use std::path::Path;
 
 use sha2::{Digest as _, Sha256};
 use whimbrel_core::backup::{
-    BackupId, CHUNK_BYTES, CONTENTS, CONTENTS_BYTES_MAX, Contents, Damage, Manifest, Sealed,
-    Verified, chunk_name,
+    BackupId, CHUNK_BYTES, CONTENTS, CONTENTS_BYTES_MAX, Contents, Damage, FileEntry, Manifest,
+    Sealed, Verified,
 };
 
 use super::keys::{DataKey, OpenWith, Signer, check_signature, is_signed, pinned};
@@ -151,6 +151,32 @@ impl Archive {
         result.map_err(|damage| damaged(&self.id, vec![damage]))
     }
 
+    fn open_chunk(&self, sealer: &Sealer, entry: &FileEntry) -> Result<Vec<u8>, Damage> {
+        let sealed = self.stored.get(entry)?;
+        sealer.open((&entry.file, self.manifest.place_of(entry)), sealed, CHUNK_BYTES as u64)
+    }
+
+    /// The data of one chunk.
+    pub(crate) fn chunk(&self, sealer: &Sealer, entry: &FileEntry) -> Result<Vec<u8>, EngineError> {
+        self.one(self.open_chunk(sealer, entry))
+    }
+
+    /// All data of the part `part`, from 1, where there are several.
+    pub(crate) fn part(&self, sealer: &Sealer, part: usize) -> Result<Vec<u8>, EngineError> {
+        let mut out = Vec::new();
+        for entry in self.manifest.chunks_of(part) {
+            out.extend(self.chunk(sealer, entry)?);
+        }
+        Ok(out)
+    }
+
+    /// The key that opens the chunks, and what it holds.
+    pub(crate) fn unlock(&self, with: &OpenWith) -> Result<(Sealer, Contents), EngineError> {
+        let sealer = self.sealer(with)?;
+        let contents = self.contents(&sealer)?;
+        Ok((sealer, contents))
+    }
+
     fn sealer(&self, with: &OpenWith) -> Result<Sealer, EngineError> {
         let id = self.id.clone();
         if self.manifest.sealed == Sealed::None {
@@ -172,7 +198,9 @@ impl Archive {
         let sealed = self.one(self.stored.get(entry))?;
         let plain = sealer.open((&entry.file, CONTENTS), sealed, CONTENTS_BYTES_MAX);
         let (chunks, bytes) = (self.manifest.chunks.len(), self.manifest.data_bytes);
-        self.one(Contents::parse(&self.one(plain)?, chunks, bytes))
+        let contents = self.one(Contents::parse(&self.one(plain)?, chunks, bytes))?;
+        self.one(contents.fits(&self.manifest))?;
+        Ok(contents)
     }
 
     /// Gives out the data, chunk by chunk. All chunks that cannot be opened are named.
@@ -182,14 +210,9 @@ impl Archive {
         mut take: impl FnMut(&[u8]) -> Result<(), EngineError>,
     ) -> Result<(), EngineError> {
         let (mut damage, mut length) = (Vec::new(), 0u64);
-        for (index, entry) in self.manifest.chunks.iter().enumerate() {
+        for entry in &self.manifest.chunks {
             self.place.go_on()?;
-            let name = chunk_name(index + 1);
-            let opened = self
-                .stored
-                .get(entry)
-                .and_then(|sealed| sealer.open((&entry.file, &name), sealed, CHUNK_BYTES as u64));
-            match opened {
+            match self.open_chunk(sealer, entry) {
                 Ok(bytes) if damage.is_empty() => {
                     length += bytes.len() as u64;
                     take(&bytes)?;

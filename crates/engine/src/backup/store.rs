@@ -135,9 +135,12 @@ impl Draft {
 
     /// Writes a file to the disk.
     pub(super) fn put(&self, name: &str, bytes: &[u8]) -> Result<FileEntry, EngineError> {
-        write_private(&self.folder.join(name), bytes)?;
-        let sha256 = to_hex(&Sha256::digest(bytes));
-        Ok(FileEntry { file: name.to_owned(), bytes: bytes.len() as u64, sha256 })
+        self.putter().put(name, bytes)
+    }
+
+    /// What writes files of it, on any thread.
+    pub(super) fn putter(&self) -> Putter {
+        Putter { folder: self.folder.clone() }
     }
 
     /// Gives the backup its name.
@@ -147,6 +150,21 @@ impl Draft {
         fs::rename(&self.folder, &self.target).map_err(at(&self.target))?;
         self.done = true;
         sync_folder(&self.root)
+    }
+}
+
+/// Writes files into the folder of a backup.
+#[derive(Clone)]
+pub(super) struct Putter {
+    folder: PathBuf,
+}
+
+impl Putter {
+    /// Writes a file to the disk.
+    pub(super) fn put(&self, name: &str, bytes: &[u8]) -> Result<FileEntry, EngineError> {
+        write_private(&self.folder.join(name), bytes)?;
+        let sha256 = to_hex(&Sha256::digest(bytes));
+        Ok(FileEntry { file: name.to_owned(), bytes: bytes.len() as u64, sha256 })
     }
 }
 
@@ -288,7 +306,9 @@ impl Stored {
                 let entry = entry.map_err(at(&folder))?;
                 let name = format!("{prefix}{}", entry.file_name().to_string_lossy());
                 let is_folder = entry.file_type().map_err(at(&folder))?.is_dir();
-                if [MANIFEST, SIGNATURE, VERIFIED].contains(&&*name) || (name == CHUNKS && is_folder) {
+                if [MANIFEST, SIGNATURE, VERIFIED].contains(&&*name)
+                    || (name == CHUNKS && is_folder)
+                {
                     continue;
                 }
                 let hashed = hash(&entry.path()).map_err(|error| error.to_string());

@@ -14,7 +14,9 @@ use whimbrel_core::sql::dialect::Dialect;
 
 pub use self::schema::{LEDGER_FORMAT, table};
 pub(crate) use self::schema::{columns_of, now_ms};
-pub(crate) use self::write::{Attempt, BackupEntry, MigrationEntry, RunEntry, UndoEntry, merged, names_of};
+pub(crate) use self::write::{
+    Attempt, BackupEntry, MigrationEntry, RunEntry, UndoEntry, merged, names_of,
+};
 use crate::backend::{DbError, DbErrorKind, Row, Session};
 use crate::error::EngineError;
 use crate::failpoint;

@@ -407,7 +407,10 @@ impl Project {
         });
         let audit = self.audit(run, "restore", &detail.to_string());
         let restored = match plan.takes_back {
-            None => self.backup_row(&plan.manifest, "restored", &plan.location, Some(run)),
+            None => {
+                let by = (run.lease.run_id.clone(), run.lease.token);
+                self.backup_row(&plan.manifest, "restored", &plan.location, Some(&by))
+            }
             Some(_) => "SELECT 1".to_owned(),
         };
         let free = free_sql(&ledger, run.lease.token);

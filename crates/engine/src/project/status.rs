@@ -69,6 +69,34 @@ pub struct KeptDatabase {
     pub bytes: u64,
 }
 
+/// The backups of a database in a few words.
+#[derive(Clone, Debug, Default)]
+pub struct BackupsLine {
+    /// How many there are, damaged ones among them.
+    pub count: usize,
+    /// Bytes of their files and of databases that restores have replaced.
+    pub bytes: u64,
+    /// The newest that is not damaged.
+    pub last: Option<LastBackup>,
+    /// The newest run with a backup that can be restored: the run, and the backup.
+    pub rollback: Option<(String, String)>,
+    /// Why they cannot be looked at.
+    pub problem: Option<String>,
+}
+
+/// A backup in a few words.
+#[derive(Clone, Debug)]
+pub struct LastBackup {
+    /// Its id.
+    pub id: String,
+    /// When it was made, in milliseconds since 1970.
+    pub created_ms: i64,
+    /// When it was restored and compared last, in milliseconds since 1970.
+    pub verified_ms: Option<i64>,
+    /// Until when it is kept, in milliseconds since 1970.
+    pub expires_ms: i64,
+}
+
 /// The whole picture.
 #[derive(Clone, Debug)]
 pub struct StatusReport {
@@ -94,6 +122,8 @@ pub struct StatusReport {
     pub issues: Vec<DirectoryIssue>,
     /// Restores in place of this database, oldest first.
     pub restores: Vec<KeptDatabase>,
+    /// The backups of this database.
+    pub backups: BackupsLine,
 }
 
 impl StatusReport {
@@ -129,6 +159,11 @@ impl Project {
             Some(session) if picture.identity.is_some() => self.restores(session.as_mut()).await?,
             _ => Vec::new(),
         };
+        let mut backups = match (&mut session, &picture.identity) {
+            (Some(session), Some(one)) => self.backups_line(session.as_mut(), one).await?,
+            _ => BackupsLine::default(),
+        };
+        backups.bytes += restores.iter().map(|one| one.bytes).sum::<u64>();
         let migrations = picture
             .compared
             .iter()
@@ -165,7 +200,17 @@ impl Project {
             migrations,
             issues: picture.files.issues,
             restores,
+            backups,
         })
+    }
+
+    #[cfg(not(feature = "sqlite"))]
+    async fn backups_line(
+        &self,
+        _session: &mut dyn Session,
+        _identity: &Identity,
+    ) -> Result<BackupsLine, EngineError> {
+        Ok(BackupsLine::default())
     }
 
     #[cfg(feature = "sqlite")]

@@ -44,6 +44,10 @@ impl Project {
         if self.is_up_to_date(selection).await? {
             return Ok(RunReport::default());
         }
+        #[cfg(feature = "sqlite")]
+        if let Some(backup) = &options.backup {
+            backup.check()?;
+        }
         let mut run = self.begin("up", options, events).await?;
         let result = self.up_with_lease(&mut run, selection, options, events).await;
         self.end(run, result).await
@@ -87,6 +91,10 @@ impl Project {
         apply.rules = self.rule_texts(&plan)?;
         let fresh = run.fresh;
         let mut report = RunReport { run_id: run.lease.run_id.clone(), ..RunReport::default() };
+        #[cfg(feature = "sqlite")]
+        if let (Some(backup), false) = (&options.backup, plan.is_empty()) {
+            report.backup = self.back_up_before(run, backup, events).await?;
+        }
         for part in requires::parts(&plan) {
             if let Some(first) = part.first() {
                 self.check_required(first, run.session.as_mut()).await?;

@@ -1,5 +1,5 @@
 use serde_json::json;
-use whimbrel_engine::{Apart, BackupPlace, InPlacePlan, InPlaceReport, LostRows, RestoreOptions};
+use whimbrel_engine::{Apart, InPlacePlan, InPlaceReport, LostRows};
 
 use super::backup::Restore;
 use super::confirm::confirm;
@@ -11,13 +11,9 @@ use crate::error::{CommandError, Exit};
 use crate::printer::Format;
 
 /// Carries out `backup restore ID --in-place`, and the way back from it.
-pub(super) async fn run(
-    args: &Restore,
-    place: &BackupPlace,
-    options: &RestoreOptions,
-    context: &mut Context,
-) -> Result<Exit, CommandError> {
+pub(super) async fn run(args: &Restore, context: &mut Context) -> Result<Exit, CommandError> {
     let project = context.database()?;
+    let (place, options) = (&args.place.at(context), &args.options(context)?);
     let plan = if args.take_back {
         project.plan_take_back(place, &args.id, options).await?
     } else {

@@ -2,7 +2,7 @@ use serde::Serialize;
 use whimbrel_core::compare::State;
 use whimbrel_core::directory::Severity;
 use whimbrel_core::ledger::Direction;
-use whimbrel_engine::{DataProgress, KeptDatabase, StatusLine, StatusReport};
+use whimbrel_engine::{BackupsLine, DataProgress, KeptDatabase, StatusLine, StatusReport};
 
 use super::text::{plural, table, time};
 use crate::context::Context;
@@ -44,6 +44,43 @@ pub(crate) struct StatusJson {
     issues: Vec<IssueJson>,
     /// Restores in place of this database, oldest first.
     restores: Vec<RestoreJson>,
+    /// The backups of this database.
+    backups: BackupsJson,
+}
+
+/// The backups of a database.
+#[derive(Debug, Serialize, schemars::JsonSchema)]
+struct BackupsJson {
+    /// How many there are, damaged ones among them.
+    count: usize,
+    /// Bytes of their files and of databases that restores have replaced.
+    bytes: u64,
+    /// The newest that is not damaged.
+    last: Option<LastJson>,
+    /// The newest run with a backup that can be restored.
+    rollback: Option<RollbackJson>,
+    /// Why they cannot be looked at.
+    problem: Option<String>,
+}
+
+#[derive(Debug, Serialize, schemars::JsonSchema)]
+struct LastJson {
+    /// Id.
+    id: String,
+    /// When it was made, in milliseconds since 1970.
+    created_ms: i64,
+    /// When it was restored and compared last, in milliseconds since 1970.
+    verified_ms: Option<i64>,
+    /// Until when it is kept, in milliseconds since 1970.
+    expires_ms: i64,
+}
+
+#[derive(Debug, Serialize, schemars::JsonSchema)]
+struct RollbackJson {
+    /// The run.
+    run_id: String,
+    /// The backup that was made before it.
+    backup: String,
 }
 
 /// A restore in place.
@@ -191,6 +228,9 @@ fn show(report: &StatusReport, all: bool, context: &mut Context) {
             printer.note(&format!("{} {hint}", printer.styled(Style::Hint, "hint:")));
         }
     }
+    for line in backups_text(&report.backups) {
+        printer.out(&line);
+    }
     for one in &report.restores {
         printer.out(&restore_text(one));
     }
@@ -207,6 +247,30 @@ fn show(report: &StatusReport, all: bool, context: &mut Context) {
             ));
         }
     }
+}
+
+fn backups_text(backups: &BackupsLine) -> Vec<String> {
+    let mut lines = Vec::new();
+    if let Some(problem) = &backups.problem {
+        lines.push(format!("backups: {problem}"));
+    }
+    if let Some(last) = &backups.last {
+        let proven = match last.verified_ms {
+            Some(at) => format!("verified {}", time(at)),
+            None => "NOT verified".to_owned(),
+        };
+        lines.push(format!(
+            "{} ({} bytes), the last {}, {proven}, kept until {}",
+            plural(backups.count, "backup"),
+            backups.bytes,
+            last.id,
+            time(last.expires_ms)
+        ));
+    }
+    if let Some((run, backup)) = &backups.rollback {
+        lines.push(format!("rollback of run {run} is possible: {backup}"));
+    }
+    lines
 }
 
 fn restore_text(one: &KeptDatabase) -> String {
@@ -310,6 +374,22 @@ fn to_json(report: &StatusReport) -> StatusJson {
                 hint: issue.hint.clone(),
             })
             .collect(),
+        backups: BackupsJson {
+            count: report.backups.count,
+            bytes: report.backups.bytes,
+            last: report.backups.last.as_ref().map(|last| LastJson {
+                id: last.id.clone(),
+                created_ms: last.created_ms,
+                verified_ms: last.verified_ms,
+                expires_ms: last.expires_ms,
+            }),
+            rollback: report
+                .backups
+                .rollback
+                .clone()
+                .map(|(run_id, backup)| RollbackJson { run_id, backup }),
+            problem: report.backups.problem.clone(),
+        },
         restores: report
             .restores
             .iter()

@@ -5,6 +5,7 @@
 mod backup;
 mod backup_random;
 mod batches;
+mod before_up;
 mod cascades;
 mod conformance;
 mod control;
