@@ -1,3 +1,4 @@
+mod prune;
 mod show;
 
 use std::path::PathBuf;
@@ -60,6 +61,27 @@ enum Action {
         place: Place,
         #[command(flatten)]
         keys: Keys,
+    },
+    /// Remove backups that have expired, and what killed commands have left
+    ///
+    /// The newest verified backup of each database never goes (`keep-count` under `[backup]` says
+    /// how many), nor a damaged one. What would go is shown first.
+    Prune {
+        /// Show what would go, and do nothing
+        #[arg(long)]
+        dry_run: bool,
+        #[command(flatten)]
+        place: Place,
+    },
+    /// Copy a backup into another folder, each file checked on the way
+    Download {
+        /// Id of the backup, as `list` shows it
+        id: String,
+        /// The folder to copy it into
+        #[arg(long, value_name = "DIR")]
+        to: PathBuf,
+        #[command(flatten)]
+        place: Place,
     },
     /// Make a database of a backup: a new one, or in the place of the present one
     ///
@@ -215,6 +237,15 @@ pub(super) async fn run(args: &Args, context: &mut Context) -> Result<Exit, Comm
             }
             let report = project.backup_verify(&at, id, &with, *restore).await?;
             say(&verified(&report), &report, context);
+            Ok(Exit::Done)
+        }
+        Action::Prune { dry_run, place } => prune::run(*dry_run, place, context).await,
+        Action::Download { id, to, place } => {
+            let project = context.project_files()?;
+            let to = context.root().join(to);
+            let copy = project.backup_download(&place.at(context), id, &to)?;
+            let report = project.backup_show(&place.at(context), id, &OpenWith::default())?;
+            say(&format!("Copied to {}", copy.display()), &report, context);
             Ok(Exit::Done)
         }
         Action::Restore(restore) => {

@@ -39,6 +39,7 @@ mod pitfalls;
 #[cfg(feature = "postgres")]
 mod pooled;
 mod prepared;
+mod prune;
 mod races;
 mod reference;
 mod rehearse;
