@@ -77,6 +77,9 @@ impl Bench<'_> {
     fn copy(&self, from: &str, more: &[&str]) -> Command {
         let mut command = Command::new(self.program);
         command.args(["copy", "--quiet", "accounts", "--from", from, "--to", &self.target.url]);
+        if from.starts_with("mysql") {
+            command.arg("--times-are-utc");
+        }
         command.args(more).arg("--project").arg(self.folder).env_clear();
         command
     }
