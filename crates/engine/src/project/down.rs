@@ -78,7 +78,7 @@ impl Project {
 
     /// In a protected environment its name belongs to the phrase, so that what is typed for one
     /// database does nothing to another.
-    fn with_environment(&self, phrase: String) -> String {
+    pub(super) fn with_environment(&self, phrase: String) -> String {
         let ProjectOptions { protected, environment, .. } = &self.options;
         if *protected { format!("{phrase} IN {environment}") } else { phrase }
     }

@@ -10,6 +10,7 @@ use async_trait::async_trait;
 use futures_util::TryStreamExt;
 use tokio::task::JoinHandle;
 use tokio_postgres::{AsyncMessage, Client, Connection, Error, SimpleQueryMessage, SimpleQueryRow};
+use whimbrel_core::backup::RowsOf;
 use whimbrel_core::snapshot::Snapshot;
 
 use super::connect::{Bound, Connected};
@@ -18,10 +19,10 @@ use super::error::{Places, from_connection, from_statement};
 use super::shared::Shared;
 use super::tls::TlsFacts;
 use super::wire::Wire;
-use super::{PostgresBackend, catalog, facts, load, others, rows};
+use super::{PostgresBackend, catalog, facts, load, others, rows, text};
 use crate::backend::{
     DbError, DbErrorKind, ForeignKeyViolation, Limits, LoadInto, Notice, Outcome, Row, RowSink,
-    RowStream, Scope, ServerFacts, Session,
+    RowStream, Scope, ServerFacts, Session, TextIn, TextOut,
 };
 
 /// Everything that `DISCARD ALL` does, as statements that a transaction allows.
@@ -244,6 +245,18 @@ impl Session for PgSession {
 
     async fn load<'a>(&'a mut self, into: &LoadInto) -> Result<Box<dyn RowSink + 'a>, DbError> {
         Ok(Box::new(load::PgSink::start(self, into).await?))
+    }
+
+    async fn text_out<'a>(&'a mut self, of: &RowsOf) -> Result<Box<dyn TextOut + 'a>, DbError> {
+        Ok(Box::new(text::PgTextOut::start(self, of).await?))
+    }
+
+    async fn text_in<'a>(
+        &'a mut self,
+        of: &RowsOf,
+        fresh: bool,
+    ) -> Result<Box<dyn TextIn + 'a>, DbError> {
+        Ok(Box::new(text::PgTextIn::start(self, of, fresh).await?))
     }
 
     fn in_transaction(&self) -> Option<bool> {

@@ -351,6 +351,18 @@ impl Session for SqliteSession {
     async fn blockers(&mut self, _session: &str) -> Result<Vec<String>, DbError> {
         Ok(Vec::new())
     }
+
+    async fn lock_out_others(&mut self) -> Result<(), DbError> {
+        image::lock_out_others(&self.connection)
+    }
+
+    async fn copy_into(&mut self, to: &Path, stop: &StopFlag) -> Result<(), DbError> {
+        image::copy(&self.connection, to, stop)
+    }
+
+    async fn replace(&mut self, by: &Path) -> Result<(), DbError> {
+        image::replace(&mut self.connection, by)
+    }
 }
 
 /// Refuses a file that is not a SQLite database before anything is written to it.
