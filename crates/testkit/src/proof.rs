@@ -7,6 +7,7 @@
 
 pub mod batch;
 pub mod case;
+pub mod damage;
 pub mod engine;
 pub mod equality;
 pub mod fault;

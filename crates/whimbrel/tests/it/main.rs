@@ -11,6 +11,7 @@ mod conformance;
 mod control;
 mod copy;
 mod crash;
+mod damage;
 mod data;
 mod data_accounts;
 mod data_rules;
