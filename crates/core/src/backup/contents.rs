@@ -163,12 +163,7 @@ mod tests {
 
     #[test]
     fn parts_must_make_up_the_chunks() {
-        let part = |chunks, bytes| Part {
-            name: "database".to_owned(),
-            rows: None,
-            chunks,
-            bytes,
-        };
+        let part = |chunks, bytes| Part { name: "database".to_owned(), rows: None, chunks, bytes };
         let contents = Contents { parts: vec![part(2, 100)], ..Contents::default() };
         assert_eq!(Contents::parse(&contents.to_bytes(), 2, 100), Ok(contents.clone()));
         assert!(Contents::parse(&contents.to_bytes(), 3, 100).is_err());

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    BackupId, CHUNK_FILE_BYTES_MAX, CONTENTS_BYTES_MAX, Damage, KEY_BYTES_MAX, chunk_name, from_hex,
-    part_and_number,
+    BackupId, CHUNK_FILE_BYTES_MAX, CONTENTS_BYTES_MAX, Damage, KEY_BYTES_MAX, chunk_name,
+    from_hex, part_and_number,
 };
 
 const FORMAT: &str = "whimbrel-backup";

@@ -13,9 +13,7 @@ mod signature;
 pub use contents::{Contents, Part, RowsOf, TableDigest};
 pub use damage::Damage;
 pub use manifest::{FileEntry, FoundFile, Manifest, Sealed};
-pub use place::{
-    CONTENTS, chunk_name, part_and_number, part_chunk_name, place, without_place,
-};
+pub use place::{CONTENTS, chunk_name, part_and_number, part_chunk_name, place, without_place};
 pub use retention::{Keep, Kept, expired};
 pub use rows::{Piece, Pieces, RowHasher};
 pub use schema::schema_differences;

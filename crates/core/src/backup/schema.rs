@@ -14,8 +14,14 @@ const LONG_TYPES: [&str; 7] = [
 ];
 
 /// What the first lines of such a comment tell is of the dump, not of the schema.
-const OF_THE_DUMP: [&str; 6] =
-    ["-- Dump completed", "-- Dumped ", "-- Host:", "-- Server version", "-- MariaDB dump", "-- MySQL"];
+const OF_THE_DUMP: [&str; 6] = [
+    "-- Dump completed",
+    "-- Dumped ",
+    "-- Host:",
+    "-- Server version",
+    "-- MariaDB dump",
+    "-- MySQL",
+];
 
 /// What differs between two schemas, given as their dumps: in words, one for each object.
 ///

@@ -23,8 +23,8 @@ pub(crate) use self::digest::{check_database, tables};
 pub use self::keys::{OpenWith, SealFor};
 pub(crate) use self::read::{Archive, state};
 use self::seal::Sealer;
-pub(crate) use self::store::Restoring;
 pub(crate) use self::server::{ServerSide, server_engine};
+pub(crate) use self::store::Restoring;
 pub(crate) use self::write::Writer;
 
 /// Where backups lie, whose are trusted, and who may stop the work on them.

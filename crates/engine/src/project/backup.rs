@@ -167,8 +167,9 @@ impl Project {
         };
         if archive.manifest.engine != ENGINE {
             let engine = &archive.manifest.engine;
-            let message =
-                format!("`{id}` is a backup of a {engine} database and cannot be restored into {label}");
+            let message = format!(
+                "`{id}` is a backup of a {engine} database and cannot be restored into {label}"
+            );
             return Err(EngineError::Refused(message));
         }
         if !options.tables.is_empty() {

@@ -79,10 +79,11 @@ fn a_kill_anywhere_leaves_no_half_backup(bench: &Bench) {
     full(bench);
     let first = create(bench, &["--no-encrypt"]);
     for name in failpoint::SERVER_BACKUPS.iter().filter(|name| name.starts_with("backup.")) {
-        let killed = bench
-            .whimbrel()
-            .env("WHIMBREL_FAILPOINT", name)
-            .run(["backup", "create", "--no-encrypt"]);
+        let killed = bench.whimbrel().env("WHIMBREL_FAILPOINT", name).run([
+            "backup",
+            "create",
+            "--no-encrypt",
+        ]);
         assert_eq!(killed.signal, Some(9), "{name}: {killed}");
         let ids = listed(bench);
         assert!(ids.contains(&first), "{name}");

@@ -207,9 +207,9 @@ pub(crate) fn all_of(bench: &Bench, database: &TestDatabase) -> String {
 fn a_server_comes_back_as_it_was(bench: &Bench) {
     full(bench);
     let prefix = if bench.engine == "postgres" { "whimbrel." } else { "whimbrel_" };
-    bench.database.query(&format!(
-        "UPDATE {prefix}lease SET owner = 'x', expires_ms = 99999999999999"
-    ));
+    bench
+        .database
+        .query(&format!("UPDATE {prefix}lease SET owner = 'x', expires_ms = 99999999999999"));
     let token: i64 = bench
         .database
         .query(&format!("SELECT token FROM {prefix}fence"))
@@ -248,8 +248,10 @@ fn a_server_comes_back_as_it_was(bench: &Bench) {
     }
     let left = bench.database.query(match bench.engine {
         "postgres" => "SELECT count(*) FROM pg_database WHERE datname LIKE 'whimbrel_scratch%'",
-        _ => "SELECT count(*) FROM information_schema.schemata \
-              WHERE schema_name LIKE 'whimbrel_scratch%' AND FALSE",
+        _ => {
+            "SELECT count(*) FROM information_schema.schemata \
+              WHERE schema_name LIKE 'whimbrel_scratch%' AND FALSE"
+        }
     });
     assert_eq!(left.trim(), "0");
 }

@@ -10,8 +10,9 @@ use crate::backend::ProgramAccess;
 
 pub(super) fn access(url: &PgUrl) -> Result<ProgramAccess, String> {
     if url.sslpassword.is_some() {
-        return Err("`sslpassword` cannot be handed to pg_dump: use a key without a password"
-            .to_owned());
+        return Err(
+            "`sslpassword` cannot be handed to pg_dump: use a key without a password".to_owned()
+        );
     }
     let mut variables: Vec<(&'static str, Option<String>)> = Vec::new();
     let list = |of: &dyn Fn(usize) -> String| {
@@ -23,9 +24,8 @@ pub(super) fn access(url: &PgUrl) -> Result<ProgramAccess, String> {
         Some(HostAddress::Tcp(name) | HostAddress::Unix(name)) => name.clone(),
         Some(HostAddress::Default) | None => String::new(),
     };
-    let address = |at: usize| {
-        url.hosts.get(at).and_then(|host| host.hostaddr.clone()).unwrap_or_default()
-    };
+    let address =
+        |at: usize| url.hosts.get(at).and_then(|host| host.hostaddr.clone()).unwrap_or_default();
     let port = |at: usize| url.hosts.get(at).map(|host| host.port.to_string()).unwrap_or_default();
     variables.push(("PGHOST", list(&host)));
     variables.push(("PGHOSTADDR", list(&address)));

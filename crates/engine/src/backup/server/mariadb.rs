@@ -66,7 +66,8 @@ async fn is_mariadb(session: &mut dyn Session) -> Result<bool, DbError> {
 
 /// A statement may take as long as it takes.
 async fn no_limit(session: &mut dyn Session) -> Result<(), DbError> {
-    let limit = if is_mariadb(session).await? { "max_statement_time" } else { "max_execution_time" };
+    let limit =
+        if is_mariadb(session).await? { "max_statement_time" } else { "max_execution_time" };
     session.batch(&format!("SET SESSION {limit} = 0")).await
 }
 
@@ -107,9 +108,7 @@ pub(super) async fn tables(session: &mut dyn Session) -> Result<Vec<Table>, Engi
 }
 
 /// Tables whose storage engine knows no snapshot.
-pub(super) async fn not_in_snapshot(
-    session: &mut dyn Session,
-) -> Result<Vec<String>, EngineError> {
+pub(super) async fn not_in_snapshot(session: &mut dyn Session) -> Result<Vec<String>, EngineError> {
     let sql = "SELECT table_name FROM information_schema.tables \
         WHERE table_schema = DATABASE() AND engine <> 'InnoDB' AND engine IS NOT NULL \
         AND table_type <> 'SEQUENCE'";
@@ -222,12 +221,8 @@ pub(super) fn dump_arguments(section: Section, database: &str, mariadb: bool) ->
     .to_vec();
     let more: &[&str] = match section {
         Section::Before => &["--routines", "--skip-triggers", "--skip-events"],
-        Section::After => {
-            &["--no-create-info", "--triggers", "--skip-routines", "--skip-events"]
-        }
-        Section::Events => {
-            &["--no-create-info", "--skip-triggers", "--skip-routines", "--events"]
-        }
+        Section::After => &["--no-create-info", "--triggers", "--skip-routines", "--skip-events"],
+        Section::Events => &["--no-create-info", "--skip-triggers", "--skip-routines", "--events"],
     };
     out.extend(more.iter().map(|word| (*word).to_owned()));
     if !mariadb {

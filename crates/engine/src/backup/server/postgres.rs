@@ -301,7 +301,11 @@ pub(super) const WIPE: &str = "DO $wipe$ DECLARE r record; BEGIN \
         END LOOP; END $wipe$";
 
 /// The arguments of the dump program for one section of the schema.
-pub(super) fn dump_arguments(section: &str, snapshot: Option<&str>, leave_out: &[String]) -> Vec<String> {
+pub(super) fn dump_arguments(
+    section: &str,
+    snapshot: Option<&str>,
+    leave_out: &[String],
+) -> Vec<String> {
     let mut out: Vec<String> = [
         "--format=plain",
         "--encoding=UTF8",

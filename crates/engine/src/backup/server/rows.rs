@@ -90,9 +90,7 @@ pub(super) async fn read_all(
 }
 
 /// Waits for all tasks; the first error.
-pub(super) async fn all_of(
-    mut tasks: JoinSet<Result<(), EngineError>>,
-) -> Result<(), EngineError> {
+pub(super) async fn all_of(mut tasks: JoinSet<Result<(), EngineError>>) -> Result<(), EngineError> {
     let mut first = Ok(());
     while let Some(ended) = tasks.join_next().await {
         let result = ended.unwrap_or_else(|_| Err(lost()));

@@ -27,7 +27,8 @@ impl ServerSide<'_> {
         let mut session = self.backend.connect().await?;
         let facts = session.facts().await?;
         if let Some(reason) = facts.pooled {
-            let message = format!("A backup needs the server itself, and this is a pooler: {reason}");
+            let message =
+                format!("A backup needs the server itself, and this is a pooler: {reason}");
             return Err(EngineError::Refused(message));
         }
         writer.manifest.engine = server_engine(self.dialect()).unwrap_or_default().to_owned();
