@@ -25,8 +25,8 @@ mod verify;
 pub use apply::{ApplyOptions, StopFlag};
 #[cfg(feature = "sqlite")]
 pub use backup::{
-    BackupLine, BackupOptions, BackupPlace, BackupReport, BackupWhat, OpenWith, RestoreOptions,
-    SealFor,
+    BackupLine, BackupOptions, BackupPlace, BackupReport, BackupWhat, Meter, OpenWith,
+    RestoreOptions, SealFor,
 };
 pub use data::copy::{
     CopiedTable, CopyOptions, CopyPhase, CopyProgress, CopyReport, Differing, FoundLoss,

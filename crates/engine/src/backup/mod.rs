@@ -2,6 +2,7 @@
 
 mod digest;
 mod keys;
+mod meter;
 mod read;
 mod seal;
 mod server;
@@ -21,9 +22,10 @@ use crate::error::EngineError;
 
 pub(crate) use self::digest::{check_database, tables};
 pub use self::keys::{OpenWith, SealFor};
+pub use self::meter::Meter;
 pub(crate) use self::read::{Archive, state};
 use self::seal::Sealer;
-pub(crate) use self::server::{ServerSide, server_engine};
+pub(crate) use self::server::{ServerSide, dump_program, server_engine};
 pub(crate) use self::store::Restoring;
 pub(crate) use self::write::Writer;
 
@@ -36,6 +38,8 @@ pub struct BackupPlace {
     pub signer: Option<String>,
     /// Asked to stop.
     pub stop: StopFlag,
+    /// Says how far the work is.
+    pub meter: Meter,
 }
 
 impl BackupPlace {

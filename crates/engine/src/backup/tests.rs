@@ -31,7 +31,12 @@ impl Bench {
     }
 
     fn place(&self) -> BackupPlace {
-        BackupPlace { folder: self.root().join("backups"), signer: None, stop: StopFlag::default() }
+        BackupPlace {
+            folder: self.root().join("backups"),
+            signer: None,
+            stop: StopFlag::default(),
+            meter: Meter::default(),
+        }
     }
 
     fn with(&self) -> OpenWith {

@@ -151,7 +151,7 @@ impl ServerSide<'_> {
                 (program, arguments)
             }
             Dialect::Postgres | Dialect::Sqlite => {
-                let major = self.postgres_major(session).await?;
+                let major = postgres::major(session).await?;
                 let program = programs::postgres("psql", major).await?;
                 (program, postgres::client_arguments())
             }
