@@ -11,6 +11,7 @@ mod faults;
 mod live;
 mod races;
 mod record;
+mod roundtrip;
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -24,7 +25,8 @@ use self::record::Row;
 use crate::Outcome;
 use crate::output::{complain, say};
 
-const USAGE: &str = "usage: cargo xtask prove crash|races|faults|equality|batches|live|damage \
+const USAGE: &str = "usage: cargo xtask prove \
+                     crash|races|faults|equality|batches|live|damage|roundtrip \
                      [--engine=sqlite|postgres|mariadb] [--seed=N] [--count=N] \
                      [--case=ENGINE/...] [--no-record]";
 
@@ -72,6 +74,7 @@ pub(crate) fn main(arguments: &[String]) -> Outcome {
         "batches" => batches::prove(&program, &request),
         "damage" => damage::prove(&program, &request),
         "equality" => equality::prove(&program, &request),
+        "roundtrip" => roundtrip::prove(&program, &request),
         _ => return Err(USAGE.to_owned()),
     };
     for failure in &findings.failures {

@@ -29,7 +29,7 @@ impl Keeper {
         let thread = thread::spawn(move || {
             let Ok(runtime) = tokio::runtime::Builder::new_current_thread().build() else { return };
             while stopped.recv_timeout(EVERY) == Err(RecvTimeoutError::Timeout) {
-                // One that fails is tried again; whether the lease is still ours, the next step asks.
+                // One that fails is tried again. Whether the lease is still ours, the step asks.
                 let _ = runtime.block_on(async { backend.connect().await?.batch(&sql).await });
             }
         });

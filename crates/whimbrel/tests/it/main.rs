@@ -4,6 +4,8 @@
 
 mod backup;
 mod backup_random;
+mod backup_server_faults;
+mod backup_servers;
 mod batches;
 mod before_up;
 mod cascades;
