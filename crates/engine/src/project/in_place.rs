@@ -279,6 +279,22 @@ impl Project {
         Ok(out)
     }
 
+    /// Removes the database that the restore of the run `run_id` has replaced; it cannot be taken
+    /// back then.
+    ///
+    /// # Errors
+    /// When there is no such restore, it was interrupted, or the file cannot be removed.
+    pub fn remove_kept(&self, run_id: &str) -> Result<(), EngineError> {
+        let found = self.restores_here()?.into_iter().find(|one| one.journal.run_id == run_id);
+        match found {
+            Some(one) if one.journal.phase == Phase::Done => one.remove(),
+            Some(_) => Err(EngineError::Refused(format!(
+                "The restore of run {run_id} was interrupted; let it go on, or take it back"
+            ))),
+            None => Err(EngineError::NotFound(format!("There is no restore of run {run_id}"))),
+        }
+    }
+
     /// Finds a backup, and makes sure that it is one of this database.
     async fn archive_of_this_database(
         &self,

@@ -277,3 +277,60 @@ fn without_rows_to_lose_nothing_is_asked() {
     };
     assert_eq!(lines(&dump(&bench.database)), lines(&before));
 }
+
+/// Wherever the disk is full: the old database, or the new one, and nothing in between.
+#[test]
+fn a_full_disk_leaves_the_old_one() {
+    let saved = Saved::new("WAL");
+    let database = &saved.bench.database;
+    let program = env!("CARGO_BIN_EXE_whimbrel");
+    let (mut failed, mut done) = (0, 0);
+    // The files are between three and four megabytes; `ulimit` counts in 512 bytes.
+    for blocks in [2_000, 6_000, 6_500, 6_700, 6_900, 7_100, 7_300, 7_500, 9_000] {
+        let script = format!(
+            "trap '' XFSZ; ulimit -f {blocks}; \
+             exec '{program}' backup restore {} --in-place --confirm '{PHRASE}'",
+            saved.id
+        );
+        let output = Command::new("sh")
+            .args(["-c", &script])
+            .env("DATABASE_URL", &database.url)
+            .current_dir(saved.bench.at("."))
+            .output()
+            .expect("a shell");
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        if output.status.success() {
+            assert_eq!(rows(database), saved.old, "{blocks}: {said}");
+            done += 1;
+            break;
+        }
+        failed += 1;
+        assert!(output.status.code().is_some(), "{blocks}: {said}");
+        assert_eq!(rows(database), saved.now, "{blocks}: {said}");
+        let status = saved.bench.whimbrel().run(["status"]).success();
+        assert!(!status.stdout.contains("interrupted"), "{blocks}: {status}");
+    }
+    assert!(failed > 1 && done == 1, "{failed} failed, {done} done");
+}
+
+/// The local file of a D1 database, and wrangler's own history in it.
+#[test]
+fn a_local_d1_database_goes_back_too() {
+    let example = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/d1-webapp");
+    let project = whimbrel_testkit::project::Project::copy_of(example);
+    let whimbrel =
+        whimbrel_testkit::run::Whimbrel::new(env!("CARGO_BIN_EXE_whimbrel"), project.path());
+    whimbrel.run(["up", "--steps", "10"]).success();
+    let created = whimbrel.run(["backup", "create", "--no-encrypt", "--json"]).success();
+    let value: serde_json::Value = serde_json::from_str(&created.stdout).expect("JSON");
+    let id = value["data"]["manifest"]["id"].as_str().expect("an id");
+    let applied = whimbrel.run(["status"]).success();
+    whimbrel.run(["up"]).success();
+    let restore = ["backup", "restore", id, "--in-place", "--yes"];
+    whimbrel.run(restore).success();
+    let counts = |text: &str| text.lines().last().map(str::to_owned);
+    let status = whimbrel.run(["status"]).success();
+    assert_eq!(counts(&status.stdout), counts(&applied.stdout), "{status}");
+    whimbrel.run(["up"]).success();
+    whimbrel.run(["verify"]).success();
+}
