@@ -136,6 +136,7 @@ impl Project {
             measured: None,
             renewed: None,
             prepared: Vec::new(),
+            whole: None,
             sources: &self.sources,
             opened: Opened::new(),
             copies_made: 0,

@@ -14,6 +14,7 @@ mod crash;
 mod data;
 mod data_accounts;
 mod data_rules;
+mod data_whole;
 mod demo;
 mod directory;
 mod engines;
