@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use whimbrel_core::backup::{Manifest, Phase, RestoreJournal};
 use whimbrel_core::sql::dialect::Dialect;
 
-use super::backup::{compare, not_expired, now_ms, only_sqlite, open_file, room_for};
+use super::backup::{compare, now_ms, only_sqlite, open_file, room_for};
 use super::status::KeptDatabase;
 use super::up::Run;
 use super::{Project, RunOptions};
@@ -101,7 +101,7 @@ impl Project {
         apart: Apart,
     ) -> Result<InPlacePlan, EngineError> {
         let archive = self.archive_of_this_database(place, id).await?;
-        not_expired(&archive.manifest, options)?;
+        self.not_expired(&archive.manifest, place, options)?;
         let scratch = archive.scratch()?;
         extract(&archive, place, options, &scratch.file(NEW)).await?;
         self.plan_with(archive, scratch, place, apart, None).await

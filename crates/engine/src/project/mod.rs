@@ -23,6 +23,8 @@ mod parents;
 mod plan;
 mod plan_data;
 mod pooled;
+#[cfg(feature = "sqlite")]
+mod prune;
 mod quarantine;
 mod rehearse;
 mod requires;
