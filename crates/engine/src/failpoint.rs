@@ -53,6 +53,9 @@ pub const BACKUPS: &[&str] = &[
     "restore.after_rename",
 ];
 
+/// Every place of letting go of an undo table.
+pub const PURGE: &[&str] = &["purge.before", "purge.journaled", "purge.after"];
+
 /// Passes the place `name`.
 #[cfg(not(feature = "failpoints"))]
 #[inline(always)]

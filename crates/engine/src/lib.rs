@@ -36,11 +36,12 @@ pub use interop::Mirror;
 pub use lease::{LEASE_MS, LeaseInfo};
 pub use owner::Owner;
 pub use project::{
-    Account, AccountLine, BatchLine, Broken, Check, CurrentRun, DataProgress, DownPlan,
-    DownSelection, FakeOptions, FakeReport, Faked, HistoryLine, Judged, Loss, MissingRows,
-    PlanReport, PlannedBatches, PlannedLine, PlannedStatement, Project, ProjectOptions,
-    QuarantineFilter, QuarantinedRow, Rehearsal, Retried, RunOptions, Selection, StatusLine,
-    StatusReport, Target, UndoPlan, UndoStatement, ValidateOptions, ValidateReport, VerifyReport,
-    Wish,
+    Account, AccountLine, Answer, BatchLine, Broken, Check, CurrentRun, DataProgress, DownPlan,
+    DownSelection, FakeOptions, FakeReport, Faked, HistoryLine, Judged, KeptSpace, Loss,
+    MissingRows, PlanReport, PlannedBatches, PlannedLine, PlannedStatement, Project,
+    ProjectOptions, PurgeItem, PurgePlan, QuarantineFilter, QuarantinedRow, Rehearsal, Retried,
+    Rollback, RollbackHow, RollbackReport, RollbackStage, RollbackStep, RunOptions, Selection,
+    StatusLine, StatusReport, Target, UndoPlan, UndoStatement, ValidateOptions, ValidateReport,
+    VerifyReport, Wish,
 };
 pub use report::{FactLine, Finished, Rehearsed, RehearsedRow, RehearsedValue, RunReport};

@@ -17,9 +17,11 @@ mod parents;
 mod plan;
 mod plan_data;
 mod pooled;
+mod purge;
 mod quarantine;
 mod rehearse;
 mod requires;
+mod rollback;
 mod status;
 mod undo;
 mod up;
@@ -47,8 +49,12 @@ pub use self::fake::{FakeOptions, FakeReport, Faked};
 pub use self::history::HistoryLine;
 pub use self::plan::{PlanReport, PlannedLine, PlannedStatement};
 pub use self::plan_data::PlannedBatches;
+pub use self::purge::{KeptSpace, PurgeItem, PurgePlan};
 pub use self::quarantine::{QuarantineFilter, QuarantinedRow, Retried};
 pub use self::rehearse::Rehearsal;
+pub use self::rollback::{
+    Answer, Rollback, RollbackHow, RollbackReport, RollbackStage, RollbackStep,
+};
 pub use self::status::{DataProgress, StatusLine, StatusReport};
 pub use self::undo::{UndoPlan, UndoStatement};
 pub use self::validate::{Broken, Judged, ValidateOptions, ValidateReport};

@@ -27,6 +27,8 @@ pub(super) struct Run {
     pub(super) outcome: &'static str,
     /// The database had no table of the user's when the run began.
     pub(super) fresh: bool,
+    /// What its last row says, unless it fails.
+    pub(super) detail: String,
 }
 
 impl Project {
@@ -130,6 +132,7 @@ impl Project {
             sources: &self.sources,
             opened: Opened::new(),
             copies_made: 0,
+            overwritten: 0,
             in_force: None,
         }
     }
@@ -146,6 +149,7 @@ impl Project {
             retries: self.options.retries,
             throttle: self.options.throttle.clone(),
             root: self.options.root.clone(),
+            agreed: None,
         }
     }
 
@@ -154,6 +158,17 @@ impl Project {
     pub(super) async fn begin(
         &self,
         verb: &'static str,
+        options: &RunOptions,
+        events: &mut dyn Events,
+    ) -> Result<Run, EngineError> {
+        self.begin_saying(verb, "", options, events).await
+    }
+
+    /// The same; `detail` says in the run's first row what was asked.
+    pub(super) async fn begin_saying(
+        &self,
+        verb: &'static str,
+        detail: &str,
         options: &RunOptions,
         events: &mut dyn Events,
     ) -> Result<Run, EngineError> {
@@ -179,8 +194,9 @@ impl Project {
         let backend = self.backend.as_ref();
         let lease = lease::acquire(self.ledger, backend, session.as_mut(), &claim, events).await?;
         let outcome = "done";
-        let mut run = Run { session, lease, verb, outcome, fresh: found.is_empty() };
-        match self.run_row(&mut run, "start", None, "").await {
+        let (fresh, said) = (found.is_empty(), String::new());
+        let mut run = Run { session, lease, verb, outcome, fresh, detail: said };
+        match self.run_row(&mut run, "start", None, detail).await {
             Ok(()) => Ok(run),
             Err(error) => self.end(run, Err(error)).await,
         }
@@ -199,7 +215,7 @@ impl Project {
             result = Err(EngineError::LeaseLost);
         }
         let (outcome, detail) = match &result {
-            Ok(_) => (run.outcome, String::new()),
+            Ok(_) => (run.outcome, std::mem::take(&mut run.detail)),
             Err(EngineError::LeaseLost) => return result,
             Err(EngineError::NeedsDecision(_)) => ("needs-decision", String::new()),
             Err(error) => ("failed", error.to_string()),
