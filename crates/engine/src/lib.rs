@@ -40,8 +40,8 @@ pub use project::{
     DownSelection, FakeOptions, FakeReport, Faked, HistoryLine, Judged, KeptSpace, Loss,
     MissingRows, PlanReport, PlannedBatches, PlannedLine, PlannedStatement, Project,
     ProjectOptions, PurgeItem, PurgePlan, QuarantineFilter, QuarantinedRow, Rehearsal, Retried,
-    Rollback, RollbackHow, RollbackReport, RollbackStage, RollbackStep, RunOptions, Selection,
-    StatusLine, StatusReport, Target, UndoPlan, UndoStatement, ValidateOptions, ValidateReport,
-    VerifyReport, Wish,
+    Rollback, RollbackHow, RollbackReport, RollbackStage, RollbackStep, RunLine, RunOptions,
+    Selection, StatusLine, StatusReport, Target, UndoPlan, UndoStatement, ValidateOptions,
+    ValidateReport, VerifyReport, Wish,
 };
 pub use report::{FactLine, Finished, Rehearsed, RehearsedRow, RehearsedValue, RunReport};

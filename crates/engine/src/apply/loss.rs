@@ -17,8 +17,8 @@ use crate::ledger::number;
 
 /// First words of statements that are not modelled and remove no rows.
 const HARMLESS: [&str; 12] = [
-    "ANALYZE", "CLUSTER", "GRANT", "LOCK", "PRAGMA", "REFRESH", "REINDEX", "RESET", "REVOKE", "SET",
-    "UNLOCK", "VACUUM",
+    "ANALYZE", "CLUSTER", "GRANT", "LOCK", "PRAGMA", "REFRESH", "REINDEX", "RESET", "REVOKE",
+    "SET", "UNLOCK", "VACUUM",
 ];
 
 /// What one statement of a way back removes.
@@ -66,10 +66,9 @@ impl Applier<'_> {
                     },
                     None => None,
                 };
-                let what = what.as_ref().map_or_else(
-                    || format!("whatever statement {} removes", statement + 1),
-                    words,
-                );
+                let what = what
+                    .as_ref()
+                    .map_or_else(|| format!("whatever statement {} removes", statement + 1), words);
                 out.push(StatementLoss { statement, what, rows });
             }
         }

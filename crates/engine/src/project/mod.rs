@@ -46,7 +46,7 @@ pub use self::control::{BatchLine, CurrentRun, Wish};
 pub use self::doctor::Check;
 pub use self::down::{DownPlan, DownSelection, Loss};
 pub use self::fake::{FakeOptions, FakeReport, Faked};
-pub use self::history::HistoryLine;
+pub use self::history::{HistoryLine, RunLine};
 pub use self::plan::{PlanReport, PlannedLine, PlannedStatement};
 pub use self::plan_data::PlannedBatches;
 pub use self::purge::{KeptSpace, PurgeItem, PurgePlan};

@@ -119,6 +119,8 @@ pub struct RollbackReport {
     pub left: Vec<String>,
     /// Whether somebody said no to the next one.
     pub declined: bool,
+    /// How many rows were changed since, in the stages that were looked at.
+    pub conflicts: u64,
 }
 
 /// A rollback in progress.
@@ -243,6 +245,7 @@ impl Rolling<'_> {
         let picture = self.project.picture(Some(&mut self.run.session)).await?;
         let looked = self.look(&picture, names, position).await?;
         let stage = &looked.stage;
+        self.report.conflicts += stage.steps.iter().map(|step| step.conflicts).sum::<u64>();
         self.events.send(Event::RollingBack(Box::new(stage.clone())));
         if self.asked.dry_run {
             return Ok(true);

@@ -53,9 +53,7 @@ impl Project {
         Self::check_files(&picture.files)?;
         match session.as_mut() {
             Some(session) => self.verify_on(session.as_mut(), &picture).await,
-            None => {
-                Ok(VerifyReport { database: self.backend.label(), ..VerifyReport::default() })
-            }
+            None => Ok(VerifyReport { database: self.backend.label(), ..VerifyReport::default() }),
         }
     }
 

@@ -40,6 +40,8 @@ mod races;
 mod reference;
 mod rehearse;
 mod retries;
+mod rollback;
+mod rollback_purge;
 #[cfg(feature = "postgres")]
 mod supabase;
 mod throttle;

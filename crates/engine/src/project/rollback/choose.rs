@@ -33,8 +33,11 @@ impl Project {
         session: &mut dyn Session,
         asked: &str,
     ) -> Result<String, EngineError> {
-        let (runs, migrations, attempts) =
-            (self.ledger.table("runs"), self.ledger.table("migrations"), self.ledger.table("attempts"));
+        let (runs, migrations, attempts) = (
+            self.ledger.table("runs"),
+            self.ledger.table("migrations"),
+            self.ledger.table("attempts"),
+        );
         if asked == LAST {
             let sql = format!(
                 "SELECT r.run_id FROM {runs} r WHERE r.event = 'start' AND r.verb = 'up' AND \
