@@ -101,7 +101,7 @@ mod active {
     }
 
     pub(super) fn pass(name: &'static str) {
-        let lists = [super::ALL, super::BATCHES, super::BACKUPS];
+        let lists = [super::ALL, super::BATCHES, super::BACKUPS, super::PURGE];
         let listed = lists.iter().any(|list| list.contains(&name));
         debug_assert!(listed, "unlisted failpoint {name}");
         let armed = armed();

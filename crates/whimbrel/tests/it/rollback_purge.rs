@@ -98,7 +98,7 @@ fn what_is_half_way_keeps_what_it_needs(bench: &Bench) {
     assert_eq!(tables(bench), 1);
     bench.whimbrel().run(["up"]).success();
     let words = ["rollback", "last", "--how", "staged", "--yes"];
-    let killed = bench.whimbrel().env("WHIMBREL_FAILPOINT", "batch.after_commit:1").run(words);
+    let killed = bench.whimbrel().env("WHIMBREL_FAILPOINT", "batch.before_commit:1").run(words);
     assert_eq!(killed.code, None, "{killed}");
     let half = bench.whimbrel().run(["purge", "--older-than", "0", "--yes"]).success();
     assert!(half.stderr.contains("0004_handles.data.sql is half-way"), "{half}");
