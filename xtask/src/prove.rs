@@ -10,6 +10,7 @@ mod faults;
 mod live;
 mod races;
 mod record;
+mod rollback;
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -23,7 +24,7 @@ use self::record::Row;
 use crate::Outcome;
 use crate::output::{complain, say};
 
-const USAGE: &str = "usage: cargo xtask prove crash|races|faults|equality|batches|live \
+const USAGE: &str = "usage: cargo xtask prove crash|races|faults|equality|batches|live|rollback \
                      [--engine=sqlite|postgres|mariadb] [--seed=N] [--count=N] \
                      [--case=ENGINE/...] [--no-record]";
 
@@ -64,6 +65,7 @@ pub(crate) fn main(arguments: &[String]) -> Outcome {
         "live" => live::prove(&program, &request),
         "batches" => batches::prove(&program, &request),
         "equality" => equality::prove(&program, &request),
+        "rollback" => rollback::prove(&program, &request),
         _ => return Err(USAGE.to_owned()),
     };
     for failure in &findings.failures {

@@ -15,6 +15,7 @@ pub mod plan;
 pub mod proxy;
 pub mod race;
 pub mod random;
+pub mod rollback;
 pub mod sweep;
 mod trial;
 

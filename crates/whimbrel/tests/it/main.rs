@@ -42,6 +42,7 @@ mod rehearse;
 mod retries;
 mod rollback;
 mod rollback_purge;
+mod rollback_random;
 #[cfg(feature = "postgres")]
 mod supabase;
 mod throttle;

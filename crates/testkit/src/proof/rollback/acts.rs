@@ -1,0 +1,172 @@
+//! `up` and `rollback`, with what must hold after each.
+
+use super::world::World;
+use crate::proof::random::Random;
+use crate::proof::{Verdict, ensure};
+use crate::run::Output;
+
+/// Where a rollback is killed.
+const PLACES: [&str; 9] = [
+    "batch.before_cursor",
+    "batch.before_begin",
+    "batch.after_statement",
+    "batch.before_commit",
+    "batch.after_commit",
+    "statement.before_first",
+    "statement.after_last",
+    "ledger.before_write",
+    "ledger.after_write",
+];
+/// Why a rollback may refuse to begin.
+const REASONS: [&str; 4] =
+    ["was applied after", "is not there any more", "is half applied", "touches"];
+/// Phrases that one rollback may ask for.
+const PHRASES_MAX: usize = 12;
+
+impl World<'_> {
+    /// Some or all of what is pending.
+    pub(super) fn up(&mut self, random: &mut Random) -> Verdict<()> {
+        let steps = (1 + random.below(6)).to_string();
+        let words = match random.below(3) {
+            0 => vec!["up", "--out-of-order", "--steps", &steps],
+            _ => vec!["up", "--out-of-order"],
+        };
+        let mut output = self.run(&words, None);
+        if output.code == Some(4) && output.stderr.contains("half taken back") {
+            self.finish_half()?;
+            output = self.run(&words, None);
+        }
+        ensure(output.code == Some(0), || format!("`up` failed: {output}"))?;
+        let rows = self.rows()?;
+        self.model.after_up(&rows)
+    }
+
+    /// A way back that was killed is finished before anything else runs.
+    fn finish_half(&mut self) -> Verdict<()> {
+        Err("a rollback left a migration half taken back, though it was carried on".to_owned())
+    }
+
+    /// A rollback of a run, killed perhaps, and carried on.
+    pub(super) fn roll_back(&mut self, random: &mut Random) -> Verdict<()> {
+        let runs = self.runs()?;
+        let Some(last) = runs.last() else { return Ok(()) };
+        let run = match random.below(4) {
+            0 => random.pick(&runs).cloned().unwrap_or_default(),
+            1 => "last".to_owned(),
+            _ => last.clone(),
+        };
+        let staged = random.below(2) == 0;
+        let conflict = ["stop", "stop", "skip", "skip", "force"];
+        let conflict = random.pick(&conflict).copied().unwrap_or("stop");
+        let how = if staged { "staged" } else { "partial" };
+        let mut words = vec!["rollback", &run, "--how", how, "--on-conflict", conflict, "--yes"];
+        let steps = (1 + random.below(3)).to_string();
+        if staged && random.below(3) == 0 {
+            words.extend(["--steps", &steps]);
+        }
+        if random.below(5) == 0 {
+            words.extend(["--table", if random.below(2) == 0 { "cards" } else { "items" }]);
+        }
+        self.report.staged += usize::from(staged);
+        self.report.partial += usize::from(!staged);
+        let words: Vec<String> = words.into_iter().map(str::to_owned).collect();
+        let killed = random.below(3) == 0;
+        let place = random.pick(&PLACES).copied().unwrap_or_default();
+        let place = killed.then(|| format!("{place}:{}", 1 + random.below(3)));
+        self.carry_on(&words, place.as_deref(), random)
+    }
+
+    /// Runs a rollback until it is done, refuses, or asks for what is not given.
+    fn carry_on(
+        &mut self,
+        words: &[String],
+        place: Option<&str>,
+        random: &mut Random,
+    ) -> Verdict<()> {
+        let (mut given, mut lost, mut killed) = (0, 0, false);
+        let mut phrase: Option<(usize, String)> = None;
+        let mut place = place;
+        for _ in 0..PHRASES_MAX {
+            let mut all: Vec<&str> = words.iter().map(String::as_str).collect();
+            let text = phrase.as_ref().map(|(_, text)| text.clone());
+            if let (Some((rows, _)), Some(text)) = (&phrase, &text) {
+                all.extend(["--confirm", text]);
+                given += rows;
+                self.report.phrases += 1;
+            }
+            let output = self.run(&all, place.take());
+            killed |= output.code.is_none();
+            self.report.killed += usize::from(output.code.is_none());
+            let now = self.rows()?;
+            let more = self.model.after_rollback(&now)?;
+            lost += more;
+            self.report.lost += more;
+            ensure(lost <= given, || {
+                format!("{lost} rows are lost, and {given} were agreed to: {output}")
+            })?;
+            if output.code.is_none() {
+                phrase = None;
+                continue;
+            }
+            if output.code != Some(6) {
+                let exact = killed || output.code != Some(0) || lost == given;
+                ensure(exact, || {
+                    format!("{given} rows were agreed to, {lost} are lost: {output}")
+                })?;
+                return self.ended(&output);
+            }
+            let asked = asked(&output)?;
+            match random.below(6) {
+                0 => return Ok(()),
+                1 => {
+                    // What comes in between makes the phrase one of another time.
+                    self.write(random)?;
+                    self.report.stale += 1;
+                    given = lost;
+                    killed = true;
+                }
+                _ => {}
+            }
+            phrase = Some(asked);
+        }
+        Err("it asks for phrases without end".to_owned())
+    }
+
+    fn ended(&mut self, output: &Output) -> Verdict<()> {
+        match output.code {
+            Some(0) => {
+                let took = output.stdout.contains("Took back");
+                self.report.took_back += usize::from(took);
+            }
+            Some(4) => self.report.conflicts += 1,
+            Some(2) if REASONS.iter().any(|reason| output.stderr.contains(reason)) => {
+                self.report.refused += 1;
+            }
+            _ => return Err(format!("`rollback` failed: {output}")),
+        }
+        let (rows, applied) = (self.rows()?, self.applied()?);
+        if output.code == Some(0) {
+            self.report.came_back += self.model.come_back(&rows, &applied)?;
+        }
+        Ok(())
+    }
+
+    /// In the end everything is applied, and holds.
+    pub(super) fn finish(&mut self) -> Verdict<()> {
+        let output = self.run(&["up", "--out-of-order"], None);
+        ensure(output.code == Some(0), || format!("`up` failed: {output}"))?;
+        let rows = self.rows()?;
+        self.model.after_up(&rows)?;
+        let output = self.run(&["verify"], None);
+        ensure(output.code == Some(0), || format!("`verify` failed: {output}"))
+    }
+}
+
+/// The phrase that is asked for, with its number of rows.
+fn asked(output: &Output) -> Verdict<(usize, String)> {
+    let none = || format!("no phrase is asked for: {output}");
+    let (_, rest) = output.stderr.split_once("The phrase `").ok_or_else(none)?;
+    let (phrase, _) = rest.split_once('`').ok_or_else(none)?;
+    let rows = phrase.split(' ').nth(1).and_then(|rows| rows.parse().ok()).ok_or_else(none)?;
+    Ok((rows, phrase.to_owned()))
+}
