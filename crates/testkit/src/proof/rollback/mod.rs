@@ -15,7 +15,7 @@ use super::engine::Engine;
 use super::random::Random;
 
 /// Acts of a case, at least and at most.
-const ACTS: Range<usize> = 5..10;
+const ACTS: Range<usize> = 4..8;
 
 /// What was covered, and what was found.
 #[derive(Clone, Debug, Default)]
@@ -127,10 +127,11 @@ pub fn run(program: &Path, engine: Engine, seed: u64, numbers: Range<usize>) -> 
 
 fn one(world: &mut World<'_>, random: &mut Random) -> Verdict<()> {
     world.begin(random)?;
+    world.up(random)?;
     for _ in 0..ACTS.start + random.below(ACTS.len()) {
         match random.below(10) {
             0..=1 => world.up(random)?,
-            2..=5 => world.write(random)?,
+            2..=4 => world.write(random)?,
             _ => world.roll_back(random)?,
         }
     }

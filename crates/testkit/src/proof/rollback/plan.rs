@@ -28,7 +28,7 @@ pub(super) fn files(engine: Engine, random: &mut Random) -> Vec<(String, String)
     files.push((
         "0003_cards.data.sql",
         format!(
-            "-- whimbrel: batch size={} on-error=quarantine errors-max=100000\n\
+            "-- whimbrel: batch size={} pause-ms=0 on-error=quarantine errors-max=100000\n\
              INSERT INTO cards (item_id, label) SELECT i.id, 'made' FROM items i WHERE i.id % 3 <> 0;\n",
             size(random)
         ),
@@ -36,7 +36,7 @@ pub(super) fn files(engine: Engine, random: &mut Random) -> Vec<(String, String)
     files.push((
         "0004_notes.data.sql",
         format!(
-            "-- whimbrel: batch size={}\n\
+            "-- whimbrel: batch size={} pause-ms=0\n\
              UPDATE items SET note = 'migrated', price = price + 1 WHERE id % 4 <> 1;\n",
             size(random)
         ),
@@ -46,7 +46,7 @@ pub(super) fn files(engine: Engine, random: &mut Random) -> Vec<(String, String)
     files.push((
         "0006_slug.data.sql",
         format!(
-            "-- whimbrel: batch size={}\nUPDATE items SET slug = 'slugged' WHERE id % 2 = 0;\n",
+            "-- whimbrel: batch size={} pause-ms=0\nUPDATE items SET slug = 'slugged' WHERE id % 2 = 0;\n",
             size(random)
         ),
     ));
@@ -54,7 +54,7 @@ pub(super) fn files(engine: Engine, random: &mut Random) -> Vec<(String, String)
         files.push((
             "0007_gone.data.sql",
             format!(
-                "-- whimbrel: batch size={}\nDELETE FROM items WHERE id % {} = {};\n",
+                "-- whimbrel: batch size={} pause-ms=0\nDELETE FROM items WHERE id % {} = {};\n",
                 size(random),
                 GONE.0,
                 GONE.1
