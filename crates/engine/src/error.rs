@@ -283,11 +283,58 @@ pub enum EngineError {
     /// A backup without a key for whom it is sealed.
     #[error("No key is given for whom the backup is to be sealed")]
     BackupUnsealed,
+    /// The backup before `up` has no key for whom it is to be sealed.
+    #[error("A backup is to be made before `up`, and there is no key for whom it is sealed")]
+    BackupBeforeUp,
     /// A backup that is not kept any more.
     #[error("The backup `{id}` has expired")]
     BackupExpired {
         /// Its id.
         id: String,
+    },
+    /// A backup is of another database than the one whose place it is to take.
+    #[error("The backup `{id}` is not one of this database")]
+    OtherDatabase {
+        /// Its id.
+        id: String,
+        /// UUID of the database that was saved, if it had a ledger.
+        backup: Option<String>,
+        /// UUID of the database that is there, if it has a ledger.
+        database: Option<String>,
+    },
+    /// A program of the database that is needed is not there.
+    #[error("{}", missing_text(.program, .found.as_deref()))]
+    ProgramMissing {
+        /// Its name, and which version it must have.
+        program: String,
+        /// The newest version that is there.
+        found: Option<String>,
+        /// Debian's package that has it.
+        package: String,
+    },
+    /// A program of the database failed.
+    #[error("`{program}` failed: {how}")]
+    Program {
+        /// Its name.
+        program: String,
+        /// How it ended.
+        how: String,
+        /// What it said; may be empty.
+        said: String,
+    },
+    /// A database in which a restore was interrupted.
+    #[error("{label} holds what an interrupted restore of `{id}` has left")]
+    RestoreInterrupted {
+        /// The database.
+        label: String,
+        /// The backup that was being restored.
+        id: String,
+    },
+    /// What a backup would not hold, and nobody said that it may be left out.
+    #[error("The backup would not hold everything: {}", .what.join(", "))]
+    BackupLeavesOut {
+        /// Names, as they can be left out.
+        what: Vec<String>,
     },
     /// A file could not be read or written.
     #[error("{}: {error}", path.display())]
@@ -313,6 +360,13 @@ impl EngineError {
 impl From<DbError> for EngineError {
     fn from(error: DbError) -> EngineError {
         EngineError::Database(Box::new(error))
+    }
+}
+
+fn missing_text(program: &str, found: Option<&str>) -> String {
+    match found {
+        Some(found) => format!("{program} is needed; the newest that was found is {found}"),
+        None => format!("{program} is needed and was not found"),
     }
 }
 

@@ -180,6 +180,17 @@ pub enum Event {
         /// Why.
         reason: String,
     },
+    /// The database was saved before a run.
+    BackedUp {
+        /// Id of the backup.
+        id: String,
+        /// Bytes of its files.
+        bytes: u64,
+        /// Until when it is kept, in milliseconds since 1970.
+        expires_ms: i64,
+        /// Why it was not restored and compared, if it was not.
+        unproven: Option<String>,
+    },
     /// Rows are being judged.
     Judging {
         /// The table, or the file of the check.

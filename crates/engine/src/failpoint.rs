@@ -56,6 +56,34 @@ pub const BACKUPS: &[&str] = &[
 /// Every place of letting go of an undo table.
 pub const PURGE: &[&str] = &["purge.before", "purge.journaled", "purge.after"];
 
+/// Every place of a restore in place, in their order. `in_place.pages` is passed after each piece.
+pub const IN_PLACE: &[&str] = &[
+    "in_place.locked",
+    "in_place.journaled",
+    "in_place.kept",
+    "in_place.prepared",
+    "in_place.before_pages",
+    "in_place.pages",
+    "in_place.replaced",
+    "in_place.done",
+];
+
+/// Every place of making and restoring a backup of a server.
+pub const SERVER_BACKUPS: &[&str] = &[
+    "backup.begun",
+    "backup.snapshot",
+    "backup.chunk",
+    "backup.manifest",
+    "backup.before_rename",
+    "backup.after_rename",
+    "restore.begun",
+    "restore.schema",
+    "restore.table",
+    "restore.loaded",
+    "restore.compared",
+    "restore.freed",
+];
+
 /// Passes the place `name`.
 #[cfg(not(feature = "failpoints"))]
 #[inline(always)]
@@ -101,7 +129,14 @@ mod active {
     }
 
     pub(super) fn pass(name: &'static str) {
-        let lists = [super::ALL, super::BATCHES, super::BACKUPS, super::PURGE];
+        let lists = [
+            super::ALL,
+            super::BATCHES,
+            super::BACKUPS,
+            super::SERVER_BACKUPS,
+            super::IN_PLACE,
+            super::PURGE,
+        ];
         let listed = lists.iter().any(|list| list.contains(&name));
         debug_assert!(listed, "unlisted failpoint {name}");
         let armed = armed();

@@ -316,11 +316,28 @@ fn explain_state(error: &EngineError) -> Explained {
             let hint = "Nothing was changed. `whimbrel backup list` shows the other backups";
             (Exit::Failed, lines, vec![hint.to_owned()])
         }
+        EngineError::ProgramMissing { package, .. } => {
+            let hint = format!("On Debian and Ubuntu: `apt install {package}`");
+            (Exit::Usage, Vec::new(), vec![hint])
+        }
+        EngineError::Program { said, .. } => {
+            (Exit::Failed, said.lines().map(str::to_owned).collect(), Vec::new())
+        }
+        EngineError::BackupLeavesOut { .. } => {
+            let hint = "If it can be done without, name each with `--leave-out NAME`";
+            (Exit::Usage, Vec::new(), vec![hint.to_owned()])
+        }
+        EngineError::RestoreInterrupted { .. } => {
+            let hint = "Pass `--again` to remove that and to begin anew";
+            (Exit::Usage, Vec::new(), vec![hint.to_owned()])
+        }
         EngineError::Stopped => (Exit::Interrupted, Vec::new(), Vec::new()),
         EngineError::BackupKey { .. }
         | EngineError::BackupSigner { .. }
         | EngineError::BackupUnsealed
+        | EngineError::BackupBeforeUp
         | EngineError::BackupExpired { .. } => backup_refused(error),
+        EngineError::OtherDatabase { backup, database, .. } => other_database(backup, database),
         EngineError::WrongEnvironment { .. } => {
             let hint = "Check the URL, or name the environment that the database belongs to with \
                         `--env`";
@@ -333,12 +350,29 @@ fn explain_state(error: &EngineError) -> Explained {
     }
 }
 
+fn other_database(backup: &Option<String>, database: &Option<String>) -> Explained {
+    let shown =
+        |id: &Option<String>| id.clone().unwrap_or_else(|| "none, as without a ledger".to_owned());
+    let lines = vec![
+        format!("Database id in the backup: {}", shown(backup)),
+        format!("Database id of the database: {}", shown(database)),
+    ];
+    let hint = "Restore it into a new database with `--to`";
+    (Exit::Usage, lines, vec![hint.to_owned()])
+}
+
 fn backup_refused(error: &EngineError) -> Explained {
     let hints: &[&str] = match error {
         EngineError::BackupUnsealed => &[
             "Name a public age key with `--recipient age1...` (`age-keygen -o backup.key` makes a \
              pair), or set WHIMBREL_BACKUP_PASSPHRASE",
             "Without encryption, everybody who sees the files can read the rows: `--no-encrypt`",
+        ],
+        EngineError::BackupBeforeUp => &[
+            "`age-keygen -o backup.key` makes a pair; write `recipients = [\"age1...\"]` with the \
+             public key under `[backup]` into whimbrel.toml, and keep the file elsewhere. Or set \
+             WHIMBREL_BACKUP_PASSPHRASE",
+            "To apply without a backup, pass `--no-backup`",
         ],
         EngineError::BackupSigner { .. } => {
             &["`whimbrel backup create` makes it; for the backups of another machine copy its \

@@ -1,8 +1,10 @@
 //! What a backup holds; sealed like the chunks, as names and numbers of rows are nobody's business.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
-use super::Damage;
+use super::{Damage, Manifest, part_and_number};
 
 /// Chunks that belong together, one part after the other.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -10,10 +12,38 @@ use super::Damage;
 pub struct Part {
     /// What it is; SQLite has one part, `database`.
     pub name: String,
+    /// Of which table it holds the rows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rows: Option<RowsOf>,
     /// How many chunks.
     pub chunks: u64,
     /// Bytes before compression.
     pub bytes: u64,
+}
+
+/// A table whose rows are a part of a backup, as text.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RowsOf {
+    /// Its schema; empty where the database has none (MariaDB).
+    pub schema: String,
+    /// Its name.
+    pub table: String,
+    /// The columns that are in the text, in their order; generated ones are not.
+    pub columns: Vec<String>,
+    /// `WHERE ...`: of a table that belongs to an extension, which rows are the user's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub only: Option<String>,
+}
+
+impl RowsOf {
+    /// The table's name as people write it.
+    pub fn name(&self) -> String {
+        if self.schema.is_empty() {
+            return self.table.clone();
+        }
+        format!("{}.{}", self.schema, self.table)
+    }
 }
 
 /// The rows of a table.
@@ -38,6 +68,15 @@ pub struct Contents {
     pub tables: Vec<TableDigest>,
     /// File names of the applied migrations, in the order of applying.
     pub migrations: Vec<String>,
+    /// What a new database must be made with: names and values, as the database calls them.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub database: BTreeMap<String, String>,
+    /// Rows of some tables only are there.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub partial: bool,
+    /// What was in the database and is not in the backup, in words.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub left_out: Vec<String>,
 }
 
 impl Contents {
@@ -64,6 +103,33 @@ impl Contents {
             return Err(wrong(format!("there are {data_bytes} bytes")));
         }
         Ok(contents)
+    }
+
+    /// Holds the parts, where there are several, against the chunks of the manifest.
+    ///
+    /// # Errors
+    /// When a part has other chunks than it should have.
+    pub fn fits(&self, manifest: &Manifest) -> Result<(), Damage> {
+        let mut counts: BTreeMap<usize, u64> = BTreeMap::new();
+        let names = manifest.chunks.iter().map(|chunk| manifest.place_of(chunk));
+        for (part, _) in names.filter_map(part_and_number) {
+            *counts.entry(part).or_default() += 1;
+        }
+        if counts.is_empty() {
+            return Ok(());
+        }
+        for (index, part) in self.parts.iter().enumerate() {
+            let found = counts.remove(&(index + 1)).unwrap_or(0);
+            if found != part.chunks {
+                let name = &part.name;
+                let reason = format!("`{name}` has {found} chunks in place of {}", part.chunks);
+                return Err(Damage::Contents { reason });
+            }
+        }
+        match counts.keys().next() {
+            Some(part) => Err(Damage::Contents { reason: format!("there is no part {part}") }),
+            None => Ok(()),
+        }
     }
 
     /// Holds the tables of a restored database against those that were saved.
@@ -97,7 +163,7 @@ mod tests {
 
     #[test]
     fn parts_must_make_up_the_chunks() {
-        let part = |chunks, bytes| Part { name: "database".to_owned(), chunks, bytes };
+        let part = |chunks, bytes| Part { name: "database".to_owned(), rows: None, chunks, bytes };
         let contents = Contents { parts: vec![part(2, 100)], ..Contents::default() };
         assert_eq!(Contents::parse(&contents.to_bytes(), 2, 100), Ok(contents.clone()));
         assert!(Contents::parse(&contents.to_bytes(), 3, 100).is_err());

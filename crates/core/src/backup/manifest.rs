@@ -5,12 +5,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    BackupId, CHUNK_FILE_BYTES_MAX, CONTENTS_BYTES_MAX, Damage, KEY_BYTES_MAX, chunk_name, from_hex,
+    BackupId, CHUNK_FILE_BYTES_MAX, CONTENTS_BYTES_MAX, Damage, KEY_BYTES_MAX, chunk_name,
+    from_hex, part_and_number,
 };
 
 const FORMAT: &str = "whimbrel-backup";
 /// Newest version of the format.
 const VERSION: u32 = 1;
+/// The folder of the chunks.
+const CHUNKS: &str = "chunks/";
 /// The wrapped data key for recipients, and for a passphrase.
 const KEYS: [&str; 2] = ["key.age", "key.passphrase.age"];
 
@@ -158,8 +161,19 @@ impl Manifest {
         }
         let known = self.contents.file == contents_file(self.sealed);
         check_file(&self.contents, known, CONTENTS_BYTES_MAX)?;
+        let mut before = None;
         for (index, chunk) in self.chunks.iter().enumerate() {
-            let known = chunk.file == chunk_file(index + 1, self.sealed);
+            let name = self.place_of(chunk);
+            let follows = match (before, part_and_number(name)) {
+                (None, None) => name == chunk_name(index + 1),
+                (None, Some((_, number))) => index == 0 && number == 1,
+                (Some(_), None) => false,
+                (Some((part, last)), Some((next, number))) => {
+                    (next == part && number == last + 1) || (next > part && number == 1)
+                }
+            };
+            before = part_and_number(name);
+            let known = follows && chunk.file == self.chunk_file(name);
             check_file(chunk, known, CHUNK_FILE_BYTES_MAX)?;
         }
         if self.expires_ms < self.created_ms {
@@ -168,9 +182,21 @@ impl Manifest {
         Ok(())
     }
 
-    /// Name of the file of chunk `number`, from 1.
-    pub fn chunk_file(&self, number: usize) -> String {
-        chunk_file(number, self.sealed)
+    /// Name of the file of the chunk with this name in its place.
+    pub fn chunk_file(&self, name: &str) -> String {
+        format!("{CHUNKS}{name}{}", self.sealed.suffix())
+    }
+
+    /// What a chunk is called in its place.
+    pub fn place_of<'a>(&self, chunk: &'a FileEntry) -> &'a str {
+        let name = chunk.file.strip_prefix(CHUNKS).unwrap_or_default();
+        name.strip_suffix(self.sealed.suffix()).unwrap_or_default()
+    }
+
+    /// The chunks of the part `part`, from 1, where there are several parts.
+    pub fn chunks_of(&self, part: usize) -> impl Iterator<Item = &FileEntry> {
+        let is_in = move |name: &str| part_and_number(name).is_some_and(|(one, _)| one == part);
+        self.chunks.iter().filter(move |chunk| is_in(self.place_of(chunk)))
     }
 
     /// Every file that it names.
@@ -229,11 +255,6 @@ fn contents_file(sealed: Sealed) -> String {
     format!("contents{}", sealed.suffix())
 }
 
-/// Name of a chunk's file, from 1.
-fn chunk_file(number: usize, sealed: Sealed) -> String {
-    format!("chunks/{}{}", chunk_name(number), sealed.suffix())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -279,6 +300,32 @@ mod tests {
             assert_ne!(changed, text, "{from}");
             let damage = Manifest::parse(changed.as_bytes(), &id).unwrap_err();
             assert!(damage.to_string().contains(message), "{from}: {damage}");
+        }
+    }
+
+    #[test]
+    fn chunks_of_several_parts_follow_each_other() {
+        let (id, mut manifest) = manifest();
+        let with = |manifest: &mut Manifest, names: &[&str]| {
+            let file = |name: &&str| entry(&format!("chunks/{name}.zst.age"), '3');
+            manifest.chunks = names.iter().map(file).collect();
+            Manifest::parse(&manifest.to_bytes(), &id)
+        };
+        let good = ["00001-000001", "00001-000002", "00003-000001"];
+        let read = with(&mut manifest, &good).unwrap();
+        assert_eq!(read.chunks_of(1).count(), 2);
+        assert_eq!(read.chunks_of(2).count(), 0);
+        assert_eq!(read.place_of(&read.chunks[2]), "00003-000001");
+        for wrong in [
+            ["00001-000002", "00001-000003", "00003-000001"],
+            ["00001-000001", "00001-000003", "00003-000001"],
+            ["00001-000001", "00001-000002", "00003-000002"],
+            ["00003-000001", "00001-000001", "00001-000002"],
+            ["000001", "000002", "00003-000001"],
+            ["00001-000001", "000002", "000003"],
+            ["00001-000001", "00001-000001", "00001-000002"],
+        ] {
+            assert!(with(&mut manifest, &wrong).is_err(), "{wrong:?}");
         }
     }
 

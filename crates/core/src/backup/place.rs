@@ -9,9 +9,22 @@ const MAGIC: [u8; 4] = [0x50, 0x2a, 0x4d, 0x18];
 /// Most bytes of a place's text.
 const TEXT_BYTES_MAX: usize = 256;
 
-/// Name of a chunk in a place, from 1.
+/// Name of a chunk in a place, from 1, where all chunks are one part.
 pub fn chunk_name(number: usize) -> String {
     format!("{number:06}")
+}
+
+/// Name of a chunk in a place where there are several parts: the part, from 1, and the chunk's
+/// number in it, from 1.
+pub fn part_chunk_name(part: usize, number: usize) -> String {
+    format!("{part:05}-{number:06}")
+}
+
+/// Part and number of a name that [`part_chunk_name`] has made; `None` for any other text.
+pub fn part_and_number(name: &str) -> Option<(usize, usize)> {
+    let (part, number) = name.split_once('-')?;
+    let (part, number) = (part.parse().ok()?, number.parse().ok()?);
+    (part > 0 && number > 0 && part_chunk_name(part, number) == name).then_some((part, number))
 }
 
 /// The frame with the place of the file `name` of a backup.
@@ -52,6 +65,15 @@ fn split(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn names_of_chunks_are_read_strictly() {
+        assert_eq!(part_and_number("00012-000345"), Some((12, 345)));
+        assert_eq!(part_and_number("100000-1000000"), Some((100_000, 1_000_000)));
+        for wrong in ["", "000001", "1-1", "00000-000001", "00001-000000", "00001-0000012", "-"] {
+            assert_eq!(part_and_number(wrong), None, "{wrong}");
+        }
+    }
 
     #[test]
     fn a_place_is_found_again_and_another_one_is_named() {

@@ -158,6 +158,14 @@ impl Summary {
         }
     }
 
+    /// Adds the rows of another one.
+    pub fn merge(&mut self, other: &Summary) {
+        for ((count, sum), (more, of)) in self.parts.iter_mut().zip(&other.parts) {
+            *count += more;
+            *sum = sum.wrapping_add(*of);
+        }
+    }
+
     /// How many rows there are.
     pub fn rows(&self) -> u64 {
         self.parts.iter().map(|(count, _)| count).sum()

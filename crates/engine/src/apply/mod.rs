@@ -97,6 +97,8 @@ pub(crate) struct Applier<'a> {
     pub(crate) report: RunReport,
     pub(crate) position: (usize, usize),
     pub(crate) reconnects: u32,
+    /// When it was looked for what holds the run.
+    pub(crate) looked: Option<Instant>,
     /// When the throttle's signals were measured last.
     pub(crate) measured: Option<Instant>,
     /// When a lease without heartbeat was renewed between two batches.

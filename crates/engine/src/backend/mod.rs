@@ -16,13 +16,15 @@ pub mod sqlite;
 use std::path::Path;
 
 use async_trait::async_trait;
+use whimbrel_core::backup::RowsOf;
 use whimbrel_core::capabilities::Capabilities;
 use whimbrel_core::database_url::{DatabaseUrl, SqlitePath, SqliteUrl};
 use whimbrel_core::ddl::{ObjectKind, ObjectName};
+use whimbrel_core::secret::Secret;
 use whimbrel_core::snapshot::Snapshot;
 
 pub use error::{DbError, DbErrorKind};
-pub use rows::{LoadInto, RowSink, RowStream};
+pub use rows::{LoadInto, RowSink, RowStream, TextIn, TextOut};
 
 use crate::apply::StopFlag;
 use crate::error::EngineError;
@@ -108,9 +110,29 @@ pub trait Session: Send {
     /// transaction.
     async fn load<'a>(&'a mut self, into: &LoadInto) -> Result<Box<dyn RowSink + 'a>, DbError>;
 
+    /// Reads a table's rows as lines of text, as backups keep them; only on servers.
+    async fn text_out<'a>(&'a mut self, _of: &RowsOf) -> Result<Box<dyn TextOut + 'a>, DbError> {
+        Err(no_text())
+    }
+
+    /// Takes what [`Session::text_out`] has given, into a table of a new database. With `fresh` the
+    /// table was emptied in the same transaction.
+    async fn text_in<'a>(
+        &'a mut self,
+        _of: &RowsOf,
+        _fresh: bool,
+    ) -> Result<Box<dyn TextIn + 'a>, DbError> {
+        Err(no_text())
+    }
+
     /// Whether a transaction is open, where the database can tell; SQLite ends one by itself after
     /// some errors.
     fn in_transaction(&self) -> Option<bool>;
+
+    /// Whether it is certain that no other process has the database open just now.
+    fn is_alone(&self) -> bool {
+        false
+    }
 
     /// The live picture of the named objects, or of all when `scope` is `None`.
     ///
@@ -129,6 +151,12 @@ pub trait Session: Send {
     /// Bounds the statements that follow: until the open transaction ends where `local` is asked
     /// for and the database can (PostgreSQL), else until it is said again.
     async fn limit(&mut self, limits: Limits, local: bool) -> Result<(), DbError>;
+
+    /// What [`Session::limit`] sends for the open transaction, as text, where it may be a part of a
+    /// longer message.
+    fn limit_text(&self, _limits: Limits) -> Option<String> {
+        None
+    }
 
     /// The limits in force, where they are worth being put back after a statement outside of any
     /// transaction.
@@ -150,10 +178,39 @@ pub trait Session: Send {
     /// Who holds the locks that `session` waits for, in words; empty when it does not wait.
     async fn blockers(&mut self, session: &str) -> Result<Vec<String>, DbError>;
 
+    /// Keeps all others out of a database that is a file, from now to the end of the session.
+    async fn lock_out_others(&mut self) -> Result<(), DbError> {
+        Err(not_a_file())
+    }
+
+    /// Copies a database that is a file into the new file `to`.
+    async fn copy_into(&mut self, _to: &Path, _stop: &StopFlag) -> Result<(), DbError> {
+        Err(not_a_file())
+    }
+
+    /// Replaces all of a database that is a file by the one in the file `by`, at once: whoever
+    /// looks sees the old one or the new one, also after a crash at any moment.
+    async fn replace(&mut self, _by: &Path) -> Result<(), DbError> {
+        Err(not_a_file())
+    }
+
     /// How many sessions wait for locks that `session` holds; 0 where nobody can.
     async fn waiters(&mut self, _session: &str) -> Result<u64, DbError> {
         Ok(0)
     }
+}
+
+fn no_text() -> DbError {
+    DbError::new(DbErrorKind::Statement, "This database has no text form of its rows")
+}
+
+/// How the database's own programs are told the way to it, without a secret in an argument.
+#[derive(Clone, Debug, Default)]
+pub struct ProgramAccess {
+    /// Arguments that come first; the database's name is not among them.
+    pub arguments: Vec<String>,
+    /// Variables of the environment.
+    pub environment: Vec<(&'static str, Secret)>,
 }
 
 /// Rows of one table that point nowhere.
@@ -197,7 +254,25 @@ pub trait Backend: Send + Sync {
     /// Copies a database that is a file into the new file `to`, as it is at one moment; others may
     /// read and, where the database can, write meanwhile. A stop that is asked for is an error.
     async fn copy_into(&self, _to: &Path, _stop: &StopFlag) -> Result<(), DbError> {
-        Err(DbError::new(DbErrorKind::Statement, "This database is not a file"))
+        Err(not_a_file())
+    }
+
+    /// The database's name, where a server has several.
+    fn database(&self) -> Option<&str> {
+        None
+    }
+
+    /// The same server, another database.
+    fn at_database(&self, _name: &str) -> Option<Box<dyn Backend>> {
+        None
+    }
+
+    /// How the database's own programs are told the way to it.
+    ///
+    /// # Errors
+    /// When they cannot be told what the address says; in words.
+    fn program_access(&self) -> Result<ProgramAccess, String> {
+        Err("There are no such programs for this database".to_owned())
     }
 
     /// Whether another process has the database open, where that must not be (a local D1 file,
@@ -205,6 +280,10 @@ pub trait Backend: Send + Sync {
     async fn is_open_elsewhere(&self) -> Result<bool, DbError> {
         Ok(false)
     }
+}
+
+fn not_a_file() -> DbError {
+    DbError::new(DbErrorKind::Statement, "This database is not a file")
 }
 
 /// The backend of a project's database.

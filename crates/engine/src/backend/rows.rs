@@ -53,3 +53,20 @@ pub trait RowSink: Send {
     /// Ends the rows; says how many of them the database took.
     async fn finish(self: Box<Self>) -> Result<u64, DbError>;
 }
+
+/// A table's rows as lines of text, each with a line feed at its end and none inside.
+#[async_trait]
+pub trait TextOut: Send {
+    /// Appends some rows. False when there was no row left.
+    async fn next(&mut self, to: &mut Vec<u8>) -> Result<bool, DbError>;
+}
+
+/// Takes a table's rows as lines of text.
+#[async_trait]
+pub trait TextIn: Send {
+    /// Takes text that follows the text before it; it may end inside of a row.
+    async fn write(&mut self, text: Vec<u8>) -> Result<(), DbError>;
+
+    /// Ends the rows; says how many of them the database took.
+    async fn finish(self: Box<Self>) -> Result<u64, DbError>;
+}

@@ -1,9 +1,12 @@
 //! Backups: whole databases in files that outlive them (`docs/formats/backup.md`).
 
 mod digest;
+mod journal;
 mod keys;
+mod lost;
 mod read;
 mod seal;
+mod server;
 mod store;
 #[cfg(test)]
 mod tests;
@@ -19,9 +22,15 @@ use crate::apply::StopFlag;
 use crate::error::EngineError;
 
 pub(crate) use self::digest::{check_database, tables};
+pub(crate) use self::journal::Journaled;
+pub(crate) use self::keys::for_once;
 pub use self::keys::{OpenWith, SealFor};
+pub use self::lost::{Apart, LostRows};
+pub(crate) use self::lost::{SAVED, lost_rows};
 pub(crate) use self::read::{Archive, state};
-pub(crate) use self::store::Restoring;
+use self::seal::Sealer;
+pub(crate) use self::server::{ServerSide, server_engine};
+pub(crate) use self::store::{Restoring, Scratch, create_private};
 pub(crate) use self::write::Writer;
 
 /// Where backups lie, whose are trusted, and who may stop the work on them.
@@ -51,6 +60,40 @@ pub struct BackupOptions {
     pub unencrypted: bool,
     /// How long it is kept.
     pub keep: Duration,
+    /// What of the database is saved.
+    pub what: BackupWhat,
+    /// The run that it is made for, with its token.
+    pub run: Option<(String, i64)>,
+}
+
+/// A backup before a run, without which it does not begin.
+#[derive(Clone, Debug)]
+pub struct BackupBefore {
+    /// Where it is put.
+    pub place: BackupPlace,
+    /// For whom it is sealed.
+    pub seal_for: SealFor,
+    /// How long it is kept.
+    pub keep: Duration,
+}
+
+/// What of a server's database is saved; by default all of it.
+#[derive(Clone, Debug, Default)]
+pub struct BackupWhat {
+    /// Rows of these tables only (`table` or `schema.table`); of all when there is none. The
+    /// schema is always whole.
+    pub tables: Vec<String>,
+    /// No rows.
+    pub schema_only: bool,
+    /// What cannot be saved and may be left out, by name.
+    pub leave_out: Vec<String>,
+}
+
+impl BackupWhat {
+    /// Whether it is the whole database.
+    pub fn is_all(&self) -> bool {
+        self.tables.is_empty() && !self.schema_only && self.leave_out.is_empty()
+    }
 }
 
 /// A backup as `backup list` shows it.
@@ -62,6 +105,8 @@ pub struct BackupLine {
     pub manifest: Result<Manifest, Damage>,
     /// Whether it has expired.
     pub expired: bool,
+    /// When it was restored and compared last, in milliseconds since 1970, if it was.
+    pub verified_ms: Option<i64>,
 }
 
 /// A backup with what it holds.
@@ -75,6 +120,8 @@ pub struct BackupReport {
     pub restored: bool,
     /// Where the restored database lies, when it was kept.
     pub target: Option<String>,
+    /// Why something about it could not be noted, if that is so.
+    pub note: Option<String>,
 }
 
 /// Keys and passphrases, and what an expired backup is allowed.
@@ -84,6 +131,10 @@ pub struct RestoreOptions {
     pub with: OpenWith,
     /// It may have expired.
     pub expired: bool,
+    /// Rows of these tables only; of all when there is none.
+    pub tables: Vec<String>,
+    /// What an interrupted restore has left is removed first.
+    pub again: bool,
 }
 
 impl OpenWith {

@@ -3,12 +3,13 @@
 use std::io::Write;
 use std::path::Path;
 
+use sha2::{Digest as _, Sha256};
 use whimbrel_core::backup::{
-    BackupId, CHUNK_BYTES, CONTENTS, CONTENTS_BYTES_MAX, Contents, Damage, Manifest, Sealed,
-    chunk_name,
+    BackupId, CHUNK_BYTES, CONTENTS, CONTENTS_BYTES_MAX, Contents, Damage, FileEntry, Manifest,
+    Sealed, Verified,
 };
 
-use super::keys::{DataKey, OpenWith, check_signature, pinned};
+use super::keys::{DataKey, OpenWith, Signer, check_signature, is_signed, pinned};
 use super::seal::Sealer;
 use super::store::{FolderStore, MANIFEST, SIGNATURE, Scratch, Stored, at};
 use super::{BackupLine, BackupPlace};
@@ -38,10 +39,15 @@ pub(crate) fn state(
     let pinned = pinned(root, place.signer.as_deref())?;
     let line = |id: BackupId| {
         let missing = || Damage::Missing { file: MANIFEST.to_owned() };
+        let stored = store.find(&id).ok_or_else(missing);
         let manifest =
-            store.find(&id).ok_or_else(missing).and_then(|stored| read(&stored, &id, &pinned));
+            stored.as_ref().map_err(Clone::clone).and_then(|stored| read(stored, &id, &pinned));
         let expired = manifest.as_ref().is_ok_and(|one| one.expires_ms <= now_ms);
-        BackupLine { id: id.to_string(), manifest, expired }
+        let verified_ms = match (&manifest, &stored) {
+            (Ok(manifest), Ok(stored)) => verified(stored, manifest, &pinned),
+            _ => None,
+        };
+        BackupLine { id: id.to_string(), manifest, expired, verified_ms }
     };
     Ok(ids.into_iter().map(line).collect())
 }
@@ -52,7 +58,36 @@ fn read(stored: &Stored, id: &BackupId, pinned: &[u8; 32]) -> Result<Manifest, D
     Manifest::parse(&manifest, id)
 }
 
+/// When a backup was restored and compared, if its mark says so and is signed.
+fn verified(stored: &Stored, manifest: &Manifest, pinned: &[u8; 32]) -> Option<i64> {
+    let (mark, signature) = Verified::parse(&stored.mark()?)?;
+    let of_it = mark.manifest == sha256(manifest);
+    (of_it && is_signed(&mark.signed_bytes(), &signature, pinned)).then_some(mark.at_ms)
+}
+
+fn sha256(manifest: &Manifest) -> [u8; 32] {
+    // The manifest was only read in the form in which it is written.
+    Sha256::digest(manifest.to_bytes()).into()
+}
+
 impl Archive {
+    /// Notes beside the backup that it was restored and compared at `at_ms`. False where the
+    /// project's secret key is not here, or is not the one that is trusted.
+    pub(crate) fn mark_verified(&self, root: &Path, at_ms: i64) -> Result<bool, EngineError> {
+        let pinned = pinned(root, self.place.signer.as_deref())?;
+        let signer = Signer::existing(root)?.filter(|signer| signer.public() == pinned);
+        let Some(signer) = signer else { return Ok(false) };
+        let mark = Verified { at_ms, manifest: sha256(&self.manifest) };
+        let signature = signer.sign_bytes(&mark.signed_bytes());
+        self.stored.put_mark(&mark.to_bytes(&signature))?;
+        Ok(true)
+    }
+
+    /// Where it lies.
+    pub(crate) fn folder(&self) -> &Path {
+        self.stored.folder()
+    }
+
     /// Finds a backup and checks signature and manifest.
     pub(crate) fn find(root: &Path, place: &BackupPlace, id: &str) -> Result<Archive, EngineError> {
         let store = FolderStore::at(&place.folder);
@@ -116,6 +151,32 @@ impl Archive {
         result.map_err(|damage| damaged(&self.id, vec![damage]))
     }
 
+    fn open_chunk(&self, sealer: &Sealer, entry: &FileEntry) -> Result<Vec<u8>, Damage> {
+        let sealed = self.stored.get(entry)?;
+        sealer.open((&entry.file, self.manifest.place_of(entry)), sealed, CHUNK_BYTES as u64)
+    }
+
+    /// The data of one chunk.
+    pub(crate) fn chunk(&self, sealer: &Sealer, entry: &FileEntry) -> Result<Vec<u8>, EngineError> {
+        self.one(self.open_chunk(sealer, entry))
+    }
+
+    /// All data of the part `part`, from 1, where there are several.
+    pub(crate) fn part(&self, sealer: &Sealer, part: usize) -> Result<Vec<u8>, EngineError> {
+        let mut out = Vec::new();
+        for entry in self.manifest.chunks_of(part) {
+            out.extend(self.chunk(sealer, entry)?);
+        }
+        Ok(out)
+    }
+
+    /// The key that opens the chunks, and what it holds.
+    pub(crate) fn unlock(&self, with: &OpenWith) -> Result<(Sealer, Contents), EngineError> {
+        let sealer = self.sealer(with)?;
+        let contents = self.contents(&sealer)?;
+        Ok((sealer, contents))
+    }
+
     fn sealer(&self, with: &OpenWith) -> Result<Sealer, EngineError> {
         let id = self.id.clone();
         if self.manifest.sealed == Sealed::None {
@@ -137,7 +198,9 @@ impl Archive {
         let sealed = self.one(self.stored.get(entry))?;
         let plain = sealer.open((&entry.file, CONTENTS), sealed, CONTENTS_BYTES_MAX);
         let (chunks, bytes) = (self.manifest.chunks.len(), self.manifest.data_bytes);
-        self.one(Contents::parse(&self.one(plain)?, chunks, bytes))
+        let contents = self.one(Contents::parse(&self.one(plain)?, chunks, bytes))?;
+        self.one(contents.fits(&self.manifest))?;
+        Ok(contents)
     }
 
     /// Gives out the data, chunk by chunk. All chunks that cannot be opened are named.
@@ -147,14 +210,9 @@ impl Archive {
         mut take: impl FnMut(&[u8]) -> Result<(), EngineError>,
     ) -> Result<(), EngineError> {
         let (mut damage, mut length) = (Vec::new(), 0u64);
-        for (index, entry) in self.manifest.chunks.iter().enumerate() {
+        for entry in &self.manifest.chunks {
             self.place.go_on()?;
-            let name = chunk_name(index + 1);
-            let opened = self
-                .stored
-                .get(entry)
-                .and_then(|sealed| sealer.open((&entry.file, &name), sealed, CHUNK_BYTES as u64));
-            match opened {
+            match self.open_chunk(sealer, entry) {
                 Ok(bytes) if damage.is_empty() => {
                     length += bytes.len() as u64;
                     take(&bytes)?;

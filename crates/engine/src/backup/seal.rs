@@ -12,7 +12,7 @@ const LEVEL: i32 = 1;
 const OVERHEAD_BYTES_MAX: u64 = 64 * 1024;
 
 /// Seals and opens the files of one backup.
-pub(super) struct Sealer {
+pub(crate) struct Sealer {
     pub(super) id: BackupId,
     /// `None` without encryption.
     pub(super) key: Option<DataKey>,

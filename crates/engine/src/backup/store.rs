@@ -6,17 +6,21 @@ use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest as _, Sha256};
-use whimbrel_core::backup::{BackupId, Damage, FileEntry, FoundFile, MANIFEST_BYTES_MAX, to_hex};
+use whimbrel_core::backup::{
+    BackupId, Damage, FileEntry, FoundFile, MANIFEST_BYTES_MAX, VERIFIED_BYTES_MAX, to_hex,
+};
 
 use crate::error::EngineError;
 
 /// What the names of unfinished backups begin with.
-const DRAFT_PREFIX: &str = ".tmp-";
+pub(super) const DRAFT_PREFIX: &str = ".tmp-";
 /// Where the copy of the database lies while it is cut into chunks.
 const SCRATCH: &str = "scratch";
 /// The manifest and its signature.
 pub(super) const MANIFEST: &str = "manifest.json";
 pub(super) const SIGNATURE: &str = "manifest.sig";
+/// The mark that says when it was restored and compared; it comes later than the rest.
+const VERIFIED: &str = "verified";
 /// The one folder inside of a backup.
 const CHUNKS: &str = "chunks";
 /// A SQLite database, and what SQLite lays beside it.
@@ -131,9 +135,12 @@ impl Draft {
 
     /// Writes a file to the disk.
     pub(super) fn put(&self, name: &str, bytes: &[u8]) -> Result<FileEntry, EngineError> {
-        write_private(&self.folder.join(name), bytes)?;
-        let sha256 = to_hex(&Sha256::digest(bytes));
-        Ok(FileEntry { file: name.to_owned(), bytes: bytes.len() as u64, sha256 })
+        self.putter().put(name, bytes)
+    }
+
+    /// What writes files of it, on any thread.
+    pub(super) fn putter(&self) -> Putter {
+        Putter { folder: self.folder.clone() }
     }
 
     /// Gives the backup its name.
@@ -143,6 +150,21 @@ impl Draft {
         fs::rename(&self.folder, &self.target).map_err(at(&self.target))?;
         self.done = true;
         sync_folder(&self.root)
+    }
+}
+
+/// Writes files into the folder of a backup.
+#[derive(Clone)]
+pub(super) struct Putter {
+    folder: PathBuf,
+}
+
+impl Putter {
+    /// Writes a file to the disk.
+    pub(super) fn put(&self, name: &str, bytes: &[u8]) -> Result<FileEntry, EngineError> {
+        write_private(&self.folder.join(name), bytes)?;
+        let sha256 = to_hex(&Sha256::digest(bytes));
+        Ok(FileEntry { file: name.to_owned(), bytes: bytes.len() as u64, sha256 })
     }
 }
 
@@ -226,6 +248,21 @@ impl Stored {
         self.read(file, MANIFEST_BYTES_MAX)
     }
 
+    /// The mark, if there is one.
+    pub(super) fn mark(&self) -> Option<Vec<u8>> {
+        self.read(VERIFIED, VERIFIED_BYTES_MAX).ok()
+    }
+
+    /// Writes the mark; an older one goes.
+    pub(super) fn put_mark(&self, bytes: &[u8]) -> Result<(), EngineError> {
+        replace_private(&self.folder.join(VERIFIED), bytes)
+    }
+
+    /// Where it lies.
+    pub(super) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     /// The bytes of a file, which are those that the manifest names.
     pub(super) fn get(&self, entry: &FileEntry) -> Result<Vec<u8>, Damage> {
         let bytes = self.read(&entry.file, entry.bytes)?;
@@ -269,7 +306,9 @@ impl Stored {
                 let entry = entry.map_err(at(&folder))?;
                 let name = format!("{prefix}{}", entry.file_name().to_string_lossy());
                 let is_folder = entry.file_type().map_err(at(&folder))?.is_dir();
-                if name == MANIFEST || name == SIGNATURE || (name == CHUNKS && is_folder) {
+                if [MANIFEST, SIGNATURE, VERIFIED].contains(&&*name)
+                    || (name == CHUNKS && is_folder)
+                {
                     continue;
                 }
                 let hashed = hash(&entry.path()).map_err(|error| error.to_string());
@@ -280,7 +319,8 @@ impl Stored {
     }
 }
 
-fn hash(path: &Path) -> io::Result<(u64, String)> {
+/// Length and SHA-256 of a file.
+pub(super) fn hash(path: &Path) -> io::Result<(u64, String)> {
     let mut file = open_plain(path)?;
     let (mut hash, mut length) = (Sha256::new(), 0u64);
     let mut buffer = vec![0; READ_BYTES];
@@ -323,7 +363,7 @@ fn private_folder(recursive: bool) -> DirBuilder {
 }
 
 /// A new file that only its owner may read; one that is there already is never touched.
-fn create_private(path: &Path) -> Result<File, EngineError> {
+pub(crate) fn create_private(path: &Path) -> Result<File, EngineError> {
     let mut options = OpenOptions::new();
     options.write(true).create_new(true);
     #[cfg(unix)]
@@ -337,8 +377,19 @@ pub(super) fn write_private(path: &Path, bytes: &[u8]) -> Result<(), EngineError
     file.write_all(bytes).and_then(|()| file.sync_all()).map_err(at(path))
 }
 
+/// Writes a private file to the disk in the place of another, if there is one: whoever reads it
+/// finds the one or the other.
+pub(super) fn replace_private(path: &Path, bytes: &[u8]) -> Result<(), EngineError> {
+    let new = with_suffix(path, ".new");
+    // What a killed process may have left.
+    let _ = fs::remove_file(&new);
+    write_private(&new, bytes)?;
+    fs::rename(&new, path).map_err(at(path))?;
+    sync_folder(path.parent().unwrap_or(Path::new(".")))
+}
+
 /// Writes the names in a folder to the disk.
-fn sync_folder(folder: &Path) -> Result<(), EngineError> {
+pub(super) fn sync_folder(folder: &Path) -> Result<(), EngineError> {
     #[cfg(unix)]
     File::open(folder).and_then(|file| file.sync_all()).map_err(at(folder))?;
     Ok(())

@@ -43,7 +43,8 @@ impl Bench {
         let seal_for =
             SealFor { recipients: vec![self.key.to_public().to_string()], passphrase: None };
         let keep = Duration::from_secs(60);
-        let options = BackupOptions { seal_for, unencrypted: !encrypted, keep };
+        let what = BackupWhat::default();
+        let options = BackupOptions { seal_for, unencrypted: !encrypted, keep, what };
         let begun = Writer::begin(self.root(), &self.place(), &options, 1_712_345_678_901);
         let mut writer = begun.unwrap();
         let file = writer.scratch().unwrap();

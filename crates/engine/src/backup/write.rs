@@ -2,15 +2,17 @@
 
 use std::io::Read;
 use std::path::Path;
+use std::sync::Arc;
 use std::thread;
 
 use whimbrel_core::backup::{
-    CHUNK_BYTES, CONTENTS, Contents, FileEntry, Manifest, Part, Sealed, chunk_name,
+    CHUNK_BYTES, CONTENTS, Contents, FileEntry, Manifest, Part, RowsOf, Sealed, chunk_name,
+    part_and_number, part_chunk_name,
 };
 
 use super::keys::{DataKey, Signer};
 use super::seal::Sealer;
-use super::store::{Draft, FolderStore, MANIFEST, SIGNATURE, Scratch, at};
+use super::store::{Draft, FolderStore, MANIFEST, Putter, SIGNATURE, Scratch, at};
 use super::{BackupOptions, BackupPlace};
 use crate::error::EngineError;
 use crate::failpoint;
@@ -23,7 +25,7 @@ pub(crate) struct Writer {
     draft: Draft,
     place: BackupPlace,
     signer: Signer,
-    sealer: Sealer,
+    sealer: Arc<Sealer>,
     /// What is to be said of it; chunks come with [`Writer::part`].
     pub(crate) manifest: Manifest,
     parts: Vec<Part>,
@@ -56,7 +58,7 @@ impl Writer {
         for (file, bytes) in keys {
             manifest.keys.push(draft.put(file, &bytes)?);
         }
-        let (place, sealer) = (place.clone(), Sealer { id, key });
+        let (place, sealer) = (place.clone(), Arc::new(Sealer { id, key }));
         Ok(Writer { draft, place, signer, sealer, manifest, parts: Vec::new() })
     }
 
@@ -68,7 +70,7 @@ impl Writer {
     /// Writes the file at `path` as the part `name`, in chunks.
     pub(crate) fn part(&mut self, name: &str, path: &Path) -> Result<(), EngineError> {
         let mut file = std::fs::File::open(path).map_err(at(path))?;
-        let mut part = Part { name: name.to_owned(), chunks: 0, bytes: 0 };
+        let mut part = Part { name: name.to_owned(), rows: None, chunks: 0, bytes: 0 };
         let workers = thread::available_parallelism().map_or(1, |n| n.get().min(WORKERS_MAX));
         loop {
             self.place.go_on()?;
@@ -94,6 +96,46 @@ impl Writer {
         Ok(())
     }
 
+    /// Writes a text as the next of several parts.
+    pub(crate) fn text(&mut self, name: &str, text: &[u8]) -> Result<(), EngineError> {
+        let (chunks, index) = (self.chunk_writer(), self.parts.len() + 1);
+        let mut entries = Vec::new();
+        for (number, piece) in text.chunks(CHUNK_BYTES).enumerate() {
+            self.place.go_on()?;
+            entries.push(chunks.write((index, number + 1), piece)?);
+        }
+        self.add_part(name, None, entries, text.len() as u64);
+        Ok(())
+    }
+
+    /// Adds a part whose chunks are written, as the next of several.
+    pub(crate) fn add_part(
+        &mut self,
+        name: &str,
+        rows: Option<RowsOf>,
+        chunks: Vec<FileEntry>,
+        bytes: u64,
+    ) {
+        let count = chunks.len() as u64;
+        self.manifest.data_bytes += bytes;
+        self.manifest.chunks.extend(chunks);
+        self.parts.push(Part { name: name.to_owned(), rows, chunks: count, bytes });
+    }
+
+    /// How many parts there are so far.
+    pub(crate) fn parts(&self) -> usize {
+        self.parts.len()
+    }
+
+    /// What writes chunks of several parts, on any thread. It must be gone before the writer is.
+    pub(crate) fn chunk_writer(&self) -> ChunkWriter {
+        ChunkWriter {
+            putter: self.draft.putter(),
+            sealer: Arc::clone(&self.sealer),
+            suffix: self.manifest.sealed.suffix(),
+        }
+    }
+
     /// Seals some pieces at the same time and writes them one after the other.
     fn chunks(&mut self, pieces: &[Vec<u8>]) -> Result<(), EngineError> {
         let first = self.manifest.chunks.len() + 1;
@@ -109,7 +151,7 @@ impl Writer {
             running.into_iter().map(thread::ScopedJoinHandle::join).collect()
         });
         for (index, sealed) in sealed.into_iter().enumerate() {
-            let file = self.manifest.chunk_file(first + index);
+            let file = self.manifest.chunk_file(&chunk_name(first + index));
             let lost = || std::io::Error::other("The thread that sealed it is gone");
             let bytes = sealed.unwrap_or_else(|_| Err(lost())).map_err(at(Path::new(&file)))?;
             failpoint::pass("backup.chunk");
@@ -124,6 +166,10 @@ impl Writer {
         contents: Contents,
     ) -> Result<(Manifest, Contents), EngineError> {
         let contents = Contents { parts: self.parts, ..contents };
+        let mut chunks = std::mem::take(&mut self.manifest.chunks);
+        // Those of one part have no such names and stay as they are.
+        chunks.sort_by_cached_key(|chunk| part_and_number(self.manifest.place_of(chunk)));
+        self.manifest.chunks = chunks;
         let file = self.manifest.contents.file.clone();
         let sealed = self.sealer.seal(CONTENTS, &contents.to_bytes());
         let entry: FileEntry = self.draft.put(&file, &sealed.map_err(at(Path::new(&file)))?)?;
@@ -136,5 +182,28 @@ impl Writer {
         self.draft.commit()?;
         failpoint::pass("backup.after_rename");
         Ok((self.manifest, contents))
+    }
+}
+
+/// Writes chunks of several parts.
+#[derive(Clone)]
+pub(crate) struct ChunkWriter {
+    putter: Putter,
+    sealer: Arc<Sealer>,
+    suffix: &'static str,
+}
+
+impl ChunkWriter {
+    /// Seals a chunk, given its part and its number there, and writes it to the disk.
+    pub(crate) fn write(
+        &self,
+        (part, number): (usize, usize),
+        bytes: &[u8],
+    ) -> Result<FileEntry, EngineError> {
+        let name = part_chunk_name(part, number);
+        let file = format!("chunks/{name}{}", self.suffix);
+        let sealed = self.sealer.seal(&name, bytes).map_err(at(Path::new(&file)))?;
+        failpoint::pass("backup.chunk");
+        self.putter.put(&file, &sealed)
     }
 }

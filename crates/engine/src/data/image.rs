@@ -56,29 +56,30 @@ impl Job {
             .collect()
     }
 
-    /// The select that the undo table is made from, and filled with after each batch.
-    pub(super) fn undo_select(&self) -> String {
+    /// The select that the undo table is filled with after each batch. The range is said again:
+    /// without it a plan that walks the whole key from its beginning looks cheap, once for each
+    /// batch.
+    fn undo_select(&self, rows: Rows<'_>) -> Result<String, EngineError> {
         let count = self.image_columns().len();
         let mut items = self.keys.names_in("whimbrel_i");
         items.extend((0..count).map(|at| format!("whimbrel_i.{}", old_name(at))));
         if self.batchable.kind == DataKind::Delete {
-            return format!(
-                "SELECT {} FROM {} whimbrel_i",
-                items.join(", "),
-                self.temporary(IMAGE)
-            );
+            let image = self.temporary(IMAGE);
+            return Ok(format!("SELECT {} FROM {image} whimbrel_i", items.join(", ")));
         }
         let columns = self.image_columns();
         items.extend(columns.iter().enumerate().map(|(at, name)| {
             format!("whimbrel_t.{} AS {}", quote_column(name, self.dialect), new_name(at))
         }));
-        let same = Keys::same(&self.keys.of("whimbrel_t"), &self.keys.names_in("whimbrel_i"));
-        format!(
-            "SELECT {} FROM {} whimbrel_i JOIN {} whimbrel_t ON {same}",
+        let target = self.keys.of("whimbrel_t");
+        let same = Keys::same(&target, &self.keys.names_in("whimbrel_i"));
+        Ok(format!(
+            "SELECT {} FROM {} whimbrel_i JOIN {} whimbrel_t ON {same} WHERE {}",
             items.join(", "),
             self.temporary(IMAGE),
-            self.target_sql()
-        )
+            self.target_sql(),
+            self.keys.among(&target, rows)?
+        ))
     }
 
     /// The select whose columns the undo table of an UPDATE or DELETE has.
@@ -148,7 +149,7 @@ impl Applier<'_> {
         };
         let changed = self.author(work, job, &sql).await?;
         if let Some(undo) = undo_table {
-            let keep = format!("INSERT INTO {} {}", self.undo_table(undo), job.undo_select());
+            let keep = format!("INSERT INTO {} {}", self.undo_table(undo), job.undo_select(rows)?);
             self.session.batch(&keep).await?;
         }
         Ok(changed)

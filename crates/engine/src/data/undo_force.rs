@@ -5,6 +5,7 @@ use whimbrel_core::plan::OnConflict;
 use whimbrel_core::sql::dialect::Dialect;
 
 use super::undo::{Kept, Undo};
+use super::undo_sql::KeptRows;
 use crate::apply::Applier;
 use crate::error::EngineError;
 use crate::ledger::number;
@@ -20,8 +21,9 @@ impl Applier<'_> {
         all: &[Kept],
     ) -> Result<u64, EngineError> {
         let undo = self.undo_among(kept, all).await?;
-        self.refuse_referred(&undo, None).await?;
-        let Some(from) = undo.overwritten_from(None) else { return Ok(0) };
+        let among = undo.kept_rows("1 = 1".to_owned());
+        self.refuse_referred(&undo, &among).await?;
+        let Some(from) = undo.overwritten_from(&among) else { return Ok(0) };
         let rows = self.session.query(&format!("SELECT count(*) {from}")).await?;
         Ok(rows.first().map_or(0, |row| u64::try_from(number(row, 0)).unwrap_or(0)))
     }
@@ -34,15 +36,16 @@ impl Applier<'_> {
         &mut self,
         migration: &str,
         undo: &Undo<'_>,
-        (range, on_conflict): (&str, OnConflict),
+        among: &KeptRows,
+        on_conflict: OnConflict,
     ) -> Result<u64, EngineError> {
         let agreed = self.options.agreed.as_ref().map(|agreed| agreed.rows);
         let (Some(agreed), OnConflict::Force) = (agreed, on_conflict) else { return Ok(0) };
-        let Some(from) = undo.overwritten_from(Some(range)) else { return Ok(0) };
+        let Some(from) = undo.overwritten_from(among) else { return Ok(0) };
         if self.ledger.dialect != Dialect::Sqlite {
-            self.session.query(&undo.lock_sql(range)).await?;
+            self.session.query(&undo.lock_sql(among)).await?;
         }
-        self.refuse_referred(undo, Some(range)).await?;
+        self.refuse_referred(undo, among).await?;
         let rows = self.session.query(&format!("SELECT count(*) {from}")).await?;
         let more = rows.first().map_or(0, |row| u64::try_from(number(row, 0)).unwrap_or(0));
         let found = self.overwritten + more;
@@ -56,12 +59,12 @@ impl Applier<'_> {
     async fn refuse_referred(
         &mut self,
         undo: &Undo<'_>,
-        range: Option<&str>,
+        among: &KeptRows,
     ) -> Result<(), EngineError> {
         for referrer in &undo.referrers {
             let sql = format!(
                 "SELECT 1 {} AND {} LIMIT 1",
-                undo.pairs_from(range),
+                undo.pairs_from(among),
                 referrer.refers(undo.dialect)
             );
             if !self.session.query(&sql).await?.is_empty() {
@@ -78,26 +81,25 @@ impl Applier<'_> {
 
 impl Undo<'_> {
     /// `FROM ... WHERE` of the rows that are kept and there now, called `u` and `t`.
-    fn pairs_from(&self, range: Option<&str>) -> String {
-        let (target, undo, key) = (self.target_sql(), &self.keys.table, self.key_matches());
-        let range = range.map_or_else(String::new, |range| format!(" AND {range}"));
-        format!("FROM {undo} u JOIN {target} t ON {key} WHERE 1 = 1{range}")
+    fn pairs_from(&self, among: &KeptRows) -> String {
+        let (target, undo) = (self.target_sql(), &self.keys.table);
+        format!("FROM {undo} u JOIN {target} t ON {} WHERE {}", among.matches, among.rows)
     }
 
     /// `FROM ... WHERE` of the rows that lose what somebody wrote since. Deleted rows that are there
     /// again are left alone.
-    fn overwritten_from(&self, range: Option<&str>) -> Option<String> {
+    fn overwritten_from(&self, among: &KeptRows) -> Option<String> {
         let old_too = match self.kept.kind.as_str() {
             "delete" => return None,
             "insert" => false,
             _ => true,
         };
-        Some(format!("{} AND NOT ({})", self.pairs_from(range), self.unchanged(old_too)))
+        Some(format!("{} AND NOT ({})", self.pairs_from(among), self.unchanged(old_too)))
     }
 
     /// Locks the rows of a batch.
-    fn lock_sql(&self, range: &str) -> String {
+    fn lock_sql(&self, among: &KeptRows) -> String {
         let of = if self.dialect == Dialect::Postgres { " FOR UPDATE OF t" } else { " FOR UPDATE" };
-        format!("SELECT 1 {}{of}", self.pairs_from(Some(range)))
+        format!("SELECT 1 {}{of}", self.pairs_from(among))
     }
 }

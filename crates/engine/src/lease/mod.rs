@@ -249,6 +249,15 @@ impl Lease {
     /// Locks the fence until the end of the open transaction, and makes sure that the lease is
     /// still ours. On SQLite the write transaction is the lock, and the lease is renewed in it.
     pub(crate) async fn fence(&self, session: &mut dyn Session) -> Result<(), EngineError> {
+        self.fence_after("", session).await
+    }
+
+    /// The same in one message with the statements `before`, on PostgreSQL.
+    pub(crate) async fn fence_after(
+        &self,
+        before: &str,
+        session: &mut dyn Session,
+    ) -> Result<(), EngineError> {
         self.check_lost()?;
         let fence = self.ledger.table("fence");
         let rows = match self.ledger.dialect {
@@ -257,7 +266,7 @@ impl Lease {
                 session.query(&format!("SELECT token FROM {fence} WHERE id = 1")).await?
             }
             Dialect::Postgres => {
-                let sql = format!("SELECT token FROM {fence} WHERE id = 1 FOR SHARE");
+                let sql = format!("{before}SELECT token FROM {fence} WHERE id = 1 FOR SHARE");
                 session.query(&sql).await?
             }
             Dialect::Mysql => {

@@ -4,13 +4,19 @@ mod account;
 mod alone;
 #[cfg(feature = "sqlite")]
 mod backup;
+#[cfg(feature = "sqlite")]
+mod backups;
 mod baseline;
+#[cfg(feature = "sqlite")]
+mod before_up;
 mod control;
 mod copy;
 mod doctor;
 mod down;
 mod fake;
 mod history;
+#[cfg(feature = "sqlite")]
+mod in_place;
 mod load;
 mod new;
 mod parents;
@@ -47,6 +53,8 @@ pub use self::doctor::Check;
 pub use self::down::{DownPlan, DownSelection, Loss};
 pub use self::fake::{FakeOptions, FakeReport, Faked};
 pub use self::history::{HistoryLine, RunLine};
+#[cfg(feature = "sqlite")]
+pub use self::in_place::{InPlacePlan, InPlaceReport};
 pub use self::plan::{PlanReport, PlannedLine, PlannedStatement};
 pub use self::plan_data::PlannedBatches;
 pub use self::purge::{KeptSpace, PurgeItem, PurgePlan};
@@ -55,7 +63,9 @@ pub use self::rehearse::Rehearsal;
 pub use self::rollback::{
     Answer, Rollback, RollbackHow, RollbackReport, RollbackStage, RollbackStep,
 };
-pub use self::status::{DataProgress, StatusLine, StatusReport};
+pub use self::status::{
+    BackupsLine, DataProgress, KeptDatabase, LastBackup, StatusLine, StatusReport,
+};
 pub use self::undo::{UndoPlan, UndoStatement};
 pub use self::validate::{Broken, Judged, ValidateOptions, ValidateReport};
 pub use self::verify::VerifyReport;
@@ -107,6 +117,8 @@ pub struct ProjectOptions {
     pub retries: Retries,
     /// What holds a data migration between two batches.
     pub throttle: Throttle,
+    /// The folder of backups.
+    pub backups: PathBuf,
 }
 
 /// How a run goes about it.
@@ -120,6 +132,9 @@ pub struct RunOptions {
     pub stop: StopFlag,
     /// Somebody is asked before each further migration ([`crate::event::Events::may_go_on`]).
     pub ask_between: bool,
+    /// The database is saved before anything is applied.
+    #[cfg(feature = "sqlite")]
+    pub backup: Option<Box<crate::backup::BackupBefore>>,
 }
 
 /// Which of the pending migrations.

@@ -46,6 +46,10 @@ impl Project {
         if self.is_up_to_date(selection).await? {
             return Ok(RunReport::default());
         }
+        #[cfg(feature = "sqlite")]
+        if let Some(backup) = &options.backup {
+            backup.check()?;
+        }
         let mut run = self.begin("up", options, events).await?;
         let result = self.up_with_lease(&mut run, selection, options, events).await;
         self.end(run, result).await
@@ -89,6 +93,10 @@ impl Project {
         apply.rules = self.rule_texts(&plan)?;
         let fresh = run.fresh;
         let mut report = RunReport { run_id: run.lease.run_id.clone(), ..RunReport::default() };
+        #[cfg(feature = "sqlite")]
+        if let (Some(backup), false) = (&options.backup, plan.is_empty()) {
+            report.backup = self.back_up_before(run, backup, events).await?;
+        }
         for part in requires::parts(&plan) {
             if let Some(first) = part.first() {
                 self.check_required(first, run.session.as_mut()).await?;
@@ -126,6 +134,7 @@ impl Project {
             report: RunReport { run_id, ..RunReport::default() },
             position: (0, 0),
             reconnects: 0,
+            looked: None,
             measured: None,
             renewed: None,
             prepared: Vec::new(),
@@ -189,13 +198,24 @@ impl Project {
                 return Err(EngineError::NoHistory { tables: found });
             }
         }
+        self.hold(session, (verb, detail), found.is_empty(), options, events).await
+    }
+
+    /// Makes the ledger, or brings it up to date, takes the lease, and writes that the run begins.
+    pub(super) async fn hold(
+        &self,
+        mut session: Box<dyn Session>,
+        (verb, detail): (&'static str, &str),
+        fresh: bool,
+        options: &RunOptions,
+        events: &mut dyn Events,
+    ) -> Result<Run, EngineError> {
         self.ledger.ensure(session.as_mut(), &self.options.environment).await?;
         let claim = Claim { owner: &self.owner, verb, wait: options.wait };
         let backend = self.backend.as_ref();
         let lease = lease::acquire(self.ledger, backend, session.as_mut(), &claim, events).await?;
         let outcome = "done";
-        let (fresh, said) = (found.is_empty(), String::new());
-        let mut run = Run { session, lease, verb, outcome, fresh, detail: said };
+        let mut run = Run { session, lease, verb, outcome, fresh, detail: String::new() };
         match self.run_row(&mut run, "start", None, detail).await {
             Ok(()) => Ok(run),
             Err(error) => self.end(run, Err(error)).await,
@@ -256,7 +276,7 @@ impl Project {
     }
 
     /// The name of the other tool's history table, which does not count as a user's table.
-    fn other_tables(&self) -> Option<String> {
+    pub(super) fn other_tables(&self) -> Option<String> {
         use whimbrel_core::history::HistoryTable;
         match self.options.history.as_ref()? {
             HistoryTable::Wrangler { table } => Some(table.clone()),

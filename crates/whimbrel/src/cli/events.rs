@@ -154,6 +154,15 @@ impl EventPrinter<'_> {
                 self.printer
                     .note(&format!("{migration}: kept {what} ({rows} rows) for the way back"));
             }
+            Event::BackedUp { id, bytes, unproven, .. } => {
+                let proof = match unproven {
+                    None => "restored and compared".to_owned(),
+                    Some(reason) => {
+                        format!("NOT restored, as a scratch database cannot be made: {reason}")
+                    }
+                };
+                self.printer.note(&format!("saved as {id} ({bytes} bytes, {proof})"));
+            }
             Event::Restored { migration, what, rows } => {
                 self.printer.note(&format!("{migration}: {what} is back ({rows} rows)"));
             }
@@ -257,6 +266,10 @@ fn to_json(event: &Event) -> Value {
         Event::Kept { migration, what, rows, kept_as } => json!({
             "event": "kept", "migration": migration, "what": what, "rows": rows,
             "kept_as": kept_as,
+        }),
+        Event::BackedUp { id, bytes, expires_ms, unproven } => json!({
+            "event": "backed-up", "backup": id, "bytes": bytes, "expires_ms": expires_ms,
+            "unproven": unproven,
         }),
         Event::Restored { migration, what, rows } => json!({
             "event": "restored", "migration": migration, "what": what, "rows": rows,

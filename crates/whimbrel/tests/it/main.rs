@@ -5,6 +5,7 @@
 mod backup;
 mod backup_random;
 mod batches;
+mod before_up;
 mod cascades;
 mod conformance;
 mod control;
@@ -29,6 +30,8 @@ mod fake;
 mod faults;
 mod guide;
 mod histories;
+mod in_place;
+mod ledger_formats;
 mod limits;
 mod newcomer;
 mod notices;

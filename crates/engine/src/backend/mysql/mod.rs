@@ -10,20 +10,23 @@ mod error;
 mod facts;
 mod load;
 mod locks;
+mod programs;
 mod rows;
+mod text;
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use async_trait::async_trait;
+use whimbrel_core::backup::RowsOf;
 use whimbrel_core::capabilities::Capabilities;
 use whimbrel_core::database_url::MyUrl;
 use whimbrel_core::snapshot::Snapshot;
 
 use self::client::Client;
 use super::{
-    Backend, DbError, ForeignKeyViolation, Limits, LoadInto, Outcome, Row, RowSink, RowStream,
-    Scope, ServerFacts, Session,
+    Backend, DbError, ForeignKeyViolation, Limits, LoadInto, Outcome, ProgramAccess, Row, RowSink,
+    RowStream, Scope, ServerFacts, Session, TextIn, TextOut,
 };
 
 /// A MariaDB or MySQL database.
@@ -60,6 +63,20 @@ impl Backend for MysqlBackend {
         let client = connect::connect(&self.url, &self.plain).await?;
         Ok(Box::new(MysqlSession { url: Arc::clone(&self.url), client }))
     }
+
+    fn database(&self) -> Option<&str> {
+        self.url.database.as_deref()
+    }
+
+    fn at_database(&self, name: &str) -> Option<Box<dyn Backend>> {
+        let mut url = (*self.url).clone();
+        url.database = Some(name.to_owned());
+        Some(Box::new(MysqlBackend { url: Arc::new(url), plain: Arc::clone(&self.plain) }))
+    }
+
+    fn program_access(&self) -> Result<ProgramAccess, String> {
+        Ok(programs::access(&self.url))
+    }
 }
 
 struct MysqlSession {
@@ -87,6 +104,18 @@ impl Session for MysqlSession {
 
     async fn load<'a>(&'a mut self, into: &LoadInto) -> Result<Box<dyn RowSink + 'a>, DbError> {
         Ok(Box::new(load::MysqlSink::start(&mut self.client, into)))
+    }
+
+    async fn text_out<'a>(&'a mut self, of: &RowsOf) -> Result<Box<dyn TextOut + 'a>, DbError> {
+        Ok(Box::new(text::MysqlTextOut::start(&mut self.client, of).await?))
+    }
+
+    async fn text_in<'a>(
+        &'a mut self,
+        of: &RowsOf,
+        _fresh: bool,
+    ) -> Result<Box<dyn TextIn + 'a>, DbError> {
+        Ok(Box::new(text::MysqlTextIn::start(&mut self.client, of)))
     }
 
     fn in_transaction(&self) -> Option<bool> {

@@ -13,10 +13,12 @@ mod facts;
 mod load;
 mod others;
 mod pooler;
+mod programs;
 mod rows;
 mod session;
 mod shared;
 mod socket;
+mod text;
 mod tls;
 mod verifier;
 mod wire;
@@ -29,7 +31,7 @@ use whimbrel_core::capabilities::Capabilities;
 use whimbrel_core::database_url::PgUrl;
 
 use self::session::PgSession;
-use super::{Backend, DbError, Session};
+use super::{Backend, DbError, ProgramAccess, Session};
 
 /// The first version in which `ALTER TYPE ... ADD VALUE` may be part of a transaction.
 const ENUM_IN_TRANSACTION_SINCE: u32 = 12;
@@ -95,5 +97,19 @@ impl Backend for PostgresBackend {
 
     async fn connect(&self) -> Result<Box<dyn Session>, DbError> {
         Ok(Box::new(self.open().await?))
+    }
+
+    fn database(&self) -> Option<&str> {
+        self.url.database.as_deref().or(self.url.user.as_deref())
+    }
+
+    fn at_database(&self, name: &str) -> Option<Box<dyn Backend>> {
+        let mut other = self.clone();
+        other.url.database = Some(name.to_owned());
+        Some(Box::new(other))
+    }
+
+    fn program_access(&self) -> Result<ProgramAccess, String> {
+        programs::access(&self.url)
     }
 }

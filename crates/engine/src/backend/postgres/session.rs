@@ -1,5 +1,6 @@
 //! One connection.
 
+use std::collections::HashSet;
 use std::future::poll_fn;
 use std::pin::pin;
 use std::sync::Arc;
@@ -9,6 +10,7 @@ use async_trait::async_trait;
 use futures_util::TryStreamExt;
 use tokio::task::JoinHandle;
 use tokio_postgres::{AsyncMessage, Client, Connection, Error, SimpleQueryMessage, SimpleQueryRow};
+use whimbrel_core::backup::RowsOf;
 use whimbrel_core::snapshot::Snapshot;
 
 use super::connect::{Bound, Connected};
@@ -17,10 +19,10 @@ use super::error::{Places, from_connection, from_statement};
 use super::shared::Shared;
 use super::tls::TlsFacts;
 use super::wire::Wire;
-use super::{PostgresBackend, catalog, facts, load, others, rows};
+use super::{PostgresBackend, catalog, facts, load, others, rows, text};
 use crate::backend::{
     DbError, DbErrorKind, ForeignKeyViolation, Limits, LoadInto, Notice, Outcome, Row, RowSink,
-    RowStream, Scope, ServerFacts, Session,
+    RowStream, Scope, ServerFacts, Session, TextIn, TextOut,
 };
 
 /// Everything that `DISCARD ALL` does, as statements that a transaction allows.
@@ -42,6 +44,8 @@ pub(super) struct PgSession {
     places: Places,
     /// The role has the name of the ledger's schema.
     is_named_as_ledger: bool,
+    /// Names of the statements that the server kept for this session when it was last asked.
+    pub(super) prepared: HashSet<String>,
 }
 
 impl PgSession {
@@ -66,6 +70,7 @@ impl PgSession {
             announced_pid,
             places,
             is_named_as_ledger,
+            prepared: HashSet::new(),
         }
     }
 
@@ -164,6 +169,14 @@ impl PgSession {
     }
 }
 
+fn set_limits(limits: Limits, scope: &str) -> String {
+    let names = [("lock_timeout", limits.lock_ms), ("statement_timeout", limits.statement_ms)];
+    let set = names
+        .into_iter()
+        .filter_map(|(name, ms)| Some(format!("SET {scope} {name} = {}", ms?.min(MS_MAX))));
+    set.collect::<Vec<_>>().join("; ")
+}
+
 fn values(row: &SimpleQueryRow) -> Result<Row, Error> {
     (0..row.len()).map(|index| Ok(row.try_get(index)?.map(str::to_owned))).collect()
 }
@@ -234,6 +247,18 @@ impl Session for PgSession {
         Ok(Box::new(load::PgSink::start(self, into).await?))
     }
 
+    async fn text_out<'a>(&'a mut self, of: &RowsOf) -> Result<Box<dyn TextOut + 'a>, DbError> {
+        Ok(Box::new(text::PgTextOut::start(self, of).await?))
+    }
+
+    async fn text_in<'a>(
+        &'a mut self,
+        of: &RowsOf,
+        fresh: bool,
+    ) -> Result<Box<dyn TextIn + 'a>, DbError> {
+        Ok(Box::new(text::PgTextIn::start(self, of, fresh).await?))
+    }
+
     fn in_transaction(&self) -> Option<bool> {
         None
     }
@@ -256,17 +281,16 @@ impl Session for PgSession {
     }
 
     async fn limit(&mut self, limits: Limits, local: bool) -> Result<(), DbError> {
-        let scope = if local { "LOCAL" } else { "SESSION" };
-        let names = [("lock_timeout", limits.lock_ms), ("statement_timeout", limits.statement_ms)];
-        let set: Vec<String> = names
-            .into_iter()
-            .filter_map(|(name, ms)| Some(format!("SET {scope} {name} = {}", ms?.min(MS_MAX))))
-            .collect();
+        let set = set_limits(limits, if local { "LOCAL" } else { "SESSION" });
         // A pooler would keep the setting for others.
         if set.is_empty() || (!local && self.pooled().is_some()) {
             return Ok(());
         }
-        self.batch(&set.join("; ")).await
+        self.batch(&set).await
+    }
+
+    fn limit_text(&self, limits: Limits) -> Option<String> {
+        Some(set_limits(limits, "LOCAL"))
     }
 
     async fn limits(&mut self) -> Result<Limits, DbError> {

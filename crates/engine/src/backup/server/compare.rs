@@ -1,0 +1,136 @@
+//! Whether a restored server holds what was saved.
+
+use whimbrel_core::backup::{Contents, Damage, schema_differences};
+use whimbrel_core::sql::dialect::Dialect;
+
+use super::rows::{CONNECTIONS, Table};
+use super::{AFTER, BEFORE, SEQUENCES, ServerSide, mariadb, postgres, programs};
+use crate::backend::Session;
+use crate::backup::{Archive, BackupWhat, Sealer};
+use crate::error::EngineError;
+
+/// Most differences that are told of a schema.
+const DIFFERENCES_MAX: usize = 20;
+
+/// What differs between two texts of the dump program.
+pub(super) fn same_schema(saved: &[u8], other: &[u8]) -> Result<(), Vec<String>> {
+    let (saved, other) = (String::from_utf8_lossy(saved), String::from_utf8_lossy(other));
+    let mut differences = schema_differences(&saved, &other);
+    differences.truncate(DIFFERENCES_MAX);
+    if differences.is_empty() { Ok(()) } else { Err(differences) }
+}
+
+impl ServerSide<'_> {
+    /// Reads all rows again, and compares them and the sequences with what was saved.
+    pub(super) async fn compare_rows(
+        &self,
+        archive: &Archive,
+        sealer: &Sealer,
+        saved: &Contents,
+    ) -> Result<(), EngineError> {
+        let mut session = self.backend.connect().await?;
+        let found = self.tables(session.as_mut()).await?;
+        let sequences = match self.dialect() {
+            Dialect::Mysql => mariadb::sequences(session.as_mut()).await?,
+            Dialect::Postgres | Dialect::Sqlite => postgres::sequences(session.as_mut()).await?,
+        };
+        drop(session);
+        // Columns as they were saved, as an inherited table may have them in another order now.
+        let rows = |table: &Table| {
+            let parts = saved.parts.iter().filter_map(|part| part.rows.as_ref());
+            let name = table.rows.name();
+            parts.into_iter().find(|rows| rows.name() == name).cloned()
+        };
+        let tables = found.into_iter().map(|table| {
+            let rows = rows(&table).unwrap_or_else(|| table.rows.clone());
+            Table { rows, ..table }
+        });
+        let mut sessions = Vec::new();
+        for _ in 0..CONNECTIONS {
+            let mut session = self.backend.connect().await?;
+            self.prepare(session.as_mut()).await?;
+            sessions.push(session);
+        }
+        let mut restored = self.digests(sessions, tables.collect()).await?;
+        let is_saved = |name: &str| saved.tables.iter().any(|one| one.name == name);
+        restored.retain(|table| table.rows > 0 || is_saved(&table.name));
+        archive.none(saved.compare(&restored))?;
+        let saved_sequences = self.part(archive, sealer, saved, SEQUENCES)?;
+        if saved_sequences.is_some_and(|saved| saved != sequences.as_bytes()) {
+            let reason = "its sequences do not stand where they stood".to_owned();
+            archive.none(vec![Damage::Database { reason }])?;
+        }
+        Ok(())
+    }
+
+    /// Compares the schema with the saved one, by what the dump program says of both.
+    pub(super) async fn compare_schema(
+        &self,
+        archive: &Archive,
+        sealer: &Sealer,
+        saved: &Contents,
+    ) -> Result<(), EngineError> {
+        let nothing = BackupWhat::default();
+        let mut found: Vec<(&str, Vec<u8>)> = Vec::new();
+        match self.dialect() {
+            Dialect::Mysql => {
+                let dump = programs::mariadb(["mariadb-dump", "mysqldump"]).await?;
+                for (part, section) in
+                    [(BEFORE, mariadb::Section::Before), (AFTER, mariadb::Section::After)]
+                {
+                    found.push((part, self.mariadb_schema(&dump, section).await?));
+                }
+            }
+            Dialect::Postgres | Dialect::Sqlite => {
+                let mut session = self.backend.connect().await?;
+                let dump = self.pg_dump(session.as_mut()).await?;
+                for (part, section) in [(BEFORE, "pre-data"), (AFTER, "post-data")] {
+                    let text = self.postgres_schema(&dump, section, None, &nothing).await?;
+                    found.push((part, text));
+                }
+            }
+        }
+        for (part, text) in found {
+            let Some(before) = self.part(archive, sealer, saved, part)? else { continue };
+            if let Err(differences) = same_schema(&before, &text) {
+                let damage = differences.into_iter().map(|reason| Damage::Database { reason });
+                archive.none(damage.collect())?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The user's tables.
+    async fn tables(&self, session: &mut dyn Session) -> Result<Vec<Table>, EngineError> {
+        match self.dialect() {
+            Dialect::Mysql => mariadb::tables(session).await,
+            Dialect::Postgres | Dialect::Sqlite => {
+                self.prepare(session).await?;
+                postgres::tables(session).await
+            }
+        }
+    }
+
+    /// Prepares a session that reads or writes rows as text.
+    pub(super) async fn prepare(&self, session: &mut dyn Session) -> Result<(), EngineError> {
+        Ok(match self.dialect() {
+            Dialect::Mysql => mariadb::prepare(session).await?,
+            Dialect::Postgres | Dialect::Sqlite => postgres::prepare(session).await?,
+        })
+    }
+
+    /// All of the part with this name, if there is one.
+    pub(super) fn part(
+        &self,
+        archive: &Archive,
+        sealer: &Sealer,
+        saved: &Contents,
+        name: &str,
+    ) -> Result<Option<Vec<u8>>, EngineError> {
+        let is_it = |part: &whimbrel_core::backup::Part| part.rows.is_none() && part.name == name;
+        match saved.parts.iter().position(is_it) {
+            Some(index) => archive.part(sealer, index + 1).map(Some),
+            None => Ok(None),
+        }
+    }
+}
