@@ -2,6 +2,8 @@
 
 mod choose;
 mod look;
+#[cfg(feature = "sqlite")]
+mod own;
 
 use std::collections::BTreeSet;
 
@@ -21,8 +23,6 @@ use crate::report::{FactLine, RunReport};
 /// How a run is rolled back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RollbackHow {
-    /// The backup that was made before the run is restored.
-    Immediate,
     /// Its data migrations are undone, the schema stays.
     Partial,
     /// Its migrations are taken back one at a time, newest first.
@@ -33,7 +33,6 @@ impl RollbackHow {
     /// The word, as it is written.
     pub fn word(self) -> &'static str {
         match self {
-            RollbackHow::Immediate => "immediate",
             RollbackHow::Partial => "partial",
             RollbackHow::Staged => "staged",
         }
@@ -148,12 +147,6 @@ impl Project {
         events: &mut dyn Events,
     ) -> Result<RollbackReport, EngineError> {
         let (run_id, left) = self.look_for_run(asked).await?;
-        if asked.how == RollbackHow::Immediate {
-            return Err(EngineError::Refused(format!(
-                "The run `{run_id}` has no backup, so nothing can be restored; \
-                 `--how partial` and `--how staged` need none"
-            )));
-        }
         if left.is_empty() {
             return Ok(RollbackReport { rolled_back: run_id, ..RollbackReport::default() });
         }
@@ -217,7 +210,7 @@ impl Rolling<'_> {
         self.report.left.clone_from(&left);
         let stages: Vec<Vec<String>> = match self.asked.how {
             RollbackHow::Staged => left.into_iter().map(|name| vec![name]).collect(),
-            RollbackHow::Partial | RollbackHow::Immediate => vec![left],
+            RollbackHow::Partial => vec![left],
         };
         let most = self.asked.steps.unwrap_or(usize::MAX);
         let total = stages.len();

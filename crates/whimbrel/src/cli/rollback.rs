@@ -1,11 +1,13 @@
 use serde_json::{Value, json};
 use whimbrel_core::plan::OnConflict;
 use whimbrel_engine::{
-    EngineError, Rollback, RollbackHow, RollbackReport, RollbackStage, RollbackStep,
+    Answer, Apart, EngineError, Rollback, RollbackHow, RollbackReport, RollbackStage, RollbackStep,
 };
 
 use super::ask::Asking;
+use super::backup::Opening;
 use super::events::EventPrinter;
+use super::in_place;
 use super::text::plural;
 use super::undo::{How as OnConflictArg, conflict_json, conflict_text};
 use super::up::one_by_one;
@@ -41,6 +43,8 @@ pub struct Args {
     /// Show what would be taken back and lost, and do nothing
     #[arg(long)]
     dry_run: bool,
+    #[command(flatten)]
+    opening: Opening,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -53,24 +57,23 @@ enum How {
     Staged,
 }
 
-impl From<How> for RollbackHow {
-    fn from(how: How) -> RollbackHow {
-        match how {
-            How::Immediate => RollbackHow::Immediate,
-            How::Partial => RollbackHow::Partial,
-            How::Staged => RollbackHow::Staged,
-        }
-    }
-}
-
 pub(super) async fn run(args: &Args, context: &mut Context) -> Result<Exit, CommandError> {
     if args.steps.is_some() && args.how != How::Staged {
         return Err(CommandError::usage("`--steps` goes with `--how staged` only"));
     }
+    let how = match args.how {
+        How::Partial => RollbackHow::Partial,
+        How::Staged => RollbackHow::Staged,
+        How::Immediate if args.table.is_some() => {
+            return Err(CommandError::usage("`--how immediate` restores all tables")
+                .hinted("For one table, use `--how partial` or `--how staged`"));
+        }
+        How::Immediate => return immediate(args, context).await,
+    };
     let project = context.project()?;
     let asked = Rollback {
         run: args.run.clone(),
-        how: args.how.into(),
+        how,
         table: args.table.clone(),
         on_conflict: OnConflict::from(args.on_conflict),
         steps: args.steps,
@@ -80,18 +83,55 @@ pub(super) async fn run(args: &Args, context: &mut Context) -> Result<Exit, Comm
     let asking = Asking::new(context.global.yes, args.confirm.clone());
     let mut events = EventPrinter::asking(&mut context.printer, asking);
     match project.rollback(&asked, &options, &mut events).await {
-        Ok(report) => Ok(finish(args, &report, context)),
-        Err(error) => Err(explained(args, error)),
+        Ok(report) => Ok(finish(args, how, &report, context)),
+        Err(error) => Err(explained(args, how, error)),
     }
 }
 
+/// Restores the backup of the run in the place of the present database.
+async fn immediate(args: &Args, context: &mut Context) -> Result<Exit, CommandError> {
+    let project = context.project()?;
+    let (run_id, backup) = project.backup_of_run(&args.run).await?;
+    let (place, options) = args.opening.read(context)?;
+    let apart = Apart { run: Some(run_id.clone()), ..Apart::default() };
+    let plan = project.plan_restore_in_place(&place, &backup, &options, apart).await?;
+    context.printer.note(&format!("Rollback of run {run_id}, immediate: restores {backup}"));
+    if let (Some(by), 0) = (&plan.finished_by, plan.rows()) {
+        context.say(&format!("Nothing to do: run {by} had restored it before it was ended"));
+        return Ok(Exit::Done);
+    }
+    in_place::show(&plan, context);
+    if args.dry_run {
+        return Ok(Exit::Done);
+    }
+    let mut asking = Asking::new(context.global.yes, args.confirm.clone());
+    match asking.wait(&mut context.printer, plan.phrase.as_deref()) {
+        Answer::Yes => {}
+        Answer::No => {
+            context.printer.err("Nothing was changed");
+            return Ok(Exit::Unconfirmed);
+        }
+        Answer::Missing => {
+            let what = format!("the rollback of run {run_id}");
+            return Err(match plan.phrase {
+                Some(phrase) => EngineError::NotConfirmed { phrase }.into(),
+                None => EngineError::NotAnswered { what }.into(),
+            });
+        }
+    }
+    let run = one_by_one(context);
+    let mut events = EventPrinter::new(&mut context.printer);
+    let report = project.restore_in_place(plan, true, "rollback", &run, &mut events).await?;
+    in_place::done(&report, "rollback", context);
+    Ok(Exit::Done)
+}
+
 /// The error with advice for this command.
-fn explained(args: &Args, error: EngineError) -> CommandError {
+fn explained(args: &Args, how: RollbackHow, error: EngineError) -> CommandError {
     let conflicts = matches!(error, EngineError::UndoConflicts { .. });
     let mut error = CommandError::from(error);
     if conflicts {
-        let how =
-            format!("whimbrel rollback {} --how {}", args.run, RollbackHow::from(args.how).word());
+        let how = format!("whimbrel rollback {} --how {}", args.run, how.word());
         error.hints = vec![
             "Nothing of these migrations was taken back. To leave those rows as they are and take \
              back the rest, run"
@@ -104,7 +144,7 @@ fn explained(args: &Args, error: EngineError) -> CommandError {
     error
 }
 
-fn finish(args: &Args, report: &RollbackReport, context: &mut Context) -> Exit {
+fn finish(args: &Args, how: RollbackHow, report: &RollbackReport, context: &mut Context) -> Exit {
     let printer = &mut context.printer;
     let run = &report.run;
     if printer.format() == Format::Json {
@@ -116,7 +156,7 @@ fn finish(args: &Args, report: &RollbackReport, context: &mut Context) -> Exit {
         printer.json(
             &json!({
                 "schema_version": 1, "event": "end", "command": "rollback", "run_id": run.run_id,
-                "rolled_back": report.rolled_back, "how": RollbackHow::from(args.how).word(),
+                "rolled_back": report.rolled_back, "how": how.word(),
                 "finished": run.finished.iter().map(|one| &one.name).collect::<Vec<_>>(),
                 "left": report.left, "declined": report.declined,
                 "interrupted": run.interrupted, "unverified": unverified,

@@ -44,6 +44,7 @@ mod reference;
 mod rehearse;
 mod retries;
 mod rollback;
+mod rollback_immediate;
 mod rollback_purge;
 mod rollback_random;
 #[cfg(feature = "postgres")]

@@ -136,7 +136,7 @@ fn by_force_exactly_that_number_of_rows_is_lost(bench: &Bench) {
 }
 
 /// Waits until a process stands still, as the place where it stops says.
-fn wait_until_stopped(pid: u32) {
+pub(crate) fn wait_until_stopped(pid: u32) {
     loop {
         let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).expect("a process");
         if stat.rsplit(')').next().is_some_and(|rest| rest.trim_start().starts_with('T')) {

@@ -14,6 +14,8 @@ use crate::ledger::text;
 
 /// The word for the newest run that applied something.
 const LAST: &str = "last";
+/// The first format of the ledger that knows of backups.
+pub(super) const FORMAT_WITH_BACKUPS: i64 = 3;
 /// Most ids of runs that an error names.
 const IDS_SHOWN_MAX: usize = 5;
 
@@ -39,12 +41,26 @@ impl Project {
             self.ledger.table("attempts"),
         );
         if asked == LAST {
+            // Of a run whose backup was restored nothing else is left.
+            let has_backups = self
+                .ledger
+                .identity(session)
+                .await?
+                .is_some_and(|one| one.ledger_format >= FORMAT_WITH_BACKUPS);
+            let saved = match has_backups {
+                true => format!(
+                    " OR EXISTS (SELECT 1 FROM {} b WHERE b.run_id = r.run_id \
+                     AND b.event = 'created')",
+                    self.ledger.table("backups")
+                ),
+                false => String::new(),
+            };
             let sql = format!(
                 "SELECT r.run_id FROM {runs} r WHERE r.event = 'start' AND r.verb = 'up' AND \
                  (EXISTS (SELECT 1 FROM {migrations} m WHERE m.run_id = r.run_id \
                  AND m.event = 'up') OR EXISTS (SELECT 1 FROM {attempts} a \
                  WHERE a.run_id = r.run_id AND a.direction = 'up' \
-                 AND a.event IN ('done', 'happened', 'begun', 'intent'))) \
+                 AND a.event IN ('done', 'happened', 'begun', 'intent')){saved}) \
                  ORDER BY r.seq DESC LIMIT 1"
             );
             let rows = session.query(&sql).await?;

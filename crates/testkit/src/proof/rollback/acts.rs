@@ -1,6 +1,7 @@
 //! `up` and `rollback`, with what must hold after each.
 
 use super::world::World;
+use crate::proof::engine::Engine;
 use crate::proof::random::Random;
 use crate::proof::{Verdict, ensure};
 use crate::run::Output;
@@ -17,9 +18,17 @@ const PLACES: [&str; 9] = [
     "ledger.before_write",
     "ledger.after_write",
 ];
+/// Where a rollback to a backup is killed.
+const IN_PLACE: [&str; 5] = [
+    "in_place.locked",
+    "in_place.kept",
+    "in_place.before_pages",
+    "in_place.replaced",
+    "lock.after_acquire",
+];
 /// Why a rollback may refuse to begin.
-const REASONS: [&str; 4] =
-    ["was applied after", "is not there any more", "is half applied", "touches"];
+const REASONS: [&str; 5] =
+    ["was applied after", "is not there any more", "is half applied", "touches", "has no backup"];
 /// Phrases that one rollback may ask for.
 const PHRASES_MAX: usize = 12;
 
@@ -27,10 +36,13 @@ impl World<'_> {
     /// Some or all of what is pending.
     pub(super) fn up(&mut self, random: &mut Random) -> Verdict<()> {
         let steps = (1 + random.below(6)).to_string();
-        let words = match random.below(3) {
-            0 => vec!["up", "--out-of-order", "--steps", &steps],
-            _ => vec!["up", "--out-of-order"],
-        };
+        let mut words = vec!["up", "--out-of-order"];
+        if random.below(3) == 0 {
+            words.extend(["--steps", &steps]);
+        }
+        if self.engine == Engine::Sqlite && random.below(2) == 0 {
+            words.push("--backup");
+        }
         let output = self.run(&words, None);
         ensure(output.code == Some(0), || format!("`up` failed: {output}"))?;
         let rows = self.rows()?;
@@ -41,6 +53,12 @@ impl World<'_> {
     pub(super) fn roll_back(&mut self, random: &mut Random) -> Verdict<()> {
         let runs = self.runs()?;
         let Some(last) = runs.last() else { return Ok(()) };
+        if self.engine == Engine::Sqlite && random.below(4) == 0 {
+            self.report.immediate += 1;
+            let words = ["rollback", "last", "--how", "immediate", "--yes"].map(str::to_owned);
+            let place = (random.below(3) == 0).then(|| random.pick(&IN_PLACE).copied());
+            return self.carry_on(&words, place.flatten(), random);
+        }
         let run = match random.below(4) {
             0 => random.pick(&runs).cloned().unwrap_or_default(),
             1 => "last".to_owned(),
@@ -86,7 +104,7 @@ impl World<'_> {
             }
             let output = self.run(&all, place.take());
             let now = self.rows()?;
-            let more = self.model.after_rollback(&now)?;
+            let more = self.model.after_rollback(&now);
             lost += more;
             self.report.lost += more;
             ensure(lost <= given, || {
@@ -122,7 +140,8 @@ impl World<'_> {
     fn ended(&mut self, output: &Output) -> Verdict<()> {
         match output.code {
             Some(0) => {
-                let took = output.stdout.contains("Took back");
+                let words = ["Took back", "Restored"];
+                let took = words.iter().any(|word| output.stdout.contains(word));
                 self.report.took_back += usize::from(took);
             }
             Some(4) => self.report.conflicts += 1,

@@ -28,6 +28,8 @@ pub struct Report {
     pub partial: usize,
     /// Rollbacks in stages.
     pub staged: usize,
+    /// Rollbacks to a backup.
+    pub immediate: usize,
     /// Rollbacks that took something back.
     pub took_back: usize,
     /// Those that were killed.
@@ -55,6 +57,7 @@ impl Report {
         self.writes += other.writes;
         self.partial += other.partial;
         self.staged += other.staged;
+        self.immediate += other.immediate;
         self.took_back += other.took_back;
         self.killed += other.killed;
         self.conflicts += other.conflicts;
@@ -69,13 +72,14 @@ impl Report {
     /// All of it in a line.
     pub fn line(&self) -> String {
         format!(
-            "{} interleavings with {} writes, {} rollbacks in part and {} in stages ({} took \
+            "{} interleavings with {} writes, {} rollbacks in part, {} in stages, {} to a backup ({} took \
              something back, {} killed, {} stopped at conflicts, {} refused), {} phrases and {} \
              out of date, {} rows lost with their phrase, {} values came back",
             self.cases,
             self.writes,
             self.partial,
             self.staged,
+            self.immediate,
             self.took_back,
             self.killed,
             self.conflicts,

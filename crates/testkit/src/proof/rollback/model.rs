@@ -50,17 +50,17 @@ impl Model {
         Ok(())
     }
 
-    /// After a rollback: the rows of which something is lost. They count as lost only once.
-    pub(super) fn after_rollback(&mut self, rows: &Rows) -> Verdict<usize> {
-        if let Some(key) = self.gone.iter().find(|key| rows.contains_key(*key)) {
-            return Err(format!("a row came back that the application had deleted: {key:?}"));
-        }
+    /// After a rollback: the rows of which something is lost, be it that they were deleted. They
+    /// count as lost only once.
+    pub(super) fn after_rollback(&mut self, rows: &Rows) -> usize {
         let missing = self.missing(rows);
-        let lost: BTreeSet<Key> = missing.iter().map(|((key, _), _)| *key).collect();
+        let mut lost: BTreeSet<Key> = missing.iter().map(|((key, _), _)| *key).collect();
+        lost.extend(self.gone.iter().filter(|key| rows.contains_key(*key)));
+        self.gone.retain(|key| !rows.contains_key(key));
         for (cell, _) in missing {
             self.live.remove(&cell);
         }
-        Ok(lost.len())
+        lost.len()
     }
 
     /// After a rollback that is done: what the migrations had changed that are not applied any more

@@ -8,6 +8,16 @@ pub(super) const GONE: (i64, i64) = (9, 4);
 /// Rows of `items` that are there before the migrations.
 pub(super) const ITEMS: i64 = 30;
 
+/// A pair of age keys of the proof's own.
+const PUBLIC: &str = "age1t7rxyev2z3rw82stdlrrepyc39nvn86l5078zqkf5uasdy86jp6svpy7pa";
+const SECRET: &str = "AGE-SECRET-KEY-1GQ9778VQXMMJVE8SK7J6VT8UJ4HDQAJUVSFCWCM02D8GEWQ72PVQ2Y5J33";
+
+/// What backups need: paths and texts.
+pub(super) fn keys() -> [(&'static str, String); 2] {
+    let toml = format!("[backup]\nrecipients = [\"{PUBLIC}\"]\nidentity = [\"file:my.key\"]\n");
+    [("whimbrel.toml", toml), ("my.key", SECRET.to_owned())]
+}
+
 /// Sizes of batches.
 const SIZES: [usize; 4] = [1, 4, 13, 100];
 

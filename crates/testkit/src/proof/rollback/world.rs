@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::Report;
 use super::model::{Key, Model, Rows};
-use super::plan::{ITEMS, files};
+use super::plan::{ITEMS, files, keys};
 use crate::database::TestDatabase;
 use crate::project::Project;
 use crate::proof::engine::Engine;
@@ -38,6 +38,9 @@ impl<'a> World<'a> {
         let project = Project::new();
         for (name, text) in files(engine, random) {
             project.file(&format!("migrations/{name}"), &text);
+        }
+        for (path, text) in keys() {
+            project.file(path, &text);
         }
         let (report, model) = (Report::default(), Model::default());
         let told = Vec::new();
