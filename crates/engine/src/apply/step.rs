@@ -181,7 +181,12 @@ impl Applier<'_> {
             failpoint::pass("history.after_intent");
             let limits = self.prepare_bare(work).await?;
             let locked = match self.ledger.dialect {
-                Dialect::Mysql => self.keep_outside(work, index).await?,
+                Dialect::Mysql => match self.keep_outside(work, index).await {
+                    Err(error @ EngineError::MoreLost { .. }) => {
+                        return Err(self.record_failure(work, error).await);
+                    }
+                    locked => locked?,
+                },
                 Dialect::Sqlite | Dialect::Postgres => false,
             };
             failpoint::pass("statement.before_first");

@@ -25,6 +25,7 @@ pub(crate) mod signals;
 pub(crate) mod sources;
 mod start;
 pub(crate) mod undo;
+mod undo_force;
 mod undo_kept;
 mod undo_referrers;
 mod undo_sql;

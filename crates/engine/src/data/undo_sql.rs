@@ -12,8 +12,8 @@ use crate::error::{EngineError, UndoConflict};
 
 /// Some of the kept rows (`u`), and how the target's rows (`t`) are found for them.
 pub(super) struct KeptRows {
-    rows: String,
-    matches: String,
+    pub(super) rows: String,
+    pub(super) matches: String,
 }
 
 impl Undo<'_> {

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use whimbrel_core::backup::{Manifest, Phase, RestoreJournal};
 use whimbrel_core::sql::dialect::Dialect;
 
-use super::backup::{compare, now_ms, only_sqlite, open_file, room_for};
+use super::backup::{compare, free_the_lease, now_ms, only_sqlite, open_file, room_for};
 use super::status::KeptDatabase;
 use super::up::Run;
 use super::{Project, RunOptions};
@@ -36,6 +36,8 @@ pub struct InPlacePlan {
     pub lost: Vec<LostRows>,
     /// What must be typed; `None` when nothing is lost.
     pub phrase: Option<String>,
+    /// Why the changes of the run that is rolled back are counted too, if they are.
+    pub note: Option<String>,
     /// The run that has done it already: an earlier command was killed after it.
     pub finished_by: Option<String>,
     apart: Apart,
@@ -64,6 +66,8 @@ pub struct InPlaceReport {
 
 /// The new database in the scratch folder.
 const NEW: &str = "new.db";
+/// The present database, in which a run is undone to see what is left.
+const COPY: &str = "copy.db";
 /// What was saved, where that is not the new database.
 const BASE: &str = "base.db";
 
@@ -154,6 +158,7 @@ impl Project {
             manifest: archive.manifest,
             lost: Vec::new(),
             phrase: None,
+            note: None,
             finished_by: None,
             apart,
             stop: place.stop.clone(),
@@ -161,7 +166,7 @@ impl Project {
             scratch,
         };
         let mut session = self.connect().await?;
-        plan.lost = count(session.as_mut(), &plan).await?;
+        (plan.lost, plan.note) = self.count(session.as_mut(), &plan).await?;
         plan.phrase = self.lose_phrase(plan.rows());
         for mut one in self.restores_here()? {
             let journal = &one.journal;
@@ -195,7 +200,7 @@ impl Project {
         }
         self.refuse_open_file().await?;
         let session = self.connect().await?;
-        let mut run = self.hold(session, verb, false, options, events).await?;
+        let mut run = self.hold(session, (verb, ""), false, options, events).await?;
         match self.replace_with_lease(&mut run, &plan).await {
             // The run has ended in the new database, and nobody holds its lease.
             Ok(report) => Ok(report),
@@ -211,7 +216,7 @@ impl Project {
         self.lock_out_others(run).await?;
         failpoint::pass("in_place.locked");
         self.settle(run.session.as_mut()).await?;
-        let lost = count(run.session.as_mut(), plan).await?;
+        let (lost, _) = self.count(run.session.as_mut(), plan).await?;
         let rows = rows_of(&lost);
         if rows != plan.rows() {
             let message = format!(
@@ -306,6 +311,31 @@ impl Project {
 
     fn lose_phrase(&self, rows: u64) -> Option<String> {
         (rows > 0).then(|| self.with_environment(format!("LOSE {rows} ROWS")))
+    }
+
+    /// Which rows would be lost, apart from what the run that is rolled back changed itself; and why
+    /// that could not be told apart, if it could not.
+    async fn count(
+        &self,
+        session: &mut dyn Session,
+        plan: &InPlacePlan,
+    ) -> Result<(Vec<LostRows>, Option<String>), EngineError> {
+        let Some(run_id) = &plan.apart.run else {
+            return Ok((differing(session, plan).await?, None));
+        };
+        let copy = plan.scratch.file(COPY);
+        remove_copy(&copy)?;
+        let copy = plan.scratch.private(COPY)?;
+        session.copy_into(&copy, &plan.stop).await?;
+        free_the_lease(&copy).await?;
+        match self.undo_in_copy(&copy, run_id, &plan.stop).await {
+            Ok(()) => {
+                let mut session = open_file(&copy).await?;
+                Ok((differing(session.as_mut(), plan).await?, None))
+            }
+            Err(EngineError::Stopped) => Err(EngineError::Stopped),
+            Err(error) => Ok((differing(session, plan).await?, Some(error.to_string()))),
+        }
     }
 
     async fn lock_out_others(&self, run: &mut Run) -> Result<(), EngineError> {
@@ -420,6 +450,22 @@ impl Project {
     }
 }
 
+/// Removes what an earlier count has left.
+fn remove_copy(copy: &Path) -> Result<(), EngineError> {
+    for suffix in ["", "-wal", "-shm", "-journal"] {
+        let mut name = copy.as_os_str().to_owned();
+        name.push(suffix);
+        let path = PathBuf::from(name);
+        match std::fs::remove_file(&path) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                return Err(EngineError::File { path, error });
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
 /// Empties the lease and puts the fence above `token` and what it was.
 pub(super) fn free_sql(ledger: &Ledger, token: i64) -> String {
     let (lease, fence) = (ledger.table("lease"), ledger.table("fence"));
@@ -456,7 +502,7 @@ async fn extract(
 }
 
 /// Which rows of the database differ from those that the plan restores.
-async fn count(
+async fn differing(
     session: &mut dyn Session,
     plan: &InPlacePlan,
 ) -> Result<Vec<LostRows>, EngineError> {

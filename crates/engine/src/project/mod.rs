@@ -25,9 +25,11 @@ mod plan_data;
 mod pooled;
 #[cfg(feature = "sqlite")]
 mod prune;
+mod purge;
 mod quarantine;
 mod rehearse;
 mod requires;
+mod rollback;
 mod status;
 mod undo;
 mod up;
@@ -53,13 +55,17 @@ pub use self::control::{BatchLine, CurrentRun, Wish};
 pub use self::doctor::Check;
 pub use self::down::{DownPlan, DownSelection, Loss};
 pub use self::fake::{FakeOptions, FakeReport, Faked};
-pub use self::history::HistoryLine;
+pub use self::history::{HistoryLine, RunLine};
 #[cfg(feature = "sqlite")]
 pub use self::in_place::{InPlacePlan, InPlaceReport};
 pub use self::plan::{PlanReport, PlannedLine, PlannedStatement};
 pub use self::plan_data::PlannedBatches;
+pub use self::purge::{KeptSpace, PurgeItem, PurgePlan};
 pub use self::quarantine::{QuarantineFilter, QuarantinedRow, Retried};
 pub use self::rehearse::Rehearsal;
+pub use self::rollback::{
+    Answer, Rollback, RollbackHow, RollbackReport, RollbackStage, RollbackStep,
+};
 pub use self::status::{
     BackupsLine, DataProgress, KeptDatabase, LastBackup, StatusLine, StatusReport,
 };

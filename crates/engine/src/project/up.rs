@@ -27,6 +27,8 @@ pub(super) struct Run {
     pub(super) outcome: &'static str,
     /// The database had no table of the user's when the run began.
     pub(super) fresh: bool,
+    /// What its last row says, unless it fails.
+    pub(super) detail: String,
 }
 
 impl Project {
@@ -140,6 +142,7 @@ impl Project {
             sources: &self.sources,
             opened: Opened::new(),
             copies_made: 0,
+            overwritten: 0,
             in_force: None,
         }
     }
@@ -156,6 +159,7 @@ impl Project {
             retries: self.options.retries,
             throttle: self.options.throttle.clone(),
             root: self.options.root.clone(),
+            agreed: None,
         }
     }
 
@@ -164,6 +168,17 @@ impl Project {
     pub(super) async fn begin(
         &self,
         verb: &'static str,
+        options: &RunOptions,
+        events: &mut dyn Events,
+    ) -> Result<Run, EngineError> {
+        self.begin_saying(verb, "", options, events).await
+    }
+
+    /// The same; `detail` says in the run's first row what was asked.
+    pub(super) async fn begin_saying(
+        &self,
+        verb: &'static str,
+        detail: &str,
         options: &RunOptions,
         events: &mut dyn Events,
     ) -> Result<Run, EngineError> {
@@ -184,14 +199,14 @@ impl Project {
                 return Err(EngineError::NoHistory { tables: found });
             }
         }
-        self.hold(session, verb, found.is_empty(), options, events).await
+        self.hold(session, (verb, detail), found.is_empty(), options, events).await
     }
 
     /// Makes the ledger, or brings it up to date, takes the lease, and writes that the run begins.
     pub(super) async fn hold(
         &self,
         mut session: Box<dyn Session>,
-        verb: &'static str,
+        (verb, detail): (&'static str, &str),
         fresh: bool,
         options: &RunOptions,
         events: &mut dyn Events,
@@ -201,8 +216,8 @@ impl Project {
         let backend = self.backend.as_ref();
         let lease = lease::acquire(self.ledger, backend, session.as_mut(), &claim, events).await?;
         let outcome = "done";
-        let mut run = Run { session, lease, verb, outcome, fresh };
-        match self.run_row(&mut run, "start", None, "").await {
+        let mut run = Run { session, lease, verb, outcome, fresh, detail: String::new() };
+        match self.run_row(&mut run, "start", None, detail).await {
             Ok(()) => Ok(run),
             Err(error) => self.end(run, Err(error)).await,
         }
@@ -221,7 +236,7 @@ impl Project {
             result = Err(EngineError::LeaseLost);
         }
         let (outcome, detail) = match &result {
-            Ok(_) => (run.outcome, String::new()),
+            Ok(_) => (run.outcome, std::mem::take(&mut run.detail)),
             Err(EngineError::LeaseLost) => return result,
             Err(EngineError::NeedsDecision(_)) => ("needs-decision", String::new()),
             Err(error) => ("failed", error.to_string()),

@@ -48,6 +48,10 @@ mod races;
 mod reference;
 mod rehearse;
 mod retries;
+mod rollback;
+mod rollback_immediate;
+mod rollback_purge;
+mod rollback_random;
 #[cfg(feature = "postgres")]
 mod supabase;
 mod throttle;
