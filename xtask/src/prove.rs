@@ -11,6 +11,7 @@ mod faults;
 mod live;
 mod races;
 mod record;
+mod rollback;
 mod roundtrip;
 
 use std::path::PathBuf;
@@ -26,7 +27,7 @@ use crate::Outcome;
 use crate::output::{complain, say};
 
 const USAGE: &str = "usage: cargo xtask prove \
-                     crash|races|faults|equality|batches|live|damage|roundtrip \
+                     crash|races|faults|equality|batches|live|damage|roundtrip|rollback \
                      [--engine=sqlite|postgres|mariadb] [--seed=N] [--count=N] \
                      [--case=ENGINE/...] [--no-record]";
 
@@ -75,6 +76,7 @@ pub(crate) fn main(arguments: &[String]) -> Outcome {
         "damage" => damage::prove(&program, &request),
         "equality" => equality::prove(&program, &request),
         "roundtrip" => roundtrip::prove(&program, &request),
+        "rollback" => rollback::prove(&program, &request),
         _ => return Err(USAGE.to_owned()),
     };
     for failure in &findings.failures {

@@ -242,6 +242,22 @@ pub enum EngineError {
         /// What must be typed.
         phrase: String,
     },
+    /// More would be lost by now than somebody agreed to.
+    #[error("`{migration}`: {found} rows would be lost by now, and {agreed} were agreed to")]
+    MoreLost {
+        /// File name of the migration.
+        migration: String,
+        /// How many rows somebody agreed to lose.
+        agreed: u64,
+        /// How many it would be.
+        found: u64,
+    },
+    /// Nobody could say whether to go on.
+    #[error("Nobody says whether to go on with {what}")]
+    NotAnswered {
+        /// What is next.
+        what: String,
+    },
     /// A backup is not as it was when it was made.
     #[error("The backup `{id}` cannot be trusted")]
     BackupDamaged {

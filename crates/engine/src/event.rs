@@ -5,6 +5,7 @@ use whimbrel_core::rules::Violation;
 use crate::backend::Notice;
 use crate::data::copy::CopyProgress;
 use crate::lease::LeaseInfo;
+use crate::project::{Answer, PurgeItem, RollbackStage};
 use crate::report::FactLine;
 
 /// One thing that happened.
@@ -206,6 +207,10 @@ pub enum Event {
         /// How many are wanted.
         wanted: u64,
     },
+    /// What a rollback takes back next.
+    RollingBack(Box<RollbackStage>),
+    /// An undo table is gone.
+    Purged(Box<PurgeItem>),
     /// A row breaks a rule.
     Violated(Box<Violation>),
     /// A table on its way to another database.
@@ -250,6 +255,12 @@ pub trait Events: Send {
     /// again and again until there is an answer.
     fn may_go_on(&mut self, _next: &str) -> Option<bool> {
         Some(true)
+    }
+
+    /// Whether this stage of a rollback may be taken back. Asked again and again until there is an
+    /// answer.
+    fn agrees(&mut self, _stage: &RollbackStage) -> Option<Answer> {
+        Some(Answer::Missing)
     }
 }
 

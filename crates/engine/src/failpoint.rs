@@ -53,6 +53,9 @@ pub const BACKUPS: &[&str] = &[
     "restore.after_rename",
 ];
 
+/// Every place of letting go of an undo table.
+pub const PURGE: &[&str] = &["purge.before", "purge.journaled", "purge.after"];
+
 /// Every place of a restore in place, in their order. `in_place.pages` is passed after each piece.
 pub const IN_PLACE: &[&str] = &[
     "in_place.locked",
@@ -130,7 +133,7 @@ mod active {
 
     pub(super) fn pass(name: &'static str) {
         let backups = [super::BACKUPS, super::SERVER_BACKUPS, super::IN_PLACE, super::PRUNE];
-        let lists = [super::ALL, super::BATCHES].into_iter().chain(backups);
+        let lists = [super::ALL, super::BATCHES, super::PURGE].into_iter().chain(backups);
         let listed = lists.into_iter().any(|list| list.contains(&name));
         debug_assert!(listed, "unlisted failpoint {name}");
         let armed = armed();

@@ -37,12 +37,13 @@ pub use interop::Mirror;
 pub use lease::{LEASE_MS, LeaseInfo};
 pub use owner::Owner;
 pub use project::{
-    Account, AccountLine, BackupsLine, BatchLine, Broken, Check, CurrentRun, DataProgress,
+    Account, AccountLine, Answer, BackupsLine, BatchLine, Broken, Check, CurrentRun, DataProgress,
     DownPlan, DownSelection, FakeOptions, FakeReport, Faked, HistoryLine, Judged, KeptDatabase,
-    LastBackup, Loss, MissingRows, PlanReport, PlannedBatches, PlannedLine, PlannedStatement,
-    Project, ProjectOptions, QuarantineFilter, QuarantinedRow, Rehearsal, Retried, RunOptions,
-    Selection, StatusLine, StatusReport, Target, UndoPlan, UndoStatement, ValidateOptions,
-    ValidateReport, VerifyReport, Wish,
+    KeptSpace, LastBackup, Loss, MissingRows, PlanReport, PlannedBatches, PlannedLine,
+    PlannedStatement, Project, ProjectOptions, PurgeItem, PurgePlan, QuarantineFilter,
+    QuarantinedRow, Rehearsal, Retried, Rollback, RollbackHow, RollbackReport, RollbackStage,
+    RollbackStep, RunLine, RunOptions, Selection, StatusLine, StatusReport, Target, UndoPlan,
+    UndoStatement, ValidateOptions, ValidateReport, VerifyReport, Wish,
 };
 #[cfg(feature = "sqlite")]
 pub use project::{InPlacePlan, InPlaceReport};

@@ -16,6 +16,7 @@ pub mod plan;
 pub mod proxy;
 pub mod race;
 pub mod random;
+pub mod rollback;
 pub mod roundtrip;
 pub mod sweep;
 mod trial;

@@ -268,6 +268,15 @@ fn explain_state(error: &EngineError) -> Explained {
             let hint = format!("Without a terminal, pass `--confirm '{phrase}'`");
             (Exit::Unconfirmed, Vec::new(), vec![hint])
         }
+        EngineError::MoreLost { .. } => {
+            let line = "Rows were written after they were counted; nothing of this statement stays";
+            let hint = "Run the same command again; it counts and asks anew";
+            (Exit::Unconfirmed, vec![line.to_owned()], vec![hint.to_owned()])
+        }
+        EngineError::NotAnswered { .. } => {
+            let hint = "Without a terminal, pass `--yes`";
+            (Exit::Unconfirmed, Vec::new(), vec![hint.to_owned()])
+        }
         EngineError::UndoConflicts { migration, shown, .. } => {
             let lines = shown.iter().map(crate::cli::undo::conflict_text).collect();
             let hints = vec![

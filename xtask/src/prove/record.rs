@@ -28,6 +28,10 @@ of each.
 - `damage`: a backup with a changed manifest, flipped bytes, cuts, chunks that are removed,
   repeated, swapped or foreign, an older manifest, a foreign signature, the wrong key: refused with
   the bad files' names before the database is touched.
+- `rollback`: random interleavings of `up`, writes of an application, rollbacks in part, in stages
+  and (SQLite) to a backup, killed, carried on, asked for phrases, phrases out of date, and `up`
+  again: no write is lost unless the phrase for exactly that number of rows was given, and what
+  migrations had overwritten is back.
 
 A commit with `+` had changes that were not committed.
 

@@ -23,6 +23,8 @@ pub struct Apart {
     pub tables: Vec<String>,
     /// Columns: table and column. A row that differs in nothing else does not count.
     pub columns: Vec<(String, String)>,
+    /// What this run of `up` changed itself.
+    pub run: Option<String>,
 }
 
 /// The rows of a table that differ from those that were saved.

@@ -354,6 +354,8 @@ impl Applier<'_> {
             return self.commit_undo(undo, next, None).await;
         };
         let among = undo.kept_range(after.as_ref(), &last)?;
+        let overwritten =
+            self.check_overwritten(&migration.name, undo, &among, on_conflict).await?;
         let sql = undo.restore_sql(&among, on_conflict);
         let written = match self.session.run(&sql, None).await {
             Ok(outcome) => outcome.rows_affected.unwrap_or(0),
@@ -393,7 +395,9 @@ impl Applier<'_> {
         }
         .sql(&self.ledger);
         next.last = Some(last);
-        self.commit_undo(undo, next, Some(row)).await
+        let next = self.commit_undo(undo, next, Some(row)).await?;
+        self.overwritten += overwritten;
+        Ok(next)
     }
 
     /// Whether somebody changed a row of the range while it was being taken back.

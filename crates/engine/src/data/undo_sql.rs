@@ -12,8 +12,8 @@ use crate::error::{EngineError, UndoConflict};
 
 /// Some of the kept rows (`u`), and how the target's rows (`t`) are found for them.
 pub(super) struct KeptRows {
-    rows: String,
-    matches: String,
+    pub(super) rows: String,
+    pub(super) matches: String,
 }
 
 impl Undo<'_> {
@@ -269,7 +269,7 @@ impl Undo<'_> {
 }
 
 /// Whether two values are the same, byte for byte, NULL being the same as NULL.
-fn same_value(left: &str, right: &str, dialect: Dialect) -> String {
+pub(super) fn same_value(left: &str, right: &str, dialect: Dialect) -> String {
     match dialect {
         Dialect::Postgres => format!(
             "({left})::text COLLATE \"C\" IS NOT DISTINCT FROM ({right})::text COLLATE \"C\""

@@ -285,7 +285,7 @@ pub(super) async fn compare(
 
 /// Whoever held the lease when the backup was made does not hold it in the restored database, and
 /// what it still wants to write there has the token of another time.
-async fn free_the_lease(path: &Path) -> Result<(), EngineError> {
+pub(super) async fn free_the_lease(path: &Path) -> Result<(), EngineError> {
     let mut session = open_file(path).await?;
     let ledger = Ledger { dialect: Dialect::Sqlite };
     if ledger.identity(session.as_mut()).await?.is_none() {

@@ -3,18 +3,19 @@
 //! The journal lies outside of the database. Whether it was replaced is never read from there: the
 //! new database holds the end of the run that restored it, and the old one does not.
 
+mod kept;
+
 use std::path::{Path, PathBuf};
 
-use whimbrel_core::backup::{Manifest, Phase, RestoreJournal};
+use whimbrel_core::backup::{Manifest, Phase};
 use whimbrel_core::sql::dialect::Dialect;
 
-use super::backup::{compare, now_ms, only_sqlite, open_file, room_for};
-use super::status::KeptDatabase;
+use super::backup::{compare, free_the_lease, only_sqlite, open_file, room_for};
 use super::up::Run;
 use super::{Project, RunOptions};
 use crate::backend::{DbErrorKind, Session};
 use crate::backup::{
-    Apart, Archive, BackupPlace, Journaled, LostRows, RestoreOptions, SAVED, Scratch, lost_rows,
+    Apart, Archive, BackupPlace, LostRows, RestoreOptions, SAVED, Scratch, lost_rows,
 };
 use crate::error::EngineError;
 use crate::event::Events;
@@ -36,6 +37,8 @@ pub struct InPlacePlan {
     pub lost: Vec<LostRows>,
     /// What must be typed; `None` when nothing is lost.
     pub phrase: Option<String>,
+    /// Why the changes of the run that is rolled back are counted too, if they are.
+    pub note: Option<String>,
     /// The run that has done it already: an earlier command was killed after it.
     pub finished_by: Option<String>,
     apart: Apart,
@@ -64,6 +67,8 @@ pub struct InPlaceReport {
 
 /// The new database in the scratch folder.
 const NEW: &str = "new.db";
+/// The present database, in which a run is undone to see what is left.
+const COPY: &str = "copy.db";
 /// What was saved, where that is not the new database.
 const BASE: &str = "base.db";
 
@@ -154,6 +159,7 @@ impl Project {
             manifest: archive.manifest,
             lost: Vec::new(),
             phrase: None,
+            note: None,
             finished_by: None,
             apart,
             stop: place.stop.clone(),
@@ -161,7 +167,7 @@ impl Project {
             scratch,
         };
         let mut session = self.connect().await?;
-        plan.lost = count(session.as_mut(), &plan).await?;
+        (plan.lost, plan.note) = self.count(session.as_mut(), &plan).await?;
         plan.phrase = self.lose_phrase(plan.rows());
         for mut one in self.restores_here()? {
             let journal = &one.journal;
@@ -195,7 +201,7 @@ impl Project {
         }
         self.refuse_open_file().await?;
         let session = self.connect().await?;
-        let mut run = self.hold(session, verb, false, options, events).await?;
+        let mut run = self.hold(session, (verb, ""), false, options, events).await?;
         match self.replace_with_lease(&mut run, &plan).await {
             // The run has ended in the new database, and nobody holds its lease.
             Ok(report) => Ok(report),
@@ -211,7 +217,7 @@ impl Project {
         self.lock_out_others(run).await?;
         failpoint::pass("in_place.locked");
         self.settle(run.session.as_mut()).await?;
-        let lost = count(run.session.as_mut(), plan).await?;
+        let (lost, _) = self.count(run.session.as_mut(), plan).await?;
         let rows = rows_of(&lost);
         if rows != plan.rows() {
             let message = format!(
@@ -253,48 +259,6 @@ impl Project {
         })
     }
 
-    /// The restores in place of this database that somebody should know of: those that keep the
-    /// replaced database, and those that were interrupted.
-    ///
-    /// # Errors
-    /// When a journal or the ledger cannot be read.
-    pub(crate) async fn kept_databases(
-        &self,
-        session: &mut dyn Session,
-    ) -> Result<Vec<KeptDatabase>, EngineError> {
-        let mut out = Vec::new();
-        for one in self.restores_here()? {
-            let journal = &one.journal;
-            let replaced = self.was_replaced(session, &journal.run_id).await?;
-            out.push(KeptDatabase {
-                run_id: journal.run_id.clone(),
-                backup: journal.backup.clone(),
-                began_ms: journal.began_ms,
-                interrupted: journal.phase != Phase::Done,
-                replaced: replaced || journal.phase == Phase::Done,
-                kept: one.kept(),
-                bytes: one.kept_bytes(),
-            });
-        }
-        Ok(out)
-    }
-
-    /// Removes the database that the restore of the run `run_id` has replaced; it cannot be taken
-    /// back then.
-    ///
-    /// # Errors
-    /// When there is no such restore, it was interrupted, or the file cannot be removed.
-    pub fn remove_kept(&self, run_id: &str) -> Result<(), EngineError> {
-        let found = self.restores_here()?.into_iter().find(|one| one.journal.run_id == run_id);
-        match found {
-            Some(one) if one.journal.phase == Phase::Done => one.remove(),
-            Some(_) => Err(EngineError::Refused(format!(
-                "The restore of run {run_id} was interrupted; let it go on, or take it back"
-            ))),
-            None => Err(EngineError::NotFound(format!("There is no restore of run {run_id}"))),
-        }
-    }
-
     /// Finds a backup, and makes sure that it is one of this database.
     async fn archive_of_this_database(
         &self,
@@ -324,6 +288,31 @@ impl Project {
         (rows > 0).then(|| self.with_environment(format!("LOSE {rows} ROWS")))
     }
 
+    /// Which rows would be lost, apart from what the run that is rolled back changed itself; and
+    /// why that could not be told apart, if it could not.
+    async fn count(
+        &self,
+        session: &mut dyn Session,
+        plan: &InPlacePlan,
+    ) -> Result<(Vec<LostRows>, Option<String>), EngineError> {
+        let Some(run_id) = &plan.apart.run else {
+            return Ok((differing(session, plan).await?, None));
+        };
+        let copy = plan.scratch.file(COPY);
+        remove_copy(&copy)?;
+        let copy = plan.scratch.private(COPY)?;
+        session.copy_into(&copy, &plan.stop).await?;
+        free_the_lease(&copy).await?;
+        match self.undo_in_copy(&copy, run_id, &plan.stop).await {
+            Ok(()) => {
+                let mut session = open_file(&copy).await?;
+                Ok((differing(session.as_mut(), plan).await?, None))
+            }
+            Err(EngineError::Stopped) => Err(EngineError::Stopped),
+            Err(error) => Ok((differing(session, plan).await?, Some(error.to_string()))),
+        }
+    }
+
     async fn lock_out_others(&self, run: &mut Run) -> Result<(), EngineError> {
         match run.session.lock_out_others().await {
             Err(error) if error.kind == DbErrorKind::Locked => Err(EngineError::Refused(format!(
@@ -332,62 +321,6 @@ impl Project {
             ))),
             other => Ok(other?),
         }
-    }
-
-    /// Restores of this database, oldest first.
-    fn restores_here(&self) -> Result<Vec<Journaled>, EngineError> {
-        let here = self.full_label();
-        let mut all = Journaled::all(&self.options.root)?;
-        all.retain(|one| one.journal.database == here);
-        Ok(all)
-    }
-
-    /// The database's file, however it was named.
-    fn full_label(&self) -> String {
-        let file = self.backend.file().and_then(|file| std::fs::canonicalize(file).ok());
-        file.map_or_else(|| self.label(), |file| file.display().to_string())
-    }
-
-    /// Whether the database is the one that the run `run_id` has put here: it holds its end.
-    async fn was_replaced(
-        &self,
-        session: &mut dyn Session,
-        run_id: &str,
-    ) -> Result<bool, EngineError> {
-        let sql = format!(
-            "SELECT 1 FROM {} WHERE run_id = {} AND event = 'end' AND outcome = 'done'",
-            self.ledger.table("runs"),
-            self.ledger.quote(run_id)
-        );
-        Ok(!session.query(&sql).await?.is_empty())
-    }
-
-    /// Brings the journals of interrupted restores into order. We hold the lease and the lock, so
-    /// none of them goes on.
-    async fn settle(&self, session: &mut dyn Session) -> Result<(), EngineError> {
-        for mut one in self.restores_here()? {
-            if one.journal.phase == Phase::Done {
-                continue;
-            }
-            match self.was_replaced(session, &one.journal.run_id).await? {
-                true => one.set(Phase::Done)?,
-                false => one.remove()?,
-            }
-        }
-        Ok(())
-    }
-
-    fn journal(&self, run: &Run, plan: &InPlacePlan) -> Result<Journaled, EngineError> {
-        let database_id = plan.manifest.database_id.clone().unwrap_or_default();
-        let (run_id, backup) = (&run.lease.run_id, &plan.manifest.id);
-        let mut journal = RestoreJournal::begin(run_id, backup, &database_id, &self.full_label());
-        journal.takes_back = plan.takes_back.clone();
-        journal.began_ms = now_ms();
-        journal.host = self.owner.host.clone();
-        journal.boot_id = self.owner.boot_id.clone();
-        journal.pid = self.owner.pid;
-        journal.process_start = self.owner.process_start.clone();
-        Journaled::begin(&self.options.root, journal)
     }
 
     /// Brings the ledger of the new database up to date: the runs and acts of the present one,
@@ -436,6 +369,22 @@ impl Project {
     }
 }
 
+/// Removes what an earlier count has left.
+fn remove_copy(copy: &Path) -> Result<(), EngineError> {
+    for suffix in ["", "-wal", "-shm", "-journal"] {
+        let mut name = copy.as_os_str().to_owned();
+        name.push(suffix);
+        let path = PathBuf::from(name);
+        match std::fs::remove_file(&path) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                return Err(EngineError::File { path, error });
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
 /// Empties the lease and puts the fence above `token` and what it was.
 pub(super) fn free_sql(ledger: &Ledger, token: i64) -> String {
     let (lease, fence) = (ledger.table("lease"), ledger.table("fence"));
@@ -472,7 +421,7 @@ async fn extract(
 }
 
 /// Which rows of the database differ from those that the plan restores.
-async fn count(
+async fn differing(
     session: &mut dyn Session,
     plan: &InPlacePlan,
 ) -> Result<Vec<LostRows>, EngineError> {

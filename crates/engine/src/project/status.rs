@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use whimbrel_core::compare::State;
 use whimbrel_core::directory::{DirectoryIssue, Severity};
 
-use super::Project;
+use super::{KeptSpace, Project};
 use crate::backend::Session;
 use crate::error::EngineError;
 use crate::interop::Mirror;
@@ -116,6 +116,8 @@ pub struct StatusReport {
     pub mirrored: Option<&'static str>,
     /// Who writes now.
     pub lease: Option<LeaseInfo>,
+    /// What is kept for the way back, if anything is.
+    pub kept: Option<KeptSpace>,
     /// Every migration, in order; those without a file last.
     pub migrations: Vec<StatusLine>,
     /// What is wrong with the files, and what is worth knowing about them.
@@ -149,6 +151,12 @@ impl Project {
         let picture = self.picture(session.as_mut()).await?;
         let lease = match (&mut session, &picture.identity) {
             (Some(session), Some(_)) => lease::read(&self.ledger, session.as_mut()).await?,
+            _ => None,
+        };
+        let kept = match &mut session {
+            Some(session) if picture.identity.is_some() => {
+                self.kept_space(session.as_mut()).await?
+            }
             _ => None,
         };
         let mut progress = match &mut session {
@@ -197,6 +205,7 @@ impl Project {
             mirrored: self.mirror.as_ref().map(Mirror::tool),
             // A process that is known to be dead is not at it, whatever its row says.
             lease: lease.filter(|info| info.left_ms > 0 && !self.owner.knows_dead(&info.owner)),
+            kept,
             migrations,
             issues: picture.files.issues,
             restores,

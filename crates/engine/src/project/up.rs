@@ -14,7 +14,7 @@ use crate::data::sources::Opened;
 use crate::error::{EngineError, Problem};
 use crate::event::{Event, Events};
 use crate::lease::{self, Claim, Lease};
-use crate::ledger::{MigrationEntry, RunEntry};
+use crate::ledger::MigrationEntry;
 use crate::report::RunReport;
 use crate::tables;
 
@@ -27,6 +27,8 @@ pub(super) struct Run {
     pub(super) outcome: &'static str,
     /// The database had no table of the user's when the run began.
     pub(super) fresh: bool,
+    /// What its last row says, unless it fails.
+    pub(super) detail: String,
 }
 
 impl Project {
@@ -136,9 +138,11 @@ impl Project {
             measured: None,
             renewed: None,
             prepared: Vec::new(),
+            whole: None,
             sources: &self.sources,
             opened: Opened::new(),
             copies_made: 0,
+            overwritten: 0,
             in_force: None,
         }
     }
@@ -155,6 +159,7 @@ impl Project {
             retries: self.options.retries,
             throttle: self.options.throttle.clone(),
             root: self.options.root.clone(),
+            agreed: None,
         }
     }
 
@@ -163,6 +168,17 @@ impl Project {
     pub(super) async fn begin(
         &self,
         verb: &'static str,
+        options: &RunOptions,
+        events: &mut dyn Events,
+    ) -> Result<Run, EngineError> {
+        self.begin_saying(verb, "", options, events).await
+    }
+
+    /// The same; `detail` says in the run's first row what was asked.
+    pub(super) async fn begin_saying(
+        &self,
+        verb: &'static str,
+        detail: &str,
         options: &RunOptions,
         events: &mut dyn Events,
     ) -> Result<Run, EngineError> {
@@ -183,14 +199,14 @@ impl Project {
                 return Err(EngineError::NoHistory { tables: found });
             }
         }
-        self.hold(session, verb, found.is_empty(), options, events).await
+        self.hold(session, (verb, detail), found.is_empty(), options, events).await
     }
 
     /// Makes the ledger, or brings it up to date, takes the lease, and writes that the run begins.
     pub(super) async fn hold(
         &self,
         mut session: Box<dyn Session>,
-        verb: &'static str,
+        (verb, detail): (&'static str, &str),
         fresh: bool,
         options: &RunOptions,
         events: &mut dyn Events,
@@ -200,8 +216,8 @@ impl Project {
         let backend = self.backend.as_ref();
         let lease = lease::acquire(self.ledger, backend, session.as_mut(), &claim, events).await?;
         let outcome = "done";
-        let mut run = Run { session, lease, verb, outcome, fresh };
-        match self.run_row(&mut run, "start", None, "").await {
+        let mut run = Run { session, lease, verb, outcome, fresh, detail: String::new() };
+        match self.run_row(&mut run, "start", None, detail).await {
             Ok(()) => Ok(run),
             Err(error) => self.end(run, Err(error)).await,
         }
@@ -220,7 +236,7 @@ impl Project {
             result = Err(EngineError::LeaseLost);
         }
         let (outcome, detail) = match &result {
-            Ok(_) => (run.outcome, String::new()),
+            Ok(_) => (run.outcome, std::mem::take(&mut run.detail)),
             Err(EngineError::LeaseLost) => return result,
             Err(EngineError::NeedsDecision(_)) => ("needs-decision", String::new()),
             Err(error) => ("failed", error.to_string()),
@@ -230,43 +246,6 @@ impl Project {
         let value = result?;
         written.and(released)?;
         Ok(value)
-    }
-
-    /// Whether the connection was lost because another run has taken the lease: whoever does that
-    /// ends the session of the one before.
-    async fn is_taken_over(&self, run: &mut Run) -> bool {
-        let Ok(session) = self.backend.connect().await else { return false };
-        run.session = session;
-        let moved = run.lease.move_to(self.backend.as_ref(), run.session.as_mut()).await;
-        matches!(moved, Err(EngineError::LeaseLost))
-    }
-
-    async fn run_row(
-        &self,
-        run: &mut Run,
-        event: &str,
-        outcome: Option<&str>,
-        detail: &str,
-    ) -> Result<(), EngineError> {
-        let sql = self.ledger.run_sql(&RunEntry {
-            run_id: &run.lease.run_id,
-            event,
-            verb: run.verb,
-            outcome,
-            actor: &self.owner.actor,
-            detail,
-            token: run.lease.token,
-        });
-        Ok(run.session.batch(&sql).await?)
-    }
-
-    /// The name of the other tool's history table, which does not count as a user's table.
-    pub(super) fn other_tables(&self) -> Option<String> {
-        use whimbrel_core::history::HistoryTable;
-        match self.options.history.as_ref()? {
-            HistoryTable::Wrangler { table } => Some(table.clone()),
-            HistoryTable::Supabase => None,
-        }
     }
 
     pub(super) fn check_environment(&self, picture: &Picture) -> Result<(), EngineError> {

@@ -133,6 +133,30 @@ pub(super) struct Restore {
     keys: Keys,
 }
 
+/// What a rollback needs to know of backups.
+#[derive(Clone, Debug, clap::Args)]
+pub(super) struct Opening {
+    /// Restore the backup also if it has expired (with `--how immediate`)
+    #[arg(long)]
+    expired: bool,
+    #[command(flatten)]
+    place: Place,
+    #[command(flatten)]
+    keys: Keys,
+}
+
+impl Opening {
+    pub(super) fn read(
+        &self,
+        context: &Context,
+    ) -> Result<(BackupPlace, RestoreOptions), CommandError> {
+        let with = self.keys.read(context)?;
+        let (tables, again) = (Vec::new(), false);
+        let options = RestoreOptions { with, expired: self.expired, tables, again };
+        Ok((self.place.at(context), options))
+    }
+}
+
 #[derive(Debug, clap::Args)]
 struct Create {
     /// A public age key that may open it (`age1...`, `env:NAME`, `file:PATH`); several may be given

@@ -64,7 +64,7 @@ fn show(plan: &DownPlan, dry_run: bool, context: &mut Context) {
         printer.json(
             &json!({
                 "schema_version": 1, "event": "down-plan", "migrations": plan.migrations,
-                "losses": losses, "phrase": plan.phrase,
+                "losses": losses, "phrase": plan.phrase, "purged": plan.purged,
             }),
             false,
         );
@@ -77,6 +77,9 @@ fn show(plan: &DownPlan, dry_run: bool, context: &mut Context) {
     printer.note(&format!("Takes back {}:", plural(plan.migrations.len(), "migration")));
     for name in &plan.migrations {
         printer.note(&format!("  {name}"));
+    }
+    for what in &plan.purged {
+        printer.note(&format!("Does not come back, as it was purged: {what}"));
     }
     if !plan.losses.is_empty() {
         printer.note("What will be lost:");

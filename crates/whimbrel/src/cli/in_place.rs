@@ -38,20 +38,25 @@ pub(super) async fn run(args: &Restore, context: &mut Context) -> Result<Exit, C
         let mut events = EventPrinter::new(&mut context.printer);
         let report =
             project.restore_in_place(plan, confirmed, "restore", &run, &mut events).await?;
-        done(&report, context);
+        done(&report, "backup restore", context);
     }
     Ok(Exit::Done)
 }
 
-fn show(plan: &InPlacePlan, context: &mut Context) {
+pub(super) fn show(plan: &InPlacePlan, context: &mut Context) {
     let printer = &mut context.printer;
     if printer.format() == Format::Json {
         let lost: Vec<_> = plan.lost.iter().map(lost_json).collect();
         let event = json!({
             "schema_version": 1, "event": "restore-plan", "backup": plan.manifest.id,
-            "lost": lost, "rows": plan.rows(), "phrase": plan.phrase,
+            "lost": lost, "rows": plan.rows(), "phrase": plan.phrase, "note": plan.note,
         });
         return printer.json(&event, false);
+    }
+    if let Some(note) = &plan.note {
+        printer.note(&format!(
+            "The run's own changes are counted too, as it cannot be undone: {note}"
+        ));
     }
     if plan.lost.is_empty() {
         printer.note("No row differs from those that were saved");
@@ -86,11 +91,11 @@ fn lost_text(one: &LostRows) -> String {
     format!("{}: {}", one.table, parts.join(", "))
 }
 
-fn done(report: &InPlaceReport, context: &mut Context) {
+pub(super) fn done(report: &InPlaceReport, command: &str, context: &mut Context) {
     let kept = report.kept.display();
     if context.printer.format() == Format::Json {
         let event = json!({
-            "schema_version": 1, "event": "end", "command": "backup restore",
+            "schema_version": 1, "event": "end", "command": command,
             "run_id": report.run_id, "backup": report.backup, "rows_lost": report.rows,
             "database": report.database, "kept": kept.to_string(),
         });

@@ -2,9 +2,11 @@ use serde::Serialize;
 use whimbrel_core::compare::State;
 use whimbrel_core::directory::Severity;
 use whimbrel_core::ledger::Direction;
-use whimbrel_engine::{BackupsLine, DataProgress, KeptDatabase, StatusLine, StatusReport};
+use whimbrel_engine::{
+    BackupsLine, DataProgress, KeptDatabase, KeptSpace, StatusLine, StatusReport,
+};
 
-use super::text::{plural, table, time};
+use super::text::{bytes, plural, table, time};
 use crate::context::Context;
 use crate::error::{CommandError, Exit};
 use crate::output::envelope;
@@ -38,6 +40,8 @@ pub(crate) struct StatusJson {
     pending: usize,
     /// The run in progress.
     running: Option<RunningJson>,
+    /// What is kept for the way back, if anything is.
+    kept: Option<KeptJson>,
     /// Every migration in order; those without a file last.
     migrations: Vec<MigrationJson>,
     /// What is wrong with the files or worth knowing about them.
@@ -100,6 +104,17 @@ struct RestoreJson {
     kept: String,
     /// Its bytes.
     bytes: u64,
+}
+
+/// What the undo tables occupy.
+#[derive(Debug, Serialize, schemars::JsonSchema)]
+struct KeptJson {
+    /// How many there are.
+    tables: u64,
+    /// About how many rows are in them, where the database can say so at once.
+    rows: Option<u64>,
+    /// Their bytes, where the database can say so at once.
+    bytes: Option<u64>,
 }
 
 /// A run in progress.
@@ -236,6 +251,9 @@ fn show(report: &StatusReport, all: bool, context: &mut Context) {
     }
     let applied = report.migrations.len() - report.pending();
     printer.out(&format!("{applied} applied, {} pending", report.pending()));
+    if let Some(kept) = &report.kept {
+        printer.out(&format!("kept for the way back: {}", kept_text(kept)));
+    }
     for line in &report.migrations {
         if let State::Partial { direction, in_doubt, .. } = &line.state {
             let verb = if *direction == Direction::Up { "up" } else { "down" };
@@ -247,6 +265,19 @@ fn show(report: &StatusReport, all: bool, context: &mut Context) {
             ));
         }
     }
+}
+
+/// `2 undo tables, about 120 rows, 16 KiB; ...`
+fn kept_text(kept: &KeptSpace) -> String {
+    let number = |count: u64| usize::try_from(count).unwrap_or(usize::MAX);
+    let mut text = plural(number(kept.tables), "undo table");
+    if let Some(rows) = kept.rows {
+        text.push_str(&format!(", about {}", plural(number(rows), "row")));
+    }
+    if let Some(count) = kept.bytes {
+        text.push_str(&format!(", {}", bytes(count)));
+    }
+    text + " (`whimbrel purge` lets go of them)"
 }
 
 fn backups_text(backups: &BackupsLine) -> Vec<String> {
@@ -336,6 +367,11 @@ fn to_json(report: &StatusReport) -> StatusJson {
             done: lease.progress.0,
             total: lease.progress.1,
             step: lease.step_now.clone(),
+        }),
+        kept: report.kept.as_ref().map(|kept| KeptJson {
+            tables: kept.tables,
+            rows: kept.rows,
+            bytes: kept.bytes,
         }),
         migrations: report
             .migrations

@@ -17,6 +17,7 @@ mod damage;
 mod data;
 mod data_accounts;
 mod data_rules;
+mod data_whole;
 mod demo;
 mod directory;
 mod engines;
@@ -47,6 +48,10 @@ mod races;
 mod reference;
 mod rehearse;
 mod retries;
+mod rollback;
+mod rollback_immediate;
+mod rollback_purge;
+mod rollback_random;
 #[cfg(feature = "postgres")]
 mod supabase;
 mod throttle;

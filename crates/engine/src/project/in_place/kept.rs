@@ -1,0 +1,112 @@
+//! The journals of restores in place: what they say, and what the database says of them.
+
+use whimbrel_core::backup::{Phase, RestoreJournal};
+
+use super::InPlacePlan;
+use crate::backend::Session;
+use crate::backup::Journaled;
+use crate::error::EngineError;
+use crate::project::Project;
+use crate::project::backup::now_ms;
+use crate::project::status::KeptDatabase;
+use crate::project::up::Run;
+
+impl Project {
+    /// The restores in place of this database that somebody should know of: those that keep the
+    /// replaced database, and those that were interrupted.
+    ///
+    /// # Errors
+    /// When a journal or the ledger cannot be read.
+    pub(crate) async fn kept_databases(
+        &self,
+        session: &mut dyn Session,
+    ) -> Result<Vec<KeptDatabase>, EngineError> {
+        let mut out = Vec::new();
+        for one in self.restores_here()? {
+            let journal = &one.journal;
+            let replaced = self.was_replaced(session, &journal.run_id).await?;
+            out.push(KeptDatabase {
+                run_id: journal.run_id.clone(),
+                backup: journal.backup.clone(),
+                began_ms: journal.began_ms,
+                interrupted: journal.phase != Phase::Done,
+                replaced: replaced || journal.phase == Phase::Done,
+                kept: one.kept(),
+                bytes: one.kept_bytes(),
+            });
+        }
+        Ok(out)
+    }
+
+    /// Removes the database that the restore of the run `run_id` has replaced; it cannot be taken
+    /// back then.
+    ///
+    /// # Errors
+    /// When there is no such restore, it was interrupted, or the file cannot be removed.
+    pub fn remove_kept(&self, run_id: &str) -> Result<(), EngineError> {
+        let found = self.restores_here()?.into_iter().find(|one| one.journal.run_id == run_id);
+        match found {
+            Some(one) if one.journal.phase == Phase::Done => one.remove(),
+            Some(_) => Err(EngineError::Refused(format!(
+                "The restore of run {run_id} was interrupted; let it go on, or take it back"
+            ))),
+            None => Err(EngineError::NotFound(format!("There is no restore of run {run_id}"))),
+        }
+    }
+
+    /// Restores of this database, oldest first.
+    pub(super) fn restores_here(&self) -> Result<Vec<Journaled>, EngineError> {
+        let here = self.full_label();
+        let mut all = Journaled::all(&self.options.root)?;
+        all.retain(|one| one.journal.database == here);
+        Ok(all)
+    }
+
+    /// The database's file, however it was named.
+    pub(super) fn full_label(&self) -> String {
+        let file = self.backend.file().and_then(|file| std::fs::canonicalize(file).ok());
+        file.map_or_else(|| self.label(), |file| file.display().to_string())
+    }
+
+    /// Whether the database is the one that the run `run_id` has put here: it holds its end.
+    pub(super) async fn was_replaced(
+        &self,
+        session: &mut dyn Session,
+        run_id: &str,
+    ) -> Result<bool, EngineError> {
+        let sql = format!(
+            "SELECT 1 FROM {} WHERE run_id = {} AND event = 'end' AND outcome = 'done'",
+            self.ledger.table("runs"),
+            self.ledger.quote(run_id)
+        );
+        Ok(!session.query(&sql).await?.is_empty())
+    }
+
+    /// Brings the journals of interrupted restores into order. We hold the lease and the lock, so
+    /// none of them goes on.
+    pub(super) async fn settle(&self, session: &mut dyn Session) -> Result<(), EngineError> {
+        for mut one in self.restores_here()? {
+            if one.journal.phase == Phase::Done {
+                continue;
+            }
+            match self.was_replaced(session, &one.journal.run_id).await? {
+                true => one.set(Phase::Done)?,
+                false => one.remove()?,
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn journal(&self, run: &Run, plan: &InPlacePlan) -> Result<Journaled, EngineError> {
+        let database_id = plan.manifest.database_id.clone().unwrap_or_default();
+        let (run_id, backup) = (&run.lease.run_id, &plan.manifest.id);
+        let mut journal = RestoreJournal::begin(run_id, backup, &database_id, &self.full_label());
+        journal.takes_back = plan.takes_back.clone();
+        journal.began_ms = now_ms();
+        journal.host = self.owner.host.clone();
+        journal.boot_id = self.owner.boot_id.clone();
+        journal.pid = self.owner.pid;
+        journal.process_start = self.owner.process_start.clone();
+        Journaled::begin(&self.options.root, journal)
+    }
+}
