@@ -24,6 +24,7 @@ servers!(
     long_rows_are_cut_and_come_back,
     some_tables_and_the_schema_alone,
     nothing_is_written_when_something_is_wrong,
+    it_can_be_restored_without_whimbrel,
 );
 
 /// Something of everything that PostgreSQL has.
@@ -430,6 +431,45 @@ fn columns_in_another_order_hold_the_same_rows() {
         assert_eq!(restored.query("SELECT id, extra, late FROM child"), "1|2|three");
         assert_eq!(restored.query("SELECT * FROM child"), "1|three|2");
     });
+}
+
+/// The blocks of the page, on a backup of everything.
+fn it_can_be_restored_without_whimbrel(bench: &Bench) {
+    full(bench);
+    let id = create(bench, &["--no-encrypt"]);
+    let restored = another(bench);
+    let page =
+        std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/formats/backup.md");
+    let page = std::fs::read_to_string(page).expect("the page");
+    let block = |behind: &str| {
+        let (_, rest) = page.split_once(behind).expect("the words");
+        let (_, rest) = rest.split_once("```sh\n").expect("a block");
+        rest.split("```").next().unwrap_or_default().to_owned()
+    };
+    let first = block("A server's backup has its parts").replace("backup_1712345678901", &id);
+    let first = first.replace("/tmp/contents.json", "\"$CONTENTS\"");
+    let second = match bench.engine {
+        "postgres" => block("PostgreSQL, into an empty database"),
+        _ => block("On MariaDB each line"),
+    };
+    // The test's server has no option file.
+    let client = restored.client_command();
+    let arguments: Vec<String> =
+        client.get_args().map(|one| format!("'{}'", one.to_string_lossy())).collect();
+    let script = format!("set -e\n{first}{second}").replace(
+        "mariadb --comments \"$DATABASE\"",
+        &format!("mariadb {} --comments", arguments.join(" ")),
+    );
+    let output = std::process::Command::new("bash")
+        .args(["-o", "pipefail", "-c", &script])
+        .current_dir(bench.project.path())
+        .env("URL", &restored.url)
+        .env("CONTENTS", bench.project.at("contents.json"))
+        .output()
+        .expect("a shell");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let (before, after) = (all_of(bench, &bench.database), all_of(bench, &restored));
+    assert!(after == before, "{}", difference(&before, &after));
 }
 
 #[test]
