@@ -22,6 +22,7 @@ servers!(
     a_server_comes_back_as_it_was,
     it_is_one_picture_while_others_write,
     long_rows_are_cut_and_come_back,
+    a_big_table_goes_over_several_connections,
     some_tables_and_the_schema_alone,
     nothing_is_written_when_something_is_wrong,
     it_can_be_restored_without_whimbrel,
@@ -75,7 +76,7 @@ const POSTGRES_ROWS: &str = r#"
 INSERT INTO people (name, m, p, kind) SELECT 'n' || i || E'\t\n\\', 'it''s', i, 'a'
     FROM generate_series(1, 300) i;
 UPDATE people SET parent = 1 WHERE id > 3;
-BEGIN; INSERT INTO "Other one".pets VALUES (1, 'rex"'), (2, ''); 
+BEGIN; INSERT INTO "Other one".pets VALUES (1, 'rex"'), (2, '');
 UPDATE people SET pet = 'rex"' WHERE id = 1; COMMIT;
 INSERT INTO kinds VALUES (true, -32768, 9223372036854775807, 'NaN', 'Infinity', -0.0, E'\\N', '',
     'infinity', '24:00', '-infinity', '4713-01-01 BC', '-1 year 3 days -00:00:00.000001',
@@ -247,13 +248,12 @@ fn a_server_comes_back_as_it_was(bench: &Bench) {
             assert_eq!(restored.query(next), "-1|301");
         }
     }
-    let left = bench.database.query(match bench.engine {
-        "postgres" => "SELECT count(*) FROM pg_database WHERE datname LIKE 'whimbrel_scratch%'",
-        _ => {
-            "SELECT count(*) FROM information_schema.schemata \
-              WHERE schema_name LIKE 'whimbrel_scratch%' AND FALSE"
-        }
-    });
+    let catalog = match bench.engine {
+        "postgres" => "pg_database WHERE datname",
+        _ => "information_schema.schemata WHERE schema_name",
+    };
+    let scratch = id.replace("backup_", "whimbrel_scratch_");
+    let left = bench.database.query(&format!("SELECT count(*) FROM {catalog} = '{scratch}'"));
     assert_eq!(left.trim(), "0");
 }
 
@@ -319,6 +319,25 @@ fn long_rows_are_cut_and_come_back(bench: &Bench) {
     let sum = "SELECT id, length(v), md5(v) FROM long_ones ORDER BY id";
     assert_eq!(restored.query(sum), bench.database.query(sum));
     bench.whimbrel().run(["backup", "verify", &id, "--restore"]).success();
+}
+
+/// More than 16 MiB, so that it is loaded and read in slices, with a row across two chunks.
+fn a_big_table_goes_over_several_connections(bench: &Bench) {
+    bench.project.folder("migrations");
+    let many = match bench.engine {
+        "postgres" => "SELECT i, repeat(md5(i::text), 32) FROM generate_series(1, 17000) i",
+        _ => "SELECT seq, repeat(md5(seq), 32) FROM seq_1_to_17000",
+    };
+    let text = if bench.engine == "postgres" { "text" } else { "longtext" };
+    bench.database.query(&format!(
+        "CREATE TABLE big (id int PRIMARY KEY, v {text}); \
+        INSERT INTO big {many}; UPDATE big SET v = repeat('x', 9000000) WHERE id = 8000"
+    ));
+    let id = create(bench, &["--no-encrypt"]);
+    let restored = another(bench);
+    bench.whimbrel().run(["backup", "restore", &id, "--to", &restored.url]).success();
+    let sum = "SELECT count(*), count(DISTINCT id), sum(length(v)), min(md5(v)) FROM big";
+    assert_eq!(restored.query(sum), bench.database.query(sum));
 }
 
 fn some_tables_and_the_schema_alone(bench: &Bench) {
