@@ -4,6 +4,7 @@
 //! project shows by itself. Every value knows its origin, for `doctor --explain`. Files and
 //! variables arrive as values; nothing is read here.
 
+mod backup;
 mod file;
 mod keys;
 mod layers;
@@ -15,6 +16,9 @@ mod units;
 mod url_source;
 mod words;
 
+pub use backup::{
+    BACKUP_FOLDER, BACKUP_KEEP, BACKUP_KEYS, BackupConfig, BackupKey, BackupSettings, BackupWhen,
+};
 pub use file::{Config, ConfigError, DatabaseConfig, Lined};
 pub use keys::{CONFIG_KEYS, ConfigKey, VARIABLES};
 pub use layers::{DotEnvEntry, Flags, Layers, Origin, Sourced, Variables};

@@ -242,6 +242,22 @@ pub enum EngineError {
         /// What must be typed.
         phrase: String,
     },
+    /// More would be lost by now than somebody agreed to.
+    #[error("`{migration}`: {found} rows would be lost by now, and {agreed} were agreed to")]
+    MoreLost {
+        /// File name of the migration.
+        migration: String,
+        /// How many rows somebody agreed to lose.
+        agreed: u64,
+        /// How many it would be.
+        found: u64,
+    },
+    /// Nobody could say whether to go on.
+    #[error("Nobody says whether to go on with {what}")]
+    NotAnswered {
+        /// What is next.
+        what: String,
+    },
     /// A backup is not as it was when it was made.
     #[error("The backup `{id}` cannot be trusted")]
     BackupDamaged {
@@ -267,11 +283,24 @@ pub enum EngineError {
     /// A backup without a key for whom it is sealed.
     #[error("No key is given for whom the backup is to be sealed")]
     BackupUnsealed,
+    /// The backup before `up` has no key for whom it is to be sealed.
+    #[error("A backup is to be made before `up`, and there is no key for whom it is sealed")]
+    BackupBeforeUp,
     /// A backup that is not kept any more.
     #[error("The backup `{id}` has expired")]
     BackupExpired {
         /// Its id.
         id: String,
+    },
+    /// A backup is of another database than the one whose place it is to take.
+    #[error("The backup `{id}` is not one of this database")]
+    OtherDatabase {
+        /// Its id.
+        id: String,
+        /// UUID of the database that was saved, if it had a ledger.
+        backup: Option<String>,
+        /// UUID of the database that is there, if it has a ledger.
+        database: Option<String>,
     },
     /// A program of the database that is needed is not there.
     #[error("{}", missing_text(.program, .found.as_deref()))]

@@ -5,6 +5,7 @@ use whimbrel_core::rules::Violation;
 use crate::backend::Notice;
 use crate::data::copy::CopyProgress;
 use crate::lease::LeaseInfo;
+use crate::project::{Answer, PurgeItem, RollbackStage};
 use crate::report::FactLine;
 
 /// One thing that happened.
@@ -179,6 +180,17 @@ pub enum Event {
         /// Why.
         reason: String,
     },
+    /// The database was saved before a run.
+    BackedUp {
+        /// Id of the backup.
+        id: String,
+        /// Bytes of its files.
+        bytes: u64,
+        /// Until when it is kept, in milliseconds since 1970.
+        expires_ms: i64,
+        /// Why it was not restored and compared, if it was not.
+        unproven: Option<String>,
+    },
     /// Rows are being judged.
     Judging {
         /// The table, or the file of the check.
@@ -195,6 +207,10 @@ pub enum Event {
         /// How many are wanted.
         wanted: u64,
     },
+    /// What a rollback takes back next.
+    RollingBack(Box<RollbackStage>),
+    /// An undo table is gone.
+    Purged(Box<PurgeItem>),
     /// A row breaks a rule.
     Violated(Box<Violation>),
     /// A table on its way to another database.
@@ -239,6 +255,12 @@ pub trait Events: Send {
     /// again and again until there is an answer.
     fn may_go_on(&mut self, _next: &str) -> Option<bool> {
         Some(true)
+    }
+
+    /// Whether this stage of a rollback may be taken back. Asked again and again until there is an
+    /// answer.
+    fn agrees(&mut self, _stage: &RollbackStage) -> Option<Answer> {
+        Some(Answer::Missing)
     }
 }
 

@@ -53,6 +53,24 @@ pub const BACKUPS: &[&str] = &[
     "restore.after_rename",
 ];
 
+/// Every place of letting go of an undo table.
+pub const PURGE: &[&str] = &["purge.before", "purge.journaled", "purge.after"];
+
+/// Every place of a restore in place, in their order. `in_place.pages` is passed after each piece.
+pub const IN_PLACE: &[&str] = &[
+    "in_place.locked",
+    "in_place.journaled",
+    "in_place.kept",
+    "in_place.prepared",
+    "in_place.before_pages",
+    "in_place.pages",
+    "in_place.replaced",
+    "in_place.done",
+];
+
+/// Every place of removing a backup.
+pub const PRUNE: &[&str] = &["prune.renamed"];
+
 /// Every place of making and restoring a backup of a server.
 pub const SERVER_BACKUPS: &[&str] = &[
     "backup.begun",
@@ -114,8 +132,9 @@ mod active {
     }
 
     pub(super) fn pass(name: &'static str) {
-        let lists = [super::ALL, super::BATCHES, super::BACKUPS, super::SERVER_BACKUPS];
-        let listed = lists.iter().any(|list| list.contains(&name));
+        let backups = [super::BACKUPS, super::SERVER_BACKUPS, super::IN_PLACE, super::PRUNE];
+        let lists = [super::ALL, super::BATCHES, super::PURGE].into_iter().chain(backups);
+        let listed = lists.into_iter().any(|list| list.contains(&name));
         debug_assert!(listed, "unlisted failpoint {name}");
         let armed = armed();
         let count = {

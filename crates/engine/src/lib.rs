@@ -25,8 +25,8 @@ mod verify;
 pub use apply::{ApplyOptions, StopFlag};
 #[cfg(feature = "sqlite")]
 pub use backup::{
-    BackupLine, BackupOptions, BackupPlace, BackupReport, BackupWhat, Meter, OpenWith,
-    RestoreOptions, SealFor,
+    Apart, BackupBefore, BackupLine, BackupOptions, BackupPlace, BackupReport, BackupWhat,
+    LostRows, Meter, OpenWith, PrunePlan, RestoreOptions, SealFor,
 };
 pub use data::copy::{
     CopiedTable, CopyOptions, CopyPhase, CopyProgress, CopyReport, Differing, FoundLoss,
@@ -37,11 +37,14 @@ pub use interop::Mirror;
 pub use lease::{LEASE_MS, LeaseInfo};
 pub use owner::Owner;
 pub use project::{
-    Account, AccountLine, BatchLine, Broken, Check, CurrentRun, DataProgress, DownPlan,
-    DownSelection, FakeOptions, FakeReport, Faked, HistoryLine, Judged, Loss, MissingRows,
-    PlanReport, PlannedBatches, PlannedLine, PlannedStatement, Project, ProjectOptions,
-    QuarantineFilter, QuarantinedRow, Rehearsal, Retried, RunOptions, Selection, StatusLine,
-    StatusReport, Target, UndoPlan, UndoStatement, ValidateOptions, ValidateReport, VerifyReport,
-    Wish,
+    Account, AccountLine, Answer, BackupsLine, BatchLine, Broken, Check, CurrentRun, DataProgress,
+    DownPlan, DownSelection, FakeOptions, FakeReport, Faked, HistoryLine, Judged, KeptDatabase,
+    KeptSpace, LastBackup, Loss, MissingRows, PlanReport, PlannedBatches, PlannedLine,
+    PlannedStatement, Project, ProjectOptions, PurgeItem, PurgePlan, QuarantineFilter,
+    QuarantinedRow, Rehearsal, Retried, Rollback, RollbackHow, RollbackReport, RollbackStage,
+    RollbackStep, RunLine, RunOptions, Selection, StatusLine, StatusReport, Target, UndoPlan,
+    UndoStatement, ValidateOptions, ValidateReport, VerifyReport, Wish,
 };
+#[cfg(feature = "sqlite")]
+pub use project::{InPlacePlan, InPlaceReport};
 pub use report::{FactLine, Finished, Rehearsed, RehearsedRow, RehearsedValue, RunReport};

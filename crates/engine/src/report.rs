@@ -92,6 +92,8 @@ impl FactLine {
 pub struct RunReport {
     /// Its id; empty when there was nothing to do.
     pub run_id: String,
+    /// The backup that was made before it.
+    pub backup: Option<String>,
     /// What it finished, in order.
     pub finished: Vec<Finished>,
     /// Whether it stopped early because it was asked to.

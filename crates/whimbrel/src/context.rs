@@ -4,7 +4,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde_json::json;
-use whimbrel_core::config::{Config, DotEnvEntry, Flags, Layers, Settings, UrlSource, Variables};
+use whimbrel_core::config::{
+    BackupSettings, BackupWhen, Config, DotEnvEntry, Flags, Layers, Settings, UrlSource, Variables,
+};
 use whimbrel_core::database_url::DatabaseUrl;
 use whimbrel_core::format::{self, Detected, DetectedDatabase, Format};
 use whimbrel_core::history::HistoryTable;
@@ -175,6 +177,7 @@ impl Context {
             (Format::Supabase, _) => Some(HistoryTable::Supabase),
             _ => None,
         };
+        let backups = root.join(&settings.backups.folder);
         ProjectOptions {
             root,
             layout,
@@ -193,6 +196,7 @@ impl Context {
             batch_size: settings.batch_size.value,
             retries: Retries { max: settings.max_retries.value, delay: settings.retry_delay.value },
             throttle: settings.throttle.clone(),
+            backups,
         }
     }
 
@@ -245,6 +249,16 @@ impl Context {
     /// How long to wait for another run.
     pub fn wait(&self) -> Duration {
         self.settings.as_ref().map_or(Duration::from_secs(60), |settings| settings.wait.value)
+    }
+
+    /// How backups are made and kept; without a project opened before, as if nothing was said.
+    pub fn backups(&self) -> BackupSettings {
+        self.settings.as_ref().map_or_else(BackupSettings::default, |one| one.backups.clone())
+    }
+
+    /// Whether the database is saved before `up`.
+    pub fn backs_up(&self) -> bool {
+        self.settings.as_ref().is_some_and(|one| one.backup.value == BackupWhen::BeforeUp)
     }
 
     /// Every setting with its value and origin.

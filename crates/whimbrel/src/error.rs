@@ -268,6 +268,15 @@ fn explain_state(error: &EngineError) -> Explained {
             let hint = format!("Without a terminal, pass `--confirm '{phrase}'`");
             (Exit::Unconfirmed, Vec::new(), vec![hint])
         }
+        EngineError::MoreLost { .. } => {
+            let line = "Rows were written after they were counted; nothing of this statement stays";
+            let hint = "Run the same command again; it counts and asks anew";
+            (Exit::Unconfirmed, vec![line.to_owned()], vec![hint.to_owned()])
+        }
+        EngineError::NotAnswered { .. } => {
+            let hint = "Without a terminal, pass `--yes`";
+            (Exit::Unconfirmed, Vec::new(), vec![hint.to_owned()])
+        }
         EngineError::UndoConflicts { migration, shown, .. } => {
             let lines = shown.iter().map(crate::cli::undo::conflict_text).collect();
             let hints = vec![
@@ -326,7 +335,9 @@ fn explain_state(error: &EngineError) -> Explained {
         EngineError::BackupKey { .. }
         | EngineError::BackupSigner { .. }
         | EngineError::BackupUnsealed
+        | EngineError::BackupBeforeUp
         | EngineError::BackupExpired { .. } => backup_refused(error),
+        EngineError::OtherDatabase { backup, database, .. } => other_database(backup, database),
         EngineError::WrongEnvironment { .. } => {
             let hint = "Check the URL, or name the environment that the database belongs to with \
                         `--env`";
@@ -339,12 +350,29 @@ fn explain_state(error: &EngineError) -> Explained {
     }
 }
 
+fn other_database(backup: &Option<String>, database: &Option<String>) -> Explained {
+    let shown =
+        |id: &Option<String>| id.clone().unwrap_or_else(|| "none, as without a ledger".to_owned());
+    let lines = vec![
+        format!("Database id in the backup: {}", shown(backup)),
+        format!("Database id of the database: {}", shown(database)),
+    ];
+    let hint = "Restore it into a new database with `--to`";
+    (Exit::Usage, lines, vec![hint.to_owned()])
+}
+
 fn backup_refused(error: &EngineError) -> Explained {
     let hints: &[&str] = match error {
         EngineError::BackupUnsealed => &[
             "Name a public age key with `--recipient age1...` (`age-keygen -o backup.key` makes a \
              pair), or set WHIMBREL_BACKUP_PASSPHRASE",
             "Without encryption, everybody who sees the files can read the rows: `--no-encrypt`",
+        ],
+        EngineError::BackupBeforeUp => &[
+            "`age-keygen -o backup.key` makes a pair; write `recipients = [\"age1...\"]` with the \
+             public key under `[backup]` into whimbrel.toml, and keep the file elsewhere. Or set \
+             WHIMBREL_BACKUP_PASSPHRASE",
+            "To apply without a backup, pass `--no-backup`",
         ],
         EngineError::BackupSigner { .. } => {
             &["`whimbrel backup create` makes it; for the backups of another machine copy its \

@@ -4,7 +4,7 @@
 
 use std::fmt::Write;
 
-use whimbrel_core::config::{CONFIG_KEYS, THROTTLE_KEYS, VARIABLES};
+use whimbrel_core::config::{BACKUP_KEYS, CONFIG_KEYS, THROTTLE_KEYS, VARIABLES};
 use whimbrel_core::directive;
 
 use crate::cli::{command_line, json_schemas};
@@ -13,8 +13,6 @@ use crate::cli::{command_line, json_schemas};
 const WIDTH: usize = 100;
 /// Where the part of every command's help begins that is the same for all.
 const SHARED: &str = "\nOptions for every command:";
-/// Settings that are read and checked, and that nothing heeds yet.
-const SETTINGS_WITHOUT_EFFECT: &[&str] = &["backup"];
 /// Keys of directives that are read and checked, and that nothing heeds yet.
 const KEYS_WITHOUT_EFFECT: &[&str] = &["requires"];
 
@@ -96,9 +94,6 @@ fn settings() -> String {
     }
     for key in CONFIG_KEYS {
         let _ = write!(page, "\n### `{}`\n\n{}\n", key.name, key.docs);
-        if SETTINGS_WITHOUT_EFFECT.contains(&key.name) {
-            page.push_str("It is read and checked, and nothing heeds it yet.\n");
-        }
     }
     page.push_str(
         "\n## `[throttle]`\n\n\
@@ -113,6 +108,18 @@ fn settings() -> String {
         let _ = writeln!(page, "| `{}` | {} |", key.name, key.values);
     }
     for key in THROTTLE_KEYS {
+        let _ = write!(page, "\n### `{}`\n\n{}\n", key.name, key.docs);
+    }
+    page.push_str(
+        "\n## `[backup]`\n\n\
+         How backups are made and kept, of every database of the project.\n\n\
+         | key | values | default |\n\
+         | --- | --- | --- |\n",
+    );
+    for key in BACKUP_KEYS {
+        let _ = writeln!(page, "| `{}` | {} | {} |", key.name, key.values, key.default);
+    }
+    for key in BACKUP_KEYS {
         let _ = write!(page, "\n### `{}`\n\n{}\n", key.name, key.docs);
     }
     page.push_str("\n## Further variables\n\n");

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use whimbrel_testkit::database::{TestDatabase, fresh_postgres};
+use whimbrel_testkit::variables::PEERS;
 
 use super::{Request, Side, again_with_servers, compare, peak_memory};
 use crate::Outcome;
@@ -66,6 +67,27 @@ fn up(program: &Path, folder: &Path, url: &str, group: &str) -> Command {
     command
 }
 
+/// Where the peer `dbmate` was installed, if it was.
+fn dbmate() -> Option<PathBuf> {
+    let peers = PathBuf::from(std::env::var_os(PEERS)?);
+    Some(peers.join("@dbmate/linux-x64/bin/dbmate")).filter(|program| program.is_file())
+}
+
+fn write_for_dbmate(folder: &Path, files: &[(String, String)]) -> Result<(), String> {
+    let marked: Vec<(String, String)> = files
+        .iter()
+        .map(|(name, text)| (name.clone(), format!("-- migrate:up\n{text}-- migrate:down\n")))
+        .collect();
+    write(folder, &marked)
+}
+
+fn dbmate_up(dbmate: &Path, folder: &Path, url: &str) -> Command {
+    let mut command = Command::new(dbmate);
+    command.args(["--no-dump-schema", "--url", url, "--migrations-dir"]);
+    command.arg(folder.join("migrations")).arg("up").current_dir(folder);
+    command
+}
+
 fn one_script(folder: &Path, files: &[(String, String)]) -> Result<PathBuf, String> {
     let all: String = files.iter().map(|(_, text)| text.as_str()).collect();
     let path = folder.join("all.sql");
@@ -75,7 +97,8 @@ fn one_script(folder: &Path, files: &[(String, String)]) -> Result<PathBuf, Stri
 
 fn sqlite(program: &Path, request: &Request, files: &[(String, String)]) -> Result<(), String> {
     let prepare = |folder: &Path| write(folder, files);
-    let sides = [
+    let dbmate = dbmate();
+    let mut sides = vec![
         Side {
             name: "sqlite3, all files in one transaction",
             prepare: Box::new(|folder| one_script(folder, files).map(|_| ())),
@@ -96,6 +119,11 @@ fn sqlite(program: &Path, request: &Request, files: &[(String, String)]) -> Resu
             command: Box::new(|folder| up(program, folder, "sqlite:a.db", "never")),
         },
     ];
+    sides.extend(dbmate.iter().map(|dbmate| Side {
+        name: "dbmate up",
+        prepare: Box::new(|folder| write_for_dbmate(folder, files)),
+        command: Box::new(|folder| dbmate_up(dbmate, folder, "sqlite:a.db")),
+    }));
     let title = format!("{} small migrations, new SQLite file", files.len());
     compare(&title, request.runs, &sides)
 }
@@ -197,7 +225,9 @@ fn postgres(program: &Path, request: &Request, files: &[(String, String)]) -> Re
         },
     ];
     compare(&format!("{} on PostgreSQL, grouped", files.len()), request.runs, &grouped)?;
-    let single = [
+    let dbmate = dbmate();
+    let local = || format!("{}?sslmode=disable", url());
+    let mut single = vec![
         Side {
             name: "psql, each file by itself",
             prepare: Box::new(fresh),
@@ -215,5 +245,13 @@ fn postgres(program: &Path, request: &Request, files: &[(String, String)]) -> Re
             command: Box::new(|folder| up(program, folder, &url(), "never")),
         },
     ];
+    single.extend(dbmate.iter().map(|dbmate| Side {
+        name: "dbmate up",
+        prepare: Box::new(|folder| {
+            fresh(folder)?;
+            write_for_dbmate(folder, files)
+        }),
+        command: Box::new(|folder| dbmate_up(dbmate, folder, &local())),
+    }));
     compare(&format!("{} on PostgreSQL, one by one", files.len()), request.runs, &single)
 }

@@ -3,21 +3,25 @@
 
 mod contents;
 mod damage;
+mod journal;
 mod manifest;
 mod place;
 mod retention;
 mod rows;
 mod schema;
 mod signature;
+mod verified;
 
 pub use contents::{Contents, Part, RowsOf, TableDigest};
 pub use damage::Damage;
+pub use journal::{Phase, RestoreJournal, is_run_id};
 pub use manifest::{FileEntry, FoundFile, Manifest, Sealed};
 pub use place::{CONTENTS, chunk_name, part_and_number, part_chunk_name, place, without_place};
 pub use retention::{Keep, Kept, expired};
 pub use rows::{Piece, Pieces, RowHasher};
 pub use schema::schema_differences;
 pub use signature::{Signature, signed_bytes};
+pub use verified::{VERIFIED_BYTES_MAX, Verified};
 
 use std::fmt;
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+use super::backup::{BACKUP_KEYS, BackupConfig, BackupWhen, Said};
 use super::keys::CONFIG_KEYS;
 use super::throttle::{THROTTLE_KEYS, ThrottleConfig};
 use super::units::{parse_duration, parse_size};
@@ -36,6 +37,8 @@ pub struct Config {
     pub project: DatabaseConfig,
     /// What `[environments.<name>]` say.
     pub environments: BTreeMap<String, DatabaseConfig>,
+    /// What `[backup]` says.
+    pub backup: BackupConfig,
     /// What should be said about the file.
     pub notes: Vec<String>,
 }
@@ -66,7 +69,7 @@ pub struct DatabaseConfig {
     /// `protected`
     pub protected: Option<Lined<bool>>,
     /// `backup`
-    pub backup: Option<Lined<bool>>,
+    pub backup: Option<Lined<BackupWhen>>,
     /// The table `throttle`
     pub throttle: ThrottleConfig,
 }
@@ -121,7 +124,8 @@ impl Reader<'_> {
                 ("project", Some(section)) => self.section(section, None),
                 ("environments", Some(section)) => self.environments(section),
                 ("throttle", Some(section)) => self.throttle(section, &mut throttle),
-                ("project" | "environments" | "throttle", None) => {
+                ("backup", Some(section)) => self.backup(section),
+                ("project" | "environments" | "throttle" | "backup", None) => {
                     let hint = Some(format!("Write `[{name}]` on a line of its own"));
                     self.error(value.span().start, format!("`{name}` is not a table"), hint);
                 }
@@ -129,7 +133,9 @@ impl Reader<'_> {
                     let misplaced = CONFIG_KEYS.iter().any(|row| row.project && row.name == name);
                     let hint = match misplaced {
                         true => Some(format!("`{name}` belongs under `[project]`")),
-                        false => did_you_mean(name, ["project", "environments", "throttle"]),
+                        false => {
+                            did_you_mean(name, ["project", "environments", "throttle", "backup"])
+                        }
                     };
                     self.error(key.span().start, format!("Unknown key `{}`", shown(name)), hint);
                 }
@@ -149,6 +155,27 @@ impl Reader<'_> {
             let at = value.span().start;
             let line = position(self.text, at).0;
             if !to.set(name, line, value.get_ref().as_str(), number(value)) {
+                self.error(at, format!("`{name}` must be {}", row.values), None);
+            }
+        }
+    }
+
+    fn backup(&mut self, table: &DeTable<'_>) {
+        for (key, value) in table.iter() {
+            let name = key.get_ref().as_ref();
+            let Some(row) = BACKUP_KEYS.iter().find(|row| row.name == name) else {
+                let hint = did_you_mean(name, BACKUP_KEYS.iter().map(|row| row.name));
+                self.error(key.span().start, format!("Unknown key `{}`", shown(name)), hint);
+                continue;
+            };
+            let at = value.span().start;
+            let said = Said {
+                line: position(self.text, at).0,
+                text: value.get_ref().as_str(),
+                number: number(value),
+                list: texts(value),
+            };
+            if !self.config.backup.set(name, said) {
                 self.error(at, format!("`{name}` must be {}", row.values), None);
             }
         }
@@ -234,7 +261,7 @@ impl Reader<'_> {
             "retry-delay" => put(&mut to.retry_delay, line, duration),
             "wait" => put(&mut to.wait, line, duration),
             "protected" => put(&mut to.protected, line, flag),
-            "backup" => put(&mut to.backup, line, flag),
+            "backup" => put(&mut to.backup, line, text.and_then(BackupWhen::from_name)),
             _ => false,
         };
         if !done {
@@ -287,6 +314,15 @@ fn put<T>(slot: &mut Option<Lined<T>>, line: u32, value: Option<T>) -> bool {
 fn number(value: &Value<'_>) -> Option<u64> {
     let DeValue::Integer(number) = value.get_ref() else { return None };
     u64::from_str_radix(&number.as_str().replace('_', ""), number.radix()).ok()
+}
+
+/// A list of texts; a single text is a list of one.
+fn texts(value: &Value<'_>) -> Option<Vec<String>> {
+    if let Some(text) = value.get_ref().as_str() {
+        return Some(vec![text.to_owned()]);
+    }
+    let list = value.get_ref().as_array()?;
+    list.iter().map(|one| one.get_ref().as_str().map(str::to_owned)).collect()
 }
 
 fn batch_size(value: &Value<'_>) -> Option<BatchSize> {

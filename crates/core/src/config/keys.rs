@@ -158,9 +158,11 @@ pub const CONFIG_KEYS: &[ConfigKey] = &[
         project: false,
         environment: true,
         variable: None,
-        values: "`true` or `false`",
-        default: "that of `protected`",
-        docs: "Whether a backup must exist before a destructive run.",
+        values: "`before-up` or `none`",
+        default: "before-up where `protected`, else none",
+        docs: "Whether `up` saves the database before it applies anything, and proves that what it \
+               saved can be restored. Without a key it refuses to run. `--backup` and `--no-backup` \
+               say more.",
     },
 ];
 

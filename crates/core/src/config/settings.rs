@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::backup::{BackupSettings, BackupWhen};
 use super::file::{DatabaseConfig, Lined};
 use super::layers::{Layers, Origin, Sourced, Strength};
 use super::units::{parse_duration, parse_size};
@@ -51,8 +52,12 @@ pub struct Settings {
     pub wait: Sourced<Duration>,
     /// Whether destructive acts want the typed name.
     pub protected: Sourced<bool>,
-    /// Whether a backup must exist before a destructive run.
-    pub backup: Sourced<bool>,
+    /// When a backup is made without being asked for.
+    pub backup: Sourced<BackupWhen>,
+    /// How backups are made and kept.
+    pub backups: BackupSettings,
+    /// Where each of those comes from: name, value and line.
+    backups_said: Vec<(&'static str, String, u32)>,
     /// What should be said about the settings.
     pub notes: Vec<String>,
 }
@@ -94,7 +99,7 @@ impl Settings {
             variable: None,
             configured: |c| c.backup.as_ref(),
             parse: |_| None,
-            default: protected.value,
+            default: if protected.value { BackupWhen::BeforeUp } else { BackupWhen::None },
         })?;
         let name = layers.environment_name();
         let (throttle, throttled) = throttle(&pick);
@@ -159,6 +164,8 @@ impl Settings {
             })?,
             protected,
             backup,
+            backups: layers.config.backup.settled(),
+            backups_said: layers.config.backup.said(),
             notes,
         })
     }
@@ -188,9 +195,12 @@ impl Settings {
             row("retry-delay", &self.retry_delay, duration(&self.retry_delay)),
             row("wait", &self.wait, duration(&self.wait)),
             row("protected", &self.protected, self.protected.value),
-            row("backup", &self.backup, self.backup.value),
+            row("backup", &self.backup, self.backup.value.name()),
         ]);
         rows.extend(self.throttled.iter().cloned());
+        rows.extend(self.backups_said.iter().map(|(name, value, line)| {
+            (*name, value.clone(), Origin::Config { line: *line }.to_string())
+        }));
         rows
     }
 }

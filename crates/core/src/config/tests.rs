@@ -29,7 +29,7 @@ url = \"sqlite:dev.db\"
 [environments.prod]
 url = \"file:/run/secrets/url\"
 protected = true
-backup = false
+backup = \"none\"
 lock-timeout = \"500ms\"
 statement-timeout = \"5m\"
 wait = \"0\"
@@ -394,7 +394,7 @@ fn every_setting_has_an_origin() {
             "retry-delay = 1s <- default",
             "wait = 5s <- --wait",
             "protected = true <- whimbrel.toml line 5",
-            "backup = true <- default",
+            "backup = before-up <- default",
         ]
     );
     let wrong = Project { environment: vec![("WHIMBREL_WAIT", "soon")], ..Project::default() };

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-/// Reads a duration such as `500ms`, `5s`, `2m`, `1h`, or `0`.
+/// Reads a duration such as `500ms`, `5s`, `2m`, `1h`, `30d`, or `0`.
 ///
 /// A number without a unit is refused (except `0`): tools disagree on what it would mean.
 pub fn parse_duration(text: &str) -> Option<Duration> {
@@ -12,6 +12,7 @@ pub fn parse_duration(text: &str) -> Option<Duration> {
         "s" => 1_000,
         "m" | "min" => 60_000,
         "h" => 3_600_000,
+        "d" => 86_400_000,
         "" if number == 0 => 0,
         _ => return None,
     };
@@ -56,6 +57,7 @@ mod tests {
             ("2m", Some(120_000)),
             ("2min", Some(120_000)),
             ("1h", Some(3_600_000)),
+            ("30d", Some(2_592_000_000)),
             ("0", Some(0)),
             ("0s", Some(0)),
             ("5", None),

@@ -128,7 +128,6 @@ impl Applier<'_> {
             Ok(before) => before,
             Err(error) => return self.roll_back_group(error).await,
         };
-        failpoint::pass("transaction.after_begin");
         let mut failed = None;
         let mut later = Later::default();
         for migration in plan {
@@ -170,9 +169,7 @@ impl Applier<'_> {
     }
 
     async fn open_group(&mut self) -> Result<u64, EngineError> {
-        self.session.batch(self.ledger.begin()).await?;
-        self.limit_group().await?;
-        self.lease.fence(self.session.as_mut()).await?;
+        self.begin_group().await?;
         let orphans = self.orphans().await?;
         self.session.batch(SAVEPOINT).await?;
         Ok(orphans)

@@ -7,6 +7,7 @@ use whimbrel_core::ddl::{Change, ObjectKind, ObjectName};
 use whimbrel_core::destructive::{Removal, Removed, removals};
 use whimbrel_core::directive::Keep;
 use whimbrel_core::ledger::Direction;
+use whimbrel_core::plan::PlannedMigration;
 use whimbrel_core::snapshot::Table;
 use whimbrel_core::sql::dialect::Dialect;
 use whimbrel_core::sql::quote::quote_ident;
@@ -53,6 +54,7 @@ impl Applier<'_> {
         if self.ledger.dialect == Dialect::Mysql {
             return self.fill_copies(work, index).await;
         }
+        self.check_losses(work, index).await?;
         for copy in self.copies(work, index).await? {
             if self.ledger.dialect == Dialect::Postgres {
                 let table = sql_name(&copy.table, self.ledger.dialect);
@@ -90,6 +92,9 @@ impl Applier<'_> {
         work: &StepWork<'_>,
         index: usize,
     ) -> Result<bool, EngineError> {
+        if work.direction == Direction::Down {
+            return self.check_losses(work, index).await;
+        }
         let copies = self.copies(work, index).await?;
         let mut locks = Vec::new();
         for copy in &copies {
@@ -137,7 +142,7 @@ impl Applier<'_> {
             return Ok(Vec::new());
         }
         let mut out = Vec::new();
-        for removal in removals_of(work, index, self.ledger.dialect) {
+        for removal in removals_of(work.migration, index, self.ledger.dialect) {
             let Some(name) = table_of(&removal.what, asked) else { continue };
             let scope = [(ObjectKind::Table, name.clone())];
             let snapshot = self.session.inspect(Some(&scope)).await?;
@@ -265,8 +270,12 @@ fn may_remove(change: &Change) -> bool {
 }
 
 /// The removals of the whole migration that belong to statement `index`.
-fn removals_of(work: &StepWork<'_>, index: usize, dialect: Dialect) -> Vec<Removal> {
-    let changes = &work.migration.changes;
+pub(super) fn removals_of(
+    migration: &PlannedMigration,
+    index: usize,
+    dialect: Dialect,
+) -> Vec<Removal> {
+    let changes = &migration.changes;
     let first: usize = changes.iter().take(index).map(Vec::len).sum();
     let count = changes.get(index).map_or(0, Vec::len);
     let flat: Vec<_> = changes.iter().flatten().cloned().collect();

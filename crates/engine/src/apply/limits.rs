@@ -14,6 +14,7 @@ use super::Applier;
 use super::migration::StepWork;
 use crate::backend::Limits;
 use crate::error::EngineError;
+use crate::failpoint;
 
 /// Settings of the three databases that bound the waiting for locks.
 const LOCK_WORDS: &[&str] = &["lock_timeout", "lock_wait_timeout", "busy_timeout"];
@@ -67,8 +68,47 @@ impl Applier<'_> {
 
     /// Limits of a group's transaction, before each member asks for its own.
     pub(super) async fn limit_group(&mut self) -> Result<(), EngineError> {
-        let lock_ms = Some(self.options.lock_timeout_ms);
-        self.send_limits(Limits { lock_ms, statement_ms: Some(0) }).await
+        let limits = self.limits_of_group();
+        self.send_limits(limits).await
+    }
+
+    fn limits_of_group(&self) -> Limits {
+        Limits { lock_ms: Some(self.options.lock_timeout_ms), statement_ms: Some(0) }
+    }
+
+    /// Begins a step's transaction with its limits and the fence.
+    pub(super) async fn begin_step(&mut self, work: &StepWork<'_>) -> Result<(), EngineError> {
+        self.limit_before_begin(work).await?;
+        let limits = self.limits_at_start(work);
+        self.begin(limits).await
+    }
+
+    /// Begins a group's transaction with its limits and the fence.
+    pub(super) async fn begin_group(&mut self) -> Result<(), EngineError> {
+        let limits = self.limits_of_group();
+        if self.ledger.dialect != Dialect::Postgres {
+            self.send_limits(limits).await?;
+        }
+        self.begin(limits).await
+    }
+
+    /// BEGIN, limits that belong to the transaction, and the fence: one message on PostgreSQL, as
+    /// each answer costs more than its statement.
+    async fn begin(&mut self, limits: Limits) -> Result<(), EngineError> {
+        let begin = self.ledger.begin();
+        let before = match self.session.limit_text(limits) {
+            Some(text) => {
+                self.in_force = Some(limits);
+                format!("{begin}; {text};\n")
+            }
+            None => {
+                self.session.batch(begin).await?;
+                String::new()
+            }
+        };
+        self.lease.fence_after(&before, self.session.as_mut()).await?;
+        failpoint::pass("transaction.after_begin");
+        Ok(())
     }
 
     /// Limits of a batch, which has its own for locks.

@@ -4,12 +4,14 @@ mod failure;
 mod group;
 pub(crate) mod keep;
 mod limits;
+mod loss;
 mod migration;
 mod orphans;
 mod recover;
 mod restore;
 mod step;
 
+pub(crate) use loss::Agreed;
 pub(crate) use migration::StepWork;
 
 use std::path::PathBuf;
@@ -25,6 +27,7 @@ use whimbrel_core::throttle::Throttle;
 use crate::backend::{Backend, DbError, Limits, Session};
 use crate::data::judge::RuleText;
 use crate::data::sources::{Opened, Sources};
+use crate::data::whole::Whole;
 use crate::error::EngineError;
 use crate::event::{Event, Events};
 use crate::interop::Mirror;
@@ -35,7 +38,7 @@ use crate::report::{FactLine, Finished, RunReport};
 /// How often a step is tried while locks are not granted.
 pub(crate) const LOCK_TRIES_MAX: u32 = 30;
 /// How often somebody who was asked is looked at for an answer, in milliseconds.
-const ASK_LOOK_MS: u64 = 500;
+pub(crate) const ASK_LOOK_MS: u64 = 500;
 /// How often a lost connection is made again within one run.
 const RECONNECTS_MAX: u32 = 5;
 
@@ -78,6 +81,8 @@ pub struct ApplyOptions {
     pub throttle: Throttle,
     /// The project's folder.
     pub root: PathBuf,
+    /// What somebody agreed to lose on the way back; nothing where nobody was asked for a number.
+    pub(crate) agreed: Option<Agreed>,
 }
 
 /// One run of a plan.
@@ -93,12 +98,16 @@ pub(crate) struct Applier<'a> {
     pub(crate) report: RunReport,
     pub(crate) position: (usize, usize),
     pub(crate) reconnects: u32,
+    /// When it was looked for what holds the run.
+    pub(crate) looked: Option<Instant>,
     /// When the throttle's signals were measured last.
     pub(crate) measured: Option<Instant>,
     /// When a lease without heartbeat was renewed between two batches.
     pub(crate) renewed: Option<Instant>,
     /// Copies whose empty tables are made, by statement.
     pub(crate) prepared: Vec<(usize, keep::Copy)>,
+    /// What is kept of the data statement that runs in one go just now.
+    pub(crate) whole: Option<Whole>,
     /// The limits that were sent last; nothing where a transaction has not been bounded yet.
     pub(crate) in_force: Option<Limits>,
     /// The databases that `source=` may name, and those that are open.
@@ -106,6 +115,8 @@ pub(crate) struct Applier<'a> {
     pub(crate) opened: Opened,
     /// How many copies this run has begun, so that each has a name of its own.
     pub(crate) copies_made: u32,
+    /// Rows whose values were overwritten by an undo, of those that somebody agreed to lose.
+    pub(crate) overwritten: u64,
 }
 
 /// A migration that is finished, whose row is committed or about to be.

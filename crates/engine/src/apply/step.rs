@@ -15,6 +15,9 @@ use crate::failpoint;
 use crate::ledger::{Attempt, rollback};
 use crate::verify;
 
+/// The ledger's rows of a step that are sent in one message, in bytes.
+const TOGETHER_BYTES_MAX: usize = 64 * 1024;
+
 impl Applier<'_> {
     /// A statement that only changes the session.
     pub(super) async fn session_step(&mut self, work: &StepWork<'_>) -> Result<(), EngineError> {
@@ -51,11 +54,14 @@ impl Applier<'_> {
         failpoint::pass("transaction.before_begin");
         let violations = self.violations_before(work).await?;
         self.prepare_copies(work).await?;
-        self.limit_before_begin(work).await?;
-        self.session.batch(self.ledger.begin()).await?;
-        failpoint::pass("transaction.after_begin");
-        self.limit_after_begin(work).await?;
-        self.lease.fence(self.session.as_mut()).await?;
+        let whole = self.whole.clone();
+        if let Some(whole) = &whole {
+            self.whole_outside(whole).await?;
+        }
+        self.begin_step(work).await?;
+        if let Some(whole) = &whole {
+            self.whole_before(whole).await?;
+        }
         failpoint::pass("statement.before_first");
         let mut rows = 0;
         for (count, index) in work.step.statements.clone().enumerate() {
@@ -67,6 +73,9 @@ impl Applier<'_> {
         }
         failpoint::pass("statement.after_last");
         self.still_in_transaction(work)?;
+        if let Some(whole) = &whole {
+            self.whole_after(work, whole, rows).await?;
+        }
         if work.last {
             self.restore(work).await?;
         }
@@ -172,7 +181,12 @@ impl Applier<'_> {
             failpoint::pass("history.after_intent");
             let limits = self.prepare_bare(work).await?;
             let locked = match self.ledger.dialect {
-                Dialect::Mysql => self.keep_outside(work, index).await?,
+                Dialect::Mysql => match self.keep_outside(work, index).await {
+                    Err(error @ EngineError::MoreLost { .. }) => {
+                        return Err(self.record_failure(work, error).await);
+                    }
+                    locked => locked?,
+                },
                 Dialect::Sqlite | Dialect::Postgres => false,
             };
             failpoint::pass("statement.before_first");
@@ -297,13 +311,14 @@ impl Applier<'_> {
         rows: u64,
     ) -> Result<(), EngineError> {
         failpoint::pass("ledger.before_write");
-        self.session
-            .batch(&self.attempt_row(work, AttemptEvent::Done, Some(rows), None, None))
-            .await?;
+        let mut sql = vec![self.attempt_row(work, AttemptEvent::Done, Some(rows), None, None)];
         if work.last {
-            for row in self.finishing_sql(work.migration, work.direction, work.began) {
-                self.session.batch(&row).await?;
-            }
+            sql.extend(self.finishing_sql(work.migration, work.direction, work.began));
+        }
+        // One message, unless it may be longer than a server takes at once.
+        let short = sql.iter().map(String::len).sum::<usize>() < TOGETHER_BYTES_MAX;
+        for sql in if short { vec![sql.join(";\n")] } else { sql } {
+            self.session.batch(&sql).await?;
         }
         failpoint::pass("ledger.after_write");
         failpoint::pass("transaction.before_commit");

@@ -129,6 +129,11 @@ pub trait Session: Send {
     /// some errors.
     fn in_transaction(&self) -> Option<bool>;
 
+    /// Whether it is certain that no other process has the database open just now.
+    fn is_alone(&self) -> bool {
+        false
+    }
+
     /// The live picture of the named objects, or of all when `scope` is `None`.
     ///
     /// A table comes with its columns, constraints and indexes (SQLite: its triggers only when they
@@ -146,6 +151,12 @@ pub trait Session: Send {
     /// Bounds the statements that follow: until the open transaction ends where `local` is asked
     /// for and the database can (PostgreSQL), else until it is said again.
     async fn limit(&mut self, limits: Limits, local: bool) -> Result<(), DbError>;
+
+    /// What [`Session::limit`] sends for the open transaction, as text, where it may be a part of a
+    /// longer message.
+    fn limit_text(&self, _limits: Limits) -> Option<String> {
+        None
+    }
 
     /// The limits in force, where they are worth being put back after a statement outside of any
     /// transaction.
@@ -166,6 +177,22 @@ pub trait Session: Send {
 
     /// Who holds the locks that `session` waits for, in words; empty when it does not wait.
     async fn blockers(&mut self, session: &str) -> Result<Vec<String>, DbError>;
+
+    /// Keeps all others out of a database that is a file, from now to the end of the session.
+    async fn lock_out_others(&mut self) -> Result<(), DbError> {
+        Err(not_a_file())
+    }
+
+    /// Copies a database that is a file into the new file `to`.
+    async fn copy_into(&mut self, _to: &Path, _stop: &StopFlag) -> Result<(), DbError> {
+        Err(not_a_file())
+    }
+
+    /// Replaces all of a database that is a file by the one in the file `by`, at once: whoever
+    /// looks sees the old one or the new one, also after a crash at any moment.
+    async fn replace(&mut self, _by: &Path) -> Result<(), DbError> {
+        Err(not_a_file())
+    }
 
     /// How many sessions wait for locks that `session` holds; 0 where nobody can.
     async fn waiters(&mut self, _session: &str) -> Result<u64, DbError> {
@@ -227,7 +254,7 @@ pub trait Backend: Send + Sync {
     /// Copies a database that is a file into the new file `to`, as it is at one moment; others may
     /// read and, where the database can, write meanwhile. A stop that is asked for is an error.
     async fn copy_into(&self, _to: &Path, _stop: &StopFlag) -> Result<(), DbError> {
-        Err(DbError::new(DbErrorKind::Statement, "This database is not a file"))
+        Err(not_a_file())
     }
 
     /// The database's name, where a server has several.
@@ -253,6 +280,10 @@ pub trait Backend: Send + Sync {
     async fn is_open_elsewhere(&self) -> Result<bool, DbError> {
         Ok(false)
     }
+}
+
+fn not_a_file() -> DbError {
+    DbError::new(DbErrorKind::Statement, "This database is not a file")
 }
 
 /// The backend of a project's database.

@@ -17,7 +17,7 @@ const KEY_FILE: &str = "key.age";
 /// The wrapped data key for a passphrase.
 const PASSPHRASE_FILE: &str = "key.passphrase.age";
 /// The project's folder for what is made here.
-const FOLDER: &str = ".whimbrel";
+pub(super) const FOLDER: &str = ".whimbrel";
 /// Work that a passphrase takes: 2^17 rounds of scrypt, 128 MiB and about half a second. It is not
 /// measured on each machine, so that what a fast one has sealed opens on a slow one.
 const WORK_FACTOR: u8 = 17;
@@ -44,6 +44,13 @@ impl SealFor {
     pub fn is_nobody(&self) -> bool {
         self.recipients.is_empty() && self.passphrase.is_none()
     }
+}
+
+/// A pair of keys for one proof: the public one, and what opens. Nobody has the secret one later.
+pub(crate) fn for_once() -> (String, Secret) {
+    let identity = x25519::Identity::generate();
+    let secret = identity.to_string().expose_secret().to_owned();
+    (identity.to_public().to_string(), Secret::new(secret))
 }
 
 /// What opens a backup.
@@ -183,11 +190,25 @@ impl Signer {
         Ok(Signer(key))
     }
 
+    /// Reads the project's key, if it is here.
+    pub(super) fn existing(root: &Path) -> Result<Option<Signer>, EngineError> {
+        let there = root.join(FOLDER).join("signing.key").exists();
+        if there { Signer::of(root).map(Some) } else { Ok(None) }
+    }
+
+    /// The public key.
+    pub(super) fn public(&self) -> [u8; 32] {
+        self.0.verifying_key().to_bytes()
+    }
+
+    /// Signs a manifest.
     pub(super) fn sign(&self, manifest: &[u8]) -> Signature {
-        Signature {
-            public: self.0.verifying_key().to_bytes(),
-            signature: self.0.sign(&signed_bytes(manifest)).to_bytes(),
-        }
+        self.sign_bytes(&signed_bytes(manifest))
+    }
+
+    /// Signs bytes that say themselves what they are.
+    pub(super) fn sign_bytes(&self, bytes: &[u8]) -> Signature {
+        Signature { public: self.public(), signature: self.0.sign(bytes).to_bytes() }
     }
 }
 
@@ -227,7 +248,15 @@ pub(super) fn check_signature(
         let (found, pinned) = (to_hex(&signature.public), to_hex(pinned));
         return Err(Damage::ForeignSigner { found, pinned });
     }
-    let key = VerifyingKey::from_bytes(pinned).map_err(|_| Damage::Signature)?;
-    let bytes = ed25519_dalek::Signature::from_bytes(&signature.signature);
-    key.verify_strict(&signed_bytes(manifest), &bytes).map_err(|_| Damage::Signature)
+    match is_signed(&signed_bytes(manifest), &signature, pinned) {
+        true => Ok(()),
+        false => Err(Damage::Signature),
+    }
+}
+
+/// Whether the signature of `bytes` is one of the key that is trusted.
+pub(super) fn is_signed(bytes: &[u8], signature: &Signature, pinned: &[u8; 32]) -> bool {
+    let Ok(key) = VerifyingKey::from_bytes(pinned) else { return false };
+    let signed = ed25519_dalek::Signature::from_bytes(&signature.signature);
+    signature.public == *pinned && key.verify_strict(bytes, &signed).is_ok()
 }

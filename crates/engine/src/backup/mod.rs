@@ -1,8 +1,11 @@
 //! Backups: whole databases in files that outlive them (`docs/formats/backup.md`).
 
 mod digest;
+mod journal;
 mod keys;
+mod lost;
 mod meter;
+mod prune;
 mod read;
 mod seal;
 mod server;
@@ -21,12 +24,18 @@ use crate::apply::StopFlag;
 use crate::error::EngineError;
 
 pub(crate) use self::digest::{check_database, tables};
+pub(crate) use self::journal::Journaled;
+pub(crate) use self::keys::for_once;
 pub use self::keys::{OpenWith, SealFor};
+pub use self::lost::{Apart, LostRows};
+pub(crate) use self::lost::{SAVED, lost_rows};
 pub use self::meter::Meter;
+pub use self::prune::PrunePlan;
+pub(crate) use self::prune::{clean, plan as plan_prune, remove};
 pub(crate) use self::read::{Archive, state};
 use self::seal::Sealer;
 pub(crate) use self::server::{ServerSide, dump_program, server_engine};
-pub(crate) use self::store::Restoring;
+pub(crate) use self::store::{Restoring, Scratch, create_private};
 pub(crate) use self::write::Writer;
 
 /// Where backups lie, whose are trusted, and who may stop the work on them.
@@ -50,7 +59,7 @@ impl BackupPlace {
 }
 
 /// How a backup is made.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct BackupOptions {
     /// For whom it is sealed.
     pub seal_for: SealFor,
@@ -60,6 +69,19 @@ pub struct BackupOptions {
     pub keep: Duration,
     /// What of the database is saved.
     pub what: BackupWhat,
+    /// The run that it is made for, with its token.
+    pub run: Option<(String, i64)>,
+}
+
+/// A backup before a run, without which it does not begin.
+#[derive(Clone, Debug)]
+pub struct BackupBefore {
+    /// Where it is put.
+    pub place: BackupPlace,
+    /// For whom it is sealed.
+    pub seal_for: SealFor,
+    /// How long it is kept.
+    pub keep: Duration,
 }
 
 /// What of a server's database is saved; by default all of it.
@@ -90,6 +112,8 @@ pub struct BackupLine {
     pub manifest: Result<Manifest, Damage>,
     /// Whether it has expired.
     pub expired: bool,
+    /// When it was restored and compared last, in milliseconds since 1970, if it was.
+    pub verified_ms: Option<i64>,
 }
 
 /// A backup with what it holds.
@@ -103,6 +127,8 @@ pub struct BackupReport {
     pub restored: bool,
     /// Where the restored database lies, when it was kept.
     pub target: Option<String>,
+    /// Why something about it could not be noted, if that is so.
+    pub note: Option<String>,
 }
 
 /// Keys and passphrases, and what an expired backup is allowed.

@@ -1,14 +1,15 @@
 //! Reading a backup, after everything about it was checked.
 
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use sha2::{Digest as _, Sha256};
 use whimbrel_core::backup::{
     BackupId, CHUNK_BYTES, CONTENTS, CONTENTS_BYTES_MAX, Contents, Damage, FileEntry, Manifest,
-    Sealed,
+    Sealed, Verified,
 };
 
-use super::keys::{DataKey, OpenWith, check_signature, pinned};
+use super::keys::{DataKey, OpenWith, Signer, check_signature, is_signed, pinned};
 use super::seal::Sealer;
 use super::store::{FolderStore, MANIFEST, SIGNATURE, Scratch, Stored, at};
 use super::{BackupLine, BackupPlace};
@@ -38,10 +39,15 @@ pub(crate) fn state(
     let pinned = pinned(root, place.signer.as_deref())?;
     let line = |id: BackupId| {
         let missing = || Damage::Missing { file: MANIFEST.to_owned() };
+        let stored = store.find(&id).ok_or_else(missing);
         let manifest =
-            store.find(&id).ok_or_else(missing).and_then(|stored| read(&stored, &id, &pinned));
+            stored.as_ref().map_err(Clone::clone).and_then(|stored| read(stored, &id, &pinned));
         let expired = manifest.as_ref().is_ok_and(|one| one.expires_ms <= now_ms);
-        BackupLine { id: id.to_string(), manifest, expired }
+        let verified_ms = match (&manifest, &stored) {
+            (Ok(manifest), Ok(stored)) => verified(stored, manifest, &pinned),
+            _ => None,
+        };
+        BackupLine { id: id.to_string(), manifest, expired, verified_ms }
     };
     Ok(ids.into_iter().map(line).collect())
 }
@@ -52,7 +58,42 @@ fn read(stored: &Stored, id: &BackupId, pinned: &[u8; 32]) -> Result<Manifest, D
     Manifest::parse(&manifest, id)
 }
 
+/// When a backup was restored and compared, if its mark says so and is signed.
+fn verified(stored: &Stored, manifest: &Manifest, pinned: &[u8; 32]) -> Option<i64> {
+    let (mark, signature) = Verified::parse(&stored.mark()?)?;
+    let of_it = mark.manifest == sha256(manifest);
+    (of_it && is_signed(&mark.signed_bytes(), &signature, pinned)).then_some(mark.at_ms)
+}
+
+fn sha256(manifest: &Manifest) -> [u8; 32] {
+    // The manifest was only read in the form in which it is written.
+    Sha256::digest(manifest.to_bytes()).into()
+}
+
 impl Archive {
+    /// Notes beside the backup that it was restored and compared at `at_ms`. False where the
+    /// project's secret key is not here, or is not the one that is trusted.
+    pub(crate) fn mark_verified(&self, root: &Path, at_ms: i64) -> Result<bool, EngineError> {
+        let pinned = pinned(root, self.place.signer.as_deref())?;
+        let signer = Signer::existing(root)?.filter(|signer| signer.public() == pinned);
+        let Some(signer) = signer else { return Ok(false) };
+        let mark = Verified { at_ms, manifest: sha256(&self.manifest) };
+        let signature = signer.sign_bytes(&mark.signed_bytes());
+        self.stored.put_mark(&mark.to_bytes(&signature))?;
+        Ok(true)
+    }
+
+    /// Copies it into the folder `to`, checked; where the copy lies.
+    pub(crate) fn copy_to(&self, to: &Path) -> Result<PathBuf, EngineError> {
+        self.check_files()?;
+        FolderStore::at(to).copy(&self.stored, &self.id, &self.manifest)
+    }
+
+    /// Where it lies.
+    pub(crate) fn folder(&self) -> &Path {
+        self.stored.folder()
+    }
+
     /// Finds a backup and checks signature and manifest.
     pub(crate) fn find(root: &Path, place: &BackupPlace, id: &str) -> Result<Archive, EngineError> {
         let store = FolderStore::at(&place.folder);

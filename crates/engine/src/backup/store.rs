@@ -4,19 +4,28 @@ use std::collections::BTreeMap;
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use sha2::{Digest as _, Sha256};
-use whimbrel_core::backup::{BackupId, Damage, FileEntry, FoundFile, MANIFEST_BYTES_MAX, to_hex};
+use whimbrel_core::backup::{
+    BackupId, Damage, FileEntry, FoundFile, MANIFEST_BYTES_MAX, Manifest, VERIFIED_BYTES_MAX,
+    to_hex,
+};
 
 use crate::error::EngineError;
+use crate::failpoint;
 
 /// What the names of unfinished backups begin with.
-const DRAFT_PREFIX: &str = ".tmp-";
+pub(super) const DRAFT_PREFIX: &str = ".tmp-";
+/// A folder without a living owner is a remain when nothing was written into it for so long.
+const REMAIN_AGE_MIN: Duration = Duration::from_secs(60);
 /// Where the copy of the database lies while it is cut into chunks.
 const SCRATCH: &str = "scratch";
 /// The manifest and its signature.
 pub(super) const MANIFEST: &str = "manifest.json";
 pub(super) const SIGNATURE: &str = "manifest.sig";
+/// The mark that says when it was restored and compared; it comes later than the rest.
+const VERIFIED: &str = "verified";
 /// The one folder inside of a backup.
 const CHUNKS: &str = "chunks";
 /// A SQLite database, and what SQLite lays beside it.
@@ -69,7 +78,9 @@ impl FolderStore {
             match private_folder(false).create(&folder) {
                 Ok(()) => {
                     make_private_folder(&folder.join(CHUNKS))?;
-                    let draft = Draft { folder, target, root: self.root.clone(), done: false };
+                    let root = self.root.clone();
+                    let _held = hold(&folder);
+                    let draft = Draft { _held, folder, target, root, done: false };
                     return Ok((id, draft));
                 }
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
@@ -80,18 +91,91 @@ impl FolderStore {
         Err(EngineError::Refused(message))
     }
 
+    /// What killed processes have left: folders of unfinished work that no process holds.
+    pub(super) fn remains(&self) -> Result<Vec<PathBuf>, EngineError> {
+        let entries = match fs::read_dir(&self.root) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            other => other.map_err(at(&self.root))?,
+        };
+        let mut found = Vec::new();
+        for entry in entries {
+            let entry = entry.map_err(at(&self.root))?;
+            let draft = entry.file_name().to_string_lossy().starts_with(DRAFT_PREFIX);
+            if draft && is_remain(&entry.path()) {
+                found.push(entry.path());
+            }
+        }
+        found.sort();
+        Ok(found)
+    }
+
+    /// Removes a backup. It loses its name at once, so that no half of it is ever listed.
+    pub(super) fn remove(&self, id: &BackupId) -> Result<(), EngineError> {
+        let (folder, gone) =
+            (self.root.join(id.as_str()), self.root.join(format!("{DRAFT_PREFIX}pruned-{id}")));
+        fs::rename(&folder, &gone).map_err(at(&folder))?;
+        sync_folder(&self.root)?;
+        failpoint::pass("prune.renamed");
+        fs::remove_dir_all(&gone).map_err(at(&gone))
+    }
+
+    /// Copies a backup whose files are good into this folder: each is read, its hash compared, and
+    /// what was compared is written.
+    pub(super) fn copy(
+        &self,
+        from: &Stored,
+        id: &BackupId,
+        manifest: &Manifest,
+    ) -> Result<PathBuf, EngineError> {
+        make_private_folder(&self.root)?;
+        let target = self.root.join(id.as_str());
+        if target.exists() {
+            let message = format!("{} is there already", target.display());
+            return Err(EngineError::Refused(message));
+        }
+        let folder = self.root.join(format!("{DRAFT_PREFIX}{}", uuid::Uuid::new_v4()));
+        private_folder(false).create(&folder).map_err(at(&folder))?;
+        make_private_folder(&folder.join(CHUNKS))?;
+        let root = self.root.clone();
+        let draft = Draft { _held: hold(&folder), folder, target, root, done: false };
+        let damaged = |one| EngineError::BackupDamaged { id: id.to_string(), damage: vec![one] };
+        for entry in manifest.files() {
+            draft.put(&entry.file, &from.get(entry).map_err(damaged)?)?;
+        }
+        draft.put(MANIFEST, &manifest.to_bytes())?;
+        draft.put(SIGNATURE, &from.head(SIGNATURE).map_err(damaged)?)?;
+        if let Some(mark) = from.mark() {
+            draft.put(VERIFIED, &mark)?;
+        }
+        draft.commit()?;
+        Ok(self.root.join(id.as_str()))
+    }
+
     /// A folder for a restore that is thrown away; nobody takes it for a backup.
     pub(super) fn scratch(&self) -> Result<Scratch, EngineError> {
         make_private_folder(&self.root)?;
         let folder = self.root.join(format!("{DRAFT_PREFIX}{}", uuid::Uuid::new_v4()));
         private_folder(false).create(&folder).map_err(at(&folder))?;
-        Ok(Scratch { folder })
+        Ok(Scratch { _held: hold(&folder), folder })
     }
+}
+
+/// Marks a folder as one that a living process works in: a lock that ends with the process.
+fn hold(folder: &Path) -> Option<File> {
+    let file = File::open(folder).ok()?;
+    file.try_lock().is_ok().then_some(file)
+}
+
+/// Whether nobody works in a folder any more: it is old enough, and no process holds it.
+fn is_remain(folder: &Path) -> bool {
+    let age = fs::metadata(folder).and_then(|meta| meta.modified()).map(|at| at.elapsed());
+    matches!(age, Ok(Ok(age)) if age >= REMAIN_AGE_MIN) && hold(folder).is_some()
 }
 
 /// A folder that goes with its value.
 pub(crate) struct Scratch {
     folder: PathBuf,
+    _held: Option<File>,
 }
 
 impl Scratch {
@@ -119,6 +203,7 @@ pub(super) struct Draft {
     target: PathBuf,
     root: PathBuf,
     done: bool,
+    _held: Option<File>,
 }
 
 impl Draft {
@@ -126,7 +211,7 @@ impl Draft {
     pub(super) fn scratch(&self) -> Result<Scratch, EngineError> {
         let folder = self.folder.join(SCRATCH);
         make_private_folder(&folder)?;
-        Ok(Scratch { folder })
+        Ok(Scratch { folder, _held: None })
     }
 
     /// Writes a file to the disk.
@@ -244,6 +329,21 @@ impl Stored {
         self.read(file, MANIFEST_BYTES_MAX)
     }
 
+    /// The mark, if there is one.
+    pub(super) fn mark(&self) -> Option<Vec<u8>> {
+        self.read(VERIFIED, VERIFIED_BYTES_MAX).ok()
+    }
+
+    /// Writes the mark; an older one goes.
+    pub(super) fn put_mark(&self, bytes: &[u8]) -> Result<(), EngineError> {
+        replace_private(&self.folder.join(VERIFIED), bytes)
+    }
+
+    /// Where it lies.
+    pub(super) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     /// The bytes of a file, which are those that the manifest names.
     pub(super) fn get(&self, entry: &FileEntry) -> Result<Vec<u8>, Damage> {
         let bytes = self.read(&entry.file, entry.bytes)?;
@@ -287,7 +387,9 @@ impl Stored {
                 let entry = entry.map_err(at(&folder))?;
                 let name = format!("{prefix}{}", entry.file_name().to_string_lossy());
                 let is_folder = entry.file_type().map_err(at(&folder))?.is_dir();
-                if name == MANIFEST || name == SIGNATURE || (name == CHUNKS && is_folder) {
+                if [MANIFEST, SIGNATURE, VERIFIED].contains(&&*name)
+                    || (name == CHUNKS && is_folder)
+                {
                     continue;
                 }
                 let hashed = hash(&entry.path()).map_err(|error| error.to_string());
@@ -298,7 +400,8 @@ impl Stored {
     }
 }
 
-fn hash(path: &Path) -> io::Result<(u64, String)> {
+/// Length and SHA-256 of a file.
+pub(super) fn hash(path: &Path) -> io::Result<(u64, String)> {
     let mut file = open_plain(path)?;
     let (mut hash, mut length) = (Sha256::new(), 0u64);
     let mut buffer = vec![0; READ_BYTES];
@@ -341,7 +444,7 @@ fn private_folder(recursive: bool) -> DirBuilder {
 }
 
 /// A new file that only its owner may read; one that is there already is never touched.
-fn create_private(path: &Path) -> Result<File, EngineError> {
+pub(crate) fn create_private(path: &Path) -> Result<File, EngineError> {
     let mut options = OpenOptions::new();
     options.write(true).create_new(true);
     #[cfg(unix)]
@@ -355,8 +458,19 @@ pub(super) fn write_private(path: &Path, bytes: &[u8]) -> Result<(), EngineError
     file.write_all(bytes).and_then(|()| file.sync_all()).map_err(at(path))
 }
 
+/// Writes a private file to the disk in the place of another, if there is one: whoever reads it
+/// finds the one or the other.
+pub(super) fn replace_private(path: &Path, bytes: &[u8]) -> Result<(), EngineError> {
+    let new = with_suffix(path, ".new");
+    // What a killed process may have left.
+    let _ = fs::remove_file(&new);
+    write_private(&new, bytes)?;
+    fs::rename(&new, path).map_err(at(path))?;
+    sync_folder(path.parent().unwrap_or(Path::new(".")))
+}
+
 /// Writes the names in a folder to the disk.
-fn sync_folder(folder: &Path) -> Result<(), EngineError> {
+pub(super) fn sync_folder(folder: &Path) -> Result<(), EngineError> {
     #[cfg(unix)]
     File::open(folder).and_then(|file| file.sync_all()).map_err(at(folder))?;
     Ok(())

@@ -19,6 +19,10 @@ const CONTROL_LOOK_MS: u64 = 500;
 /// How often a lease without heartbeat is renewed while the run is held, in milliseconds.
 const RENEW_MS: u64 = 5_000;
 
+/// How often a run that nothing holds looks for what holds it, in milliseconds: small migrations
+/// take less time than the look.
+const LOOK_MS: u128 = 50;
+
 /// The signal of a run that somebody lets wait.
 const PAUSED: &str = "paused";
 
@@ -86,7 +90,8 @@ impl Applier<'_> {
         if self.ledger.dialect != Dialect::Sqlite || pause_ms == 0 {
             return pause_ms;
         }
-        windows.pause_ms(took.as_secs_f64() * 1_000.0, pause_ms)
+        let window_ms = windows.pause_ms(took.as_secs_f64() * 1_000.0, pause_ms);
+        if self.session.is_alone() { pause_ms } else { window_ms }
     }
 
     /// Sleeps, but not through a stop, and keeps the lease.
@@ -123,6 +128,12 @@ impl Applier<'_> {
     /// What holds the run now; nothing lets it go on.
     async fn look(&mut self, hold: Option<&Hold>) -> Result<Option<Signal>, EngineError> {
         self.lease.check_lost()?;
+        let now = Instant::now();
+        let recent = |at: Instant| now.duration_since(at).as_millis() < LOOK_MS;
+        if hold.is_none() && self.looked.is_some_and(recent) {
+            return Ok(None);
+        }
+        self.looked = Some(now);
         let paused = hold.filter(|hold| hold.signal.name == PAUSED);
         match self.wanted().await {
             // Somebody writes just now; what holds goes on to hold.

@@ -56,29 +56,30 @@ impl Job {
             .collect()
     }
 
-    /// The select that the undo table is made from, and filled with after each batch.
-    pub(super) fn undo_select(&self) -> String {
+    /// The select that the undo table is filled with after each batch. The range is said again:
+    /// without it a plan that walks the whole key from its beginning looks cheap, once for each
+    /// batch.
+    fn undo_select(&self, rows: Rows<'_>) -> Result<String, EngineError> {
         let count = self.image_columns().len();
         let mut items = self.keys.names_in("whimbrel_i");
         items.extend((0..count).map(|at| format!("whimbrel_i.{}", old_name(at))));
         if self.batchable.kind == DataKind::Delete {
-            return format!(
-                "SELECT {} FROM {} whimbrel_i",
-                items.join(", "),
-                self.temporary(IMAGE)
-            );
+            let image = self.temporary(IMAGE);
+            return Ok(format!("SELECT {} FROM {image} whimbrel_i", items.join(", ")));
         }
         let columns = self.image_columns();
         items.extend(columns.iter().enumerate().map(|(at, name)| {
             format!("whimbrel_t.{} AS {}", quote_column(name, self.dialect), new_name(at))
         }));
-        let same = Keys::same(&self.keys.of("whimbrel_t"), &self.keys.names_in("whimbrel_i"));
-        format!(
-            "SELECT {} FROM {} whimbrel_i JOIN {} whimbrel_t ON {same}",
+        let target = self.keys.of("whimbrel_t");
+        let same = Keys::same(&target, &self.keys.names_in("whimbrel_i"));
+        Ok(format!(
+            "SELECT {} FROM {} whimbrel_i JOIN {} whimbrel_t ON {same} WHERE {}",
             items.join(", "),
             self.temporary(IMAGE),
-            self.target_sql()
-        )
+            self.target_sql(),
+            self.keys.among(&target, rows)?
+        ))
     }
 
     /// The select whose columns the undo table of an UPDATE or DELETE has.
@@ -148,7 +149,7 @@ impl Applier<'_> {
         };
         let changed = self.author(work, job, &sql).await?;
         if let Some(undo) = undo_table {
-            let keep = format!("INSERT INTO {} {}", self.undo_table(undo), job.undo_select());
+            let keep = format!("INSERT INTO {} {}", self.undo_table(undo), job.undo_select(rows)?);
             self.session.batch(&keep).await?;
         }
         Ok(changed)
@@ -172,33 +173,47 @@ pub(super) fn temporary(dialect: Dialect, name: &str) -> String {
 }
 
 impl Job {
-    /// The statements that make an empty temporary table with the columns of a query, and an index
-    /// on the driving key, by which rows are looked up one by one where no hash join is made.
+    /// The statements that make an empty temporary table with the columns of a query.
     pub(super) fn temporary_table_sql(&self, name: &str, select: &str) -> Vec<String> {
-        let table = self.temporary(name);
-        let names = self.keys.names().join(", ");
-        match self.dialect {
-            Dialect::Sqlite => vec![
+        // Keys of another database are long texts.
+        let indexed = self.source.is_none();
+        temporary_table_sql(&self.keys, (name, select), self.pooled, indexed)
+    }
+}
+
+/// The statements that make the empty temporary table `name` with the columns of a query, and an
+/// index on the key, by which rows are looked up one by one where no hash join is made. `ends` says
+/// that it goes with the transaction, where the database can do that.
+pub(super) fn temporary_table_sql(
+    keys: &Keys,
+    (name, select): (&str, &str),
+    ends: bool,
+    indexed: bool,
+) -> Vec<String> {
+    let table = temporary(keys.dialect, name);
+    let names = keys.names().join(", ");
+    match keys.dialect {
+        Dialect::Sqlite => vec![
+            format!("DROP TABLE IF EXISTS {table}"),
+            format!("CREATE TABLE {table} AS {select} LIMIT 0"),
+            format!("CREATE INDEX {table}_key ON {name} ({names})"),
+        ],
+        Dialect::Postgres => {
+            let end = if ends { "DROP" } else { "DELETE ROWS" };
+            vec![
                 format!("DROP TABLE IF EXISTS {table}"),
-                format!("CREATE TABLE {table} AS {select} LIMIT 0"),
-                format!("CREATE INDEX {table}_key ON {name} ({names})"),
-            ],
-            Dialect::Postgres => {
-                let end = if self.pooled { "DROP" } else { "DELETE ROWS" };
-                vec![
-                    format!("DROP TABLE IF EXISTS {table}"),
-                    format!("CREATE TEMP TABLE {name} ON COMMIT {end} AS {select} WITH NO DATA"),
-                ]
-            }
-            Dialect::Mysql => {
-                // Keys of another database are long texts.
-                let indexed = self.source.is_none() && self.keys.may_be_indexed();
-                let index = if indexed { format!(" (KEY ({names}))") } else { String::new() };
-                vec![
-                    format!("DROP TEMPORARY TABLE IF EXISTS {table}"),
-                    format!("CREATE TEMPORARY TABLE {table}{index} AS {select} LIMIT 0"),
-                ]
-            }
+                format!("CREATE TEMP TABLE {name} ON COMMIT {end} AS {select} WITH NO DATA"),
+            ]
+        }
+        Dialect::Mysql => {
+            let index = match indexed && keys.may_be_indexed() {
+                true => format!(" (KEY ({names}))"),
+                false => String::new(),
+            };
+            vec![
+                format!("DROP TEMPORARY TABLE IF EXISTS {table}"),
+                format!("CREATE TEMPORARY TABLE {table}{index} AS {select} LIMIT 0"),
+            ]
         }
     }
 }

@@ -307,6 +307,14 @@ impl Applier<'_> {
     ) -> Result<u64, EngineError> {
         let undo = self.undo_table(undo);
         let target = job.target_sql();
+        if job.dialect == Dialect::Postgres {
+            let insert = job.insert_sql(Some("*")).unwrap_or_default();
+            let keep = format!(
+                "WITH whimbrel_n AS ({insert}) INSERT INTO {undo} SELECT {} FROM whimbrel_n",
+                job.inserted_items("whimbrel_n").join(", ")
+            );
+            return self.author(work, job, &keep).await;
+        }
         if self.knows_staged_keys(job).await? {
             let rows = self.author(work, job, &job.insert_sql(None).unwrap_or_default()).await?;
             let keep = format!(
@@ -317,14 +325,6 @@ impl Applier<'_> {
             );
             self.session.batch(&keep).await?;
             return Ok(rows);
-        }
-        if job.dialect == Dialect::Postgres {
-            let insert = job.insert_sql(Some("*")).unwrap_or_default();
-            let keep = format!(
-                "WITH whimbrel_n AS ({insert}) INSERT INTO {undo} SELECT {} FROM whimbrel_n",
-                job.inserted_items("whimbrel_n").join(", ")
-            );
-            return self.author(work, job, &keep).await;
         }
         self.insert_returning(work, job, &undo).await
     }

@@ -108,12 +108,13 @@ impl Job {
         let target = self.target_sql();
         Ok(Some(match self.batchable.kind {
             DataKind::Update if self.captures() => {
-                let same =
-                    Keys::same(&self.keys.of("whimbrel_t"), &self.keys.names_in("whimbrel_i"));
+                let keys = self.keys.of("whimbrel_t");
+                let same = Keys::same(&keys, &self.keys.names_in("whimbrel_i"));
                 format!(
-                    "SELECT {} FROM {} whimbrel_i JOIN {target} whimbrel_t ON {same}",
+                    "SELECT {} FROM {} whimbrel_i JOIN {target} whimbrel_t ON {same} WHERE {}",
                     items("whimbrel_t").join(", "),
-                    self.temporary(super::image::IMAGE)
+                    self.temporary(super::image::IMAGE),
+                    self.keys.among(&keys, rows)?
                 )
             }
             DataKind::Update | DataKind::Delete => {

@@ -17,6 +17,7 @@ use super::failure::Trials;
 use super::job::PAUSE_SQLITE_MS;
 use super::key::{Key, Keys, key_columns};
 use super::undo_referrers::Referrer;
+use super::undo_sql::KeptRows;
 use crate::apply::Applier;
 use crate::backend::Limits;
 use crate::error::{EngineError, UndoConflict};
@@ -190,8 +191,9 @@ impl Applier<'_> {
             let table = self.undo_table(&one.kept_as);
             parts.push(format!("NOT EXISTS (SELECT 1 FROM {table} l WHERE {same})"));
         }
-        let after = (!parts.is_empty()).then(|| parts.join(" AND "));
-        let count = format!("SELECT count(*) {}", undo.conflicts_from(after.as_deref()));
+        parts.push("1 = 1".to_owned());
+        let among = undo.kept_rows(parts.join(" AND "));
+        let count = format!("SELECT count(*) {}", undo.conflicts_from(&among));
         let rows = self.session.query(&count).await?;
         let count = rows.first().map_or(0, |row| u64::try_from(number(row, 0)).unwrap_or(0));
         if count == 0 {
@@ -200,7 +202,7 @@ impl Applier<'_> {
         let sql = format!(
             "SELECT {} {} LIMIT {CONFLICTS_SHOWN_MAX}",
             undo.shown_items().join(", "),
-            undo.conflicts_from(after.as_deref())
+            undo.conflicts_from(&among)
         );
         let rows = self.session.query(&sql).await?;
         Ok((rows.iter().flat_map(|row| undo.conflict_of(row)).collect(), count))
@@ -351,8 +353,10 @@ impl Applier<'_> {
             next.done = true;
             return self.commit_undo(undo, next, None).await;
         };
-        let predicate = undo.keys.range(&undo.keys.of("u"), after.as_ref(), &last)?;
-        let sql = undo.restore_sql(&predicate, on_conflict);
+        let among = undo.kept_range(after.as_ref(), &last)?;
+        let overwritten =
+            self.check_overwritten(&migration.name, undo, &among, on_conflict).await?;
+        let sql = undo.restore_sql(&among, on_conflict);
         let written = match self.session.run(&sql, None).await {
             Ok(outcome) => outcome.rows_affected.unwrap_or(0),
             Err(mut error) => {
@@ -361,9 +365,7 @@ impl Applier<'_> {
             }
         };
         failpoint::pass("batch.after_statement");
-        if on_conflict == OnConflict::Stop
-            && self.is_left(undo, &predicate, written != rows).await?
-        {
+        if on_conflict == OnConflict::Stop && self.is_left(undo, &among, written != rows).await? {
             let (shown, count) = self.conflicts(undo, &[]).await?;
             return Err(EngineError::UndoConflicts {
                 migration: migration.name.clone(),
@@ -393,21 +395,23 @@ impl Applier<'_> {
         }
         .sql(&self.ledger);
         next.last = Some(last);
-        self.commit_undo(undo, next, Some(row)).await
+        let next = self.commit_undo(undo, next, Some(row)).await?;
+        self.overwritten += overwritten;
+        Ok(next)
     }
 
     /// Whether somebody changed a row of the range while it was being taken back.
     async fn is_left(
         &mut self,
         undo: &Undo<'_>,
-        range: &str,
+        among: &KeptRows,
         fewer: bool,
     ) -> Result<bool, EngineError> {
         if undo.kept.kind != "insert" || !fewer {
             return Ok(fewer);
         }
         // An inserted row that is gone already is no conflict.
-        let sql = format!("SELECT 1 {} LIMIT 1", undo.conflicts_from(Some(range)));
+        let sql = format!("SELECT 1 {} LIMIT 1", undo.conflicts_from(among));
         Ok(!self.session.query(&sql).await?.is_empty())
     }
 

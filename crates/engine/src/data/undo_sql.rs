@@ -5,10 +5,16 @@ use whimbrel_core::sql::dialect::Dialect;
 
 use super::image::{new_name, old_name};
 use super::job::quote_column;
-use super::key::Keys;
+use super::key::{Key, Keys};
 use super::undo::Undo;
 use crate::apply::keep::sql_name;
-use crate::error::UndoConflict;
+use crate::error::{EngineError, UndoConflict};
+
+/// Some of the kept rows (`u`), and how the target's rows (`t`) are found for them.
+pub(super) struct KeptRows {
+    pub(super) rows: String,
+    pub(super) matches: String,
+}
 
 impl Undo<'_> {
     pub(super) fn target_sql(&self) -> String {
@@ -19,10 +25,33 @@ impl Undo<'_> {
         format!("{alias}.{}", quote_column(name, self.dialect))
     }
 
-    pub(super) fn key_matches(&self) -> String {
-        let target: Vec<String> =
-            self.kept.keys.iter().map(|name| self.column("t", name)).collect();
-        Keys::same(&target, &self.keys.of("u"))
+    fn target_keys(&self) -> Vec<String> {
+        self.kept.keys.iter().map(|name| self.column("t", name)).collect()
+    }
+
+    fn key_matches(&self) -> String {
+        Keys::same(&self.target_keys(), &self.keys.of("u"))
+    }
+
+    /// Kept rows for which `rows` holds.
+    pub(super) fn kept_rows(&self, rows: String) -> KeptRows {
+        KeptRows { rows, matches: self.key_matches() }
+    }
+
+    /// The kept rows with keys in `(after, last]`.
+    pub(super) fn kept_range(
+        &self,
+        after: Option<&Key>,
+        last: &Key,
+    ) -> Result<KeptRows, EngineError> {
+        let mut kept = self.kept_rows(self.keys.range(&self.keys.of("u"), after, last)?);
+        if self.dialect == Dialect::Postgres {
+            // Without it a plan that walks the target's whole key looks cheap, once for each
+            // batch. Elsewhere the kept key may be ordered otherwise than the target's.
+            let target = self.keys.range(&self.target_keys(), after, last)?;
+            kept.matches.push_str(&format!(" AND {target}"));
+        }
+        Ok(kept)
     }
 
     /// Whether each column still holds what the migration wrote.
@@ -49,19 +78,20 @@ impl Undo<'_> {
     }
 
     /// `FROM ... WHERE` of the rows that somebody changed since.
-    pub(super) fn conflicts_from(&self, range: Option<&str>) -> String {
-        let (target, undo, key) = (self.target_sql(), &self.keys.table, self.key_matches());
-        let range = range.map_or_else(String::new, |range| format!(" AND {range}"));
+    pub(super) fn conflicts_from(&self, among: &KeptRows) -> String {
+        let (target, undo) = (self.target_sql(), &self.keys.table);
+        let KeptRows { rows: range, matches: key } = among;
         match self.kept.kind.as_str() {
-            "delete" => format!("FROM {undo} u JOIN {target} t ON {key} WHERE 1 = 1{range}"),
+            "delete" => format!("FROM {undo} u JOIN {target} t ON {key} WHERE {range}"),
             "insert" => format!(
-                "FROM {undo} u JOIN {target} t ON {key} WHERE NOT ({}){range}",
+                "FROM {undo} u JOIN {target} t ON {key} WHERE {range} AND NOT ({})",
                 self.unchanged(false)
             ),
             _ => {
                 let first = self.kept.keys.first().map_or("rowid", String::as_str);
                 format!(
-                    "FROM {undo} u LEFT JOIN {target} t ON {key} WHERE ({} IS NULL OR NOT ({})){range}",
+                    "FROM {undo} u LEFT JOIN {target} t ON {key} WHERE {range} AND ({} IS NULL OR \
+                     NOT ({}))",
                     self.column("t", first),
                     self.unchanged(true)
                 )
@@ -139,8 +169,9 @@ impl Undo<'_> {
     }
 
     /// The statement that takes back the rows of a range.
-    pub(super) fn restore_sql(&self, range: &str, on_conflict: OnConflict) -> String {
-        let (target, undo, key) = (self.target_sql(), &self.keys.table, self.key_matches());
+    pub(super) fn restore_sql(&self, among: &KeptRows, on_conflict: OnConflict) -> String {
+        let (target, undo) = (self.target_sql(), &self.keys.table);
+        let KeptRows { rows: range, matches: key } = among;
         let quoted: Vec<String> =
             self.kept.columns.iter().map(|name| quote_column(name, self.dialect)).collect();
         match self.kept.kind.as_str() {
@@ -195,12 +226,13 @@ impl Undo<'_> {
                     }
                 }
             }
-            _ => self.update_sql(range, on_conflict, &quoted),
+            _ => self.update_sql(among, on_conflict, &quoted),
         }
     }
 
-    fn update_sql(&self, range: &str, on_conflict: OnConflict, quoted: &[String]) -> String {
-        let (target, undo, key) = (self.target_sql(), &self.keys.table, self.key_matches());
+    fn update_sql(&self, among: &KeptRows, on_conflict: OnConflict, quoted: &[String]) -> String {
+        let (target, undo) = (self.target_sql(), &self.keys.table);
+        let KeptRows { rows: range, matches: key } = among;
         let sets: Vec<String> = quoted
             .iter()
             .enumerate()
@@ -237,7 +269,7 @@ impl Undo<'_> {
 }
 
 /// Whether two values are the same, byte for byte, NULL being the same as NULL.
-fn same_value(left: &str, right: &str, dialect: Dialect) -> String {
+pub(super) fn same_value(left: &str, right: &str, dialect: Dialect) -> String {
     match dialect {
         Dialect::Postgres => format!(
             "({left})::text COLLATE \"C\" IS NOT DISTINCT FROM ({right})::text COLLATE \"C\""

@@ -1,6 +1,8 @@
 //! Who may write now: the lease, and the fence that keeps out whoever lost it.
 
 mod heartbeat;
+#[cfg(feature = "sqlite")]
+mod keeper;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -8,6 +10,8 @@ use std::time::{Duration, Instant};
 use whimbrel_core::sql::dialect::Dialect;
 
 pub(crate) use self::heartbeat::Heartbeat;
+#[cfg(feature = "sqlite")]
+pub(crate) use self::keeper::Keeper;
 use crate::backend::{Backend, DbError, DbErrorKind, Row, Session};
 use crate::error::EngineError;
 use crate::event::{Event, Events};
@@ -249,6 +253,15 @@ impl Lease {
     /// Locks the fence until the end of the open transaction, and makes sure that the lease is
     /// still ours. On SQLite the write transaction is the lock, and the lease is renewed in it.
     pub(crate) async fn fence(&self, session: &mut dyn Session) -> Result<(), EngineError> {
+        self.fence_after("", session).await
+    }
+
+    /// The same in one message with the statements `before`, on PostgreSQL.
+    pub(crate) async fn fence_after(
+        &self,
+        before: &str,
+        session: &mut dyn Session,
+    ) -> Result<(), EngineError> {
         self.check_lost()?;
         let fence = self.ledger.table("fence");
         let rows = match self.ledger.dialect {
@@ -257,7 +270,7 @@ impl Lease {
                 session.query(&format!("SELECT token FROM {fence} WHERE id = 1")).await?
             }
             Dialect::Postgres => {
-                let sql = format!("SELECT token FROM {fence} WHERE id = 1 FOR SHARE");
+                let sql = format!("{before}SELECT token FROM {fence} WHERE id = 1 FOR SHARE");
                 session.query(&sql).await?
             }
             Dialect::Mysql => {

@@ -12,9 +12,11 @@ use whimbrel_core::ledger::{
 };
 use whimbrel_core::sql::dialect::Dialect;
 
-pub(crate) use self::schema::now_ms;
 pub use self::schema::{LEDGER_FORMAT, table};
-pub(crate) use self::write::{Attempt, MigrationEntry, RunEntry, UndoEntry, merged, names_of};
+pub(crate) use self::schema::{columns_of, now_ms};
+pub(crate) use self::write::{
+    Attempt, BackupEntry, MigrationEntry, RunEntry, UndoEntry, merged, names_of,
+};
 use crate::backend::{DbError, DbErrorKind, Row, Session};
 use crate::error::EngineError;
 use crate::failpoint;

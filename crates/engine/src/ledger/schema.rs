@@ -3,7 +3,7 @@
 use whimbrel_core::sql::dialect::Dialect;
 
 /// The format of the ledger that this binary writes.
-pub const LEDGER_FORMAT: i64 = 2;
+pub const LEDGER_FORMAT: i64 = 3;
 
 /// The types that the ledger's columns have.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -29,7 +29,7 @@ struct Table {
 use Type::{Int, IntNull, Name, NameNull, One, Seq, Text, TextNull};
 
 /// Tables by the format that brought them.
-const FORMATS: &[(i64, &[Table])] = &[(1, FIRST), (2, DATA)];
+const FORMATS: &[(i64, &[Table])] = &[(1, FIRST), (2, DATA), (3, BACKUPS)];
 
 /// Schema migrations.
 const FIRST: &[Table] = &[
@@ -230,6 +230,29 @@ const DATA: &[Table] = &[
         ],
     },
 ];
+
+/// Backups.
+const BACKUPS: &[Table] = &[Table {
+    name: "backups",
+    columns: &[
+        ("seq", Seq),
+        ("backup_id", Name),
+        ("run_id", Name),
+        ("event", Name),
+        ("bytes", Int),
+        ("location", Text),
+        ("actor", Name),
+        ("at_ms", Int),
+        ("token", Int),
+    ],
+}];
+
+/// The columns of one of the ledger's tables, without `seq`.
+pub(crate) fn columns_of(name: &str) -> Vec<&'static str> {
+    let mut tables = FORMATS.iter().flat_map(|(_, tables)| tables.iter());
+    let columns = tables.find(|table| table.name == name).map_or(&[][..], |table| table.columns);
+    columns.iter().filter(|(_, kind)| *kind != Seq).map(|(name, _)| *name).collect()
+}
 
 /// The name of one of the ledger's tables as it stands in SQL.
 pub fn table(dialect: Dialect, name: &str) -> String {

@@ -70,6 +70,20 @@ pub(crate) struct RunEntry<'a> {
     pub(crate) token: i64,
 }
 
+/// A row of `backups` to be written.
+pub(crate) struct BackupEntry<'a> {
+    pub(crate) backup_id: &'a str,
+    /// Empty outside of a run.
+    pub(crate) run_id: &'a str,
+    /// `created`, `verified`, `restored` or `pruned`.
+    pub(crate) event: &'a str,
+    pub(crate) bytes: u64,
+    pub(crate) location: &'a str,
+    pub(crate) actor: &'a str,
+    /// 0 outside of a run.
+    pub(crate) token: i64,
+}
+
 impl Ledger {
     /// A text as a literal that means the same whatever the session's settings are.
     pub(crate) fn quote(&self, text: &str) -> String {
@@ -177,6 +191,22 @@ impl Ledger {
             self.quote(&names_text(entry.key_columns)),
             self.quote(&names_text(entry.columns)),
             entry.rows_kept,
+            now_ms(self.dialect),
+            entry.token
+        )
+    }
+
+    pub(crate) fn backup_sql(&self, entry: &BackupEntry<'_>) -> String {
+        format!(
+            "INSERT INTO {} (backup_id, run_id, event, bytes, location, actor, at_ms, token) \
+             VALUES ({}, {}, {}, {}, {}, {}, {}, {})",
+            self.table("backups"),
+            self.quote(entry.backup_id),
+            self.quote(entry.run_id),
+            self.quote(entry.event),
+            i64::try_from(entry.bytes).unwrap_or(i64::MAX),
+            self.quote(entry.location),
+            self.quote_name(entry.actor),
             now_ms(self.dialect),
             entry.token
         )

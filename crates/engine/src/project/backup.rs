@@ -3,10 +3,11 @@
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use whimbrel_core::backup::{Contents, Damage};
+use whimbrel_core::backup::{Contents, Damage, Manifest};
 use whimbrel_core::sql::dialect::Dialect;
 
 use super::Project;
+use super::in_place::free_sql;
 use crate::backend::sqlite::{SqliteBackend, free_bytes};
 use crate::backend::{Backend, Session};
 use crate::backup::{
@@ -39,8 +40,7 @@ impl Project {
         let mut writer = Writer::begin(&self.options.root, place, options, now_ms())?;
         if server_engine(self.dialect()).is_some() {
             let (manifest, contents) = self.server(place).save(writer, &options.what).await?;
-            let contents = Some(contents);
-            return Ok(BackupReport { manifest, contents, restored: false, target: None });
+            return Ok(self.created((place, options), manifest, contents).await);
         }
         if !options.what.is_all() {
             return Err(only_whole());
@@ -56,7 +56,21 @@ impl Project {
         writer.part(DATABASE, &copy)?;
         drop(scratch);
         let (manifest, contents) = writer.finish(contents)?;
-        Ok(BackupReport { manifest, contents: Some(contents), restored: false, target: None })
+        Ok(self.created((place, options), manifest, contents).await)
+    }
+
+    /// What came of making a backup, after it was noted in the ledger.
+    async fn created(
+        &self,
+        (place, options): (&BackupPlace, &BackupOptions),
+        manifest: Manifest,
+        contents: Contents,
+    ) -> BackupReport {
+        let location = place.folder.join(&manifest.id);
+        let run = options.run.as_ref();
+        let note = self.note_backup(&manifest, "created", &location, run).await;
+        let contents = Some(contents);
+        BackupReport { manifest, contents, restored: false, target: None, note }
     }
 
     fn server<'a>(&'a self, place: &'a BackupPlace) -> ServerSide<'a> {
@@ -107,7 +121,13 @@ impl Project {
             Err(EngineError::BackupKey { given: false, .. }) => None,
             Err(error) => return Err(error),
         };
-        Ok(BackupReport { manifest: archive.manifest, contents, restored: false, target: None })
+        Ok(BackupReport {
+            manifest: archive.manifest,
+            contents,
+            restored: false,
+            target: None,
+            note: None,
+        })
     }
 
     /// Checks every byte of a backup. With a key each chunk is opened too; with `restore` a
@@ -122,11 +142,23 @@ impl Project {
         with: &OpenWith,
         restore: bool,
     ) -> Result<BackupReport, EngineError> {
+        self.verify_for(place, id, (with, restore), None).await
+    }
+
+    /// The same on behalf of a run.
+    pub(super) async fn verify_for(
+        &self,
+        place: &BackupPlace,
+        id: &str,
+        (with, restore): (&OpenWith, bool),
+        run: Option<&(String, i64)>,
+    ) -> Result<BackupReport, EngineError> {
         let archive = Archive::find(&self.options.root, place, id)?;
         if restore && archive.manifest.engine != ENGINE {
             let (manifest, contents) = self.server(place).prove(archive, with).await?;
-            let contents = Some(contents);
-            return Ok(BackupReport { manifest, contents, restored: true, target: None });
+            let archive = Archive::find(&self.options.root, place, id)?;
+            let (contents, note) = (Some(contents), self.note_verified(&archive, run).await);
+            return Ok(BackupReport { manifest, contents, restored: true, target: None, note });
         }
         let contents = if restore {
             let scratch = archive.scratch()?;
@@ -141,7 +173,9 @@ impl Project {
                 Err(error) => return Err(error),
             }
         };
-        Ok(BackupReport { manifest: archive.manifest, contents, restored: restore, target: None })
+        let note = if restore { self.note_verified(&archive, run).await } else { None };
+        let manifest = archive.manifest;
+        Ok(BackupReport { manifest, contents, restored: restore, target: None, note })
     }
 
     /// Restores a backup into this project's database, which must not be there yet. It gets its
@@ -156,14 +190,12 @@ impl Project {
         options: &RestoreOptions,
     ) -> Result<BackupReport, EngineError> {
         let archive = Archive::find(&self.options.root, place, id)?;
-        if archive.manifest.expires_ms <= now_ms() && !options.expired {
-            return Err(EngineError::BackupExpired { id: id.to_owned() });
-        }
+        self.not_expired(&archive.manifest, place, options)?;
         let label = self.label();
         let Some(target) = self.backend.file() else {
             let (manifest, contents) = self.server(place).restore(archive, options).await?;
             let (contents, target) = (Some(contents), Some(label));
-            return Ok(BackupReport { manifest, contents, restored: true, target });
+            return Ok(BackupReport { manifest, contents, restored: true, target, note: None });
         };
         if archive.manifest.engine != ENGINE {
             let engine = &archive.manifest.engine;
@@ -190,6 +222,7 @@ impl Project {
             contents: Some(contents),
             restored: true,
             target: Some(label),
+            note: None,
         })
     }
 }
@@ -200,7 +233,7 @@ async fn look(
     place: &BackupPlace,
     writer: &mut Writer,
 ) -> Result<Contents, EngineError> {
-    let mut session = open(copy).await?;
+    let mut session = open_file(copy).await?;
     if let Some(said) = check_database(session.as_mut(), false).await? {
         let message = format!("The database itself is damaged, and was not saved: {said}");
         return Err(EngineError::Refused(message));
@@ -225,7 +258,7 @@ async fn look(
 }
 
 /// Refuses what will not fit on the disk of `place`.
-fn room_for(bytes: u64, place: &Path) -> Result<(), EngineError> {
+pub(super) fn room_for(bytes: u64, place: &Path) -> Result<(), EngineError> {
     match free_bytes(place) {
         Some(free) if free < bytes => {
             let place = place.display();
@@ -237,13 +270,13 @@ fn room_for(bytes: u64, place: &Path) -> Result<(), EngineError> {
 }
 
 /// Holds a restored database against what was saved.
-async fn compare(
+pub(super) async fn compare(
     archive: &Archive,
     place: &BackupPlace,
     saved: &Contents,
     path: &Path,
 ) -> Result<(), EngineError> {
-    let mut session = open(path).await?;
+    let mut session = open_file(path).await?;
     if let Some(reason) = check_database(session.as_mut(), true).await? {
         archive.none(vec![Damage::Database { reason }])?;
     }
@@ -252,22 +285,29 @@ async fn compare(
 
 /// Whoever held the lease when the backup was made does not hold it in the restored database, and
 /// what it still wants to write there has the token of another time.
-async fn free_the_lease(path: &Path) -> Result<(), EngineError> {
-    let mut session = open(path).await?;
+pub(super) async fn free_the_lease(path: &Path) -> Result<(), EngineError> {
+    let mut session = open_file(path).await?;
     let ledger = Ledger { dialect: Dialect::Sqlite };
     if ledger.identity(session.as_mut()).await?.is_none() {
         return Ok(());
     }
-    let (lease, fence) = (ledger.table("lease"), ledger.table("fence"));
-    let sql = format!(
-        "BEGIN IMMEDIATE; UPDATE {lease} SET owner = NULL, expires_ms = 0, step_now = ''; \
-         UPDATE {fence} SET token = token + 1; COMMIT"
-    );
+    let sql = format!("BEGIN IMMEDIATE; {}; COMMIT", free_sql(&ledger, 0));
     Ok(session.batch(&sql).await?)
 }
 
-async fn open(path: &Path) -> Result<Box<dyn Session>, EngineError> {
+pub(super) async fn open_file(path: &Path) -> Result<Box<dyn Session>, EngineError> {
     Ok(SqliteBackend::new(path, false).connect().await?)
+}
+
+pub(super) fn only_sqlite(dialect: Dialect) -> Result<(), EngineError> {
+    if dialect == Dialect::Sqlite {
+        return Ok(());
+    }
+    let message = format!(
+        "A {} database cannot be restored in place yet; restore it into a new one with `--to`",
+        dialect.name()
+    );
+    Err(EngineError::Refused(message))
 }
 
 fn only_whole() -> EngineError {
@@ -276,7 +316,7 @@ fn only_whole() -> EngineError {
     EngineError::Refused(message.to_owned())
 }
 
-fn now_ms() -> i64 {
+pub(super) fn now_ms() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }

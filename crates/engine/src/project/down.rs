@@ -6,6 +6,7 @@ use whimbrel_core::migration::Kind;
 use whimbrel_core::plan::PlannedMigration;
 
 use super::load::{Picture, changes_of};
+use super::purge::purged_of;
 use super::up::Run;
 use super::{Project, ProjectOptions, RunOptions};
 use crate::backend::Session;
@@ -34,6 +35,8 @@ pub struct DownPlan {
     pub losses: Vec<Loss>,
     /// What must be typed, if something is lost.
     pub phrase: Option<String>,
+    /// What the migrations had removed and does not come back, because it was purged.
+    pub purged: Vec<String>,
     planned: Vec<PlannedMigration>,
 }
 
@@ -59,6 +62,7 @@ impl Project {
                 migrations: Vec::new(),
                 losses: Vec::new(),
                 phrase: None,
+                purged: Vec::new(),
                 planned: Vec::new(),
             });
         };
@@ -67,18 +71,19 @@ impl Project {
         self.check_environment(&picture)?;
         let planned = self.choose_down(&picture, session.as_mut(), selection).await?;
         self.check_pooled(&planned, session.as_mut()).await?;
-        let mut losses = Vec::new();
+        let (mut losses, mut purged) = (Vec::new(), Vec::new());
         for migration in &planned {
             self.losses(migration, session.as_mut(), &mut losses).await;
+            purged.extend(purged_of(self, session.as_mut(), &migration.name).await?);
         }
         let phrase = phrase(&planned).map(|phrase| self.with_environment(phrase));
         let migrations = planned.iter().map(|one| one.name.clone()).collect();
-        Ok(DownPlan { migrations, losses, phrase, planned })
+        Ok(DownPlan { migrations, losses, phrase, purged, planned })
     }
 
     /// In a protected environment its name belongs to the phrase, so that what is typed for one
     /// database does nothing to another.
-    fn with_environment(&self, phrase: String) -> String {
+    pub(super) fn with_environment(&self, phrase: String) -> String {
         let ProjectOptions { protected, environment, .. } = &self.options;
         if *protected { format!("{phrase} IN {environment}") } else { phrase }
     }
@@ -177,7 +182,7 @@ impl Project {
         })
     }
 
-    async fn plan_back(
+    pub(super) async fn plan_back(
         &self,
         picture: &Picture,
         session: &mut dyn Session,

@@ -1,10 +1,11 @@
 //! `history`: what ran, when, by whom, and what it made.
 
 use whimbrel_core::directory::Directory;
-use whimbrel_core::ledger::Recorded;
+use whimbrel_core::ledger::{MigrationEvent, Recorded};
+use whimbrel_core::migration::Kind;
 
-use super::Project;
 use super::load::changes_of;
+use super::{Project, RollbackHow};
 use crate::error::EngineError;
 
 /// One applied migration.
@@ -32,7 +33,54 @@ pub struct HistoryLine {
     pub made: Vec<String>,
 }
 
+/// A run of which something can be rolled back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RunLine {
+    /// Its id.
+    pub run_id: String,
+    /// When it applied the first of what is left, in milliseconds since 1970.
+    pub at_ms: i64,
+    /// Who.
+    pub actor: String,
+    /// Its migrations that are applied, in the order of applying.
+    pub migrations: Vec<String>,
+    /// In which ways it can be rolled back: `partial` where it has data migrations, `staged`.
+    pub how: Vec<&'static str>,
+}
+
 impl Project {
+    /// The runs of which something is applied, oldest first. Changes nothing.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn runs_to_roll_back(&self) -> Result<Vec<RunLine>, EngineError> {
+        let mut session = self.connect_to_read().await?;
+        let picture = self.picture(session.as_mut()).await?;
+        let mut runs: Vec<RunLine> = Vec::new();
+        for recorded in picture.ledger.applied() {
+            let row = &recorded.row;
+            if row.event != MigrationEvent::Up {
+                continue;
+            }
+            let at = runs.iter().position(|run| run.run_id == row.run_id).unwrap_or_else(|| {
+                runs.push(RunLine {
+                    run_id: row.run_id.clone(),
+                    at_ms: row.at_ms,
+                    actor: row.actor.clone(),
+                    migrations: Vec::new(),
+                    how: vec![RollbackHow::Staged.word()],
+                });
+                runs.len() - 1
+            });
+            let Some(run) = runs.get_mut(at) else { continue };
+            run.migrations.push(row.name.clone());
+            if row.kind == Kind::Data.name() && run.how.len() == 1 {
+                run.how.insert(0, RollbackHow::Partial.word());
+            }
+        }
+        Ok(runs)
+    }
+
     /// The applied migrations in the order in which they were applied. Changes nothing.
     pub async fn history(&self) -> Result<Vec<HistoryLine>, EngineError> {
         let mut session = self.connect_to_read().await?;

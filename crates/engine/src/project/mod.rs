@@ -4,22 +4,32 @@ mod account;
 mod alone;
 #[cfg(feature = "sqlite")]
 mod backup;
+#[cfg(feature = "sqlite")]
+mod backups;
 mod baseline;
+#[cfg(feature = "sqlite")]
+mod before_up;
 mod control;
 mod copy;
 mod doctor;
 mod down;
 mod fake;
 mod history;
+#[cfg(feature = "sqlite")]
+mod in_place;
 mod load;
 mod new;
 mod parents;
 mod plan;
 mod plan_data;
 mod pooled;
+#[cfg(feature = "sqlite")]
+mod prune;
+mod purge;
 mod quarantine;
 mod rehearse;
 mod requires;
+mod rollback;
 mod status;
 mod undo;
 mod up;
@@ -31,6 +41,7 @@ use std::time::Duration;
 
 use whimbrel_core::database_url::DatabaseUrl;
 use whimbrel_core::directive::BatchSize;
+use whimbrel_core::directory::Directory;
 use whimbrel_core::format::Layout;
 use whimbrel_core::history::HistoryTable;
 use whimbrel_core::migration::Kind;
@@ -44,12 +55,20 @@ pub use self::control::{BatchLine, CurrentRun, Wish};
 pub use self::doctor::Check;
 pub use self::down::{DownPlan, DownSelection, Loss};
 pub use self::fake::{FakeOptions, FakeReport, Faked};
-pub use self::history::HistoryLine;
+pub use self::history::{HistoryLine, RunLine};
+#[cfg(feature = "sqlite")]
+pub use self::in_place::{InPlacePlan, InPlaceReport};
 pub use self::plan::{PlanReport, PlannedLine, PlannedStatement};
 pub use self::plan_data::PlannedBatches;
+pub use self::purge::{KeptSpace, PurgeItem, PurgePlan};
 pub use self::quarantine::{QuarantineFilter, QuarantinedRow, Retried};
 pub use self::rehearse::Rehearsal;
-pub use self::status::{DataProgress, StatusLine, StatusReport};
+pub use self::rollback::{
+    Answer, Rollback, RollbackHow, RollbackReport, RollbackStage, RollbackStep,
+};
+pub use self::status::{
+    BackupsLine, DataProgress, KeptDatabase, LastBackup, StatusLine, StatusReport,
+};
 pub use self::undo::{UndoPlan, UndoStatement};
 pub use self::validate::{Broken, Judged, ValidateOptions, ValidateReport};
 pub use self::verify::VerifyReport;
@@ -57,6 +76,7 @@ use crate::apply::StopFlag;
 use crate::backend::{self, Backend, Session};
 use crate::data::sources::Sources;
 use crate::error::EngineError;
+use crate::files::{self, Wanted};
 use crate::interop::Mirror;
 use crate::ledger::Ledger;
 use crate::owner::Owner;
@@ -101,6 +121,8 @@ pub struct ProjectOptions {
     pub retries: Retries,
     /// What holds a data migration between two batches.
     pub throttle: Throttle,
+    /// The folder of backups.
+    pub backups: PathBuf,
 }
 
 /// How a run goes about it.
@@ -114,6 +136,9 @@ pub struct RunOptions {
     pub stop: StopFlag,
     /// Somebody is asked before each further migration ([`crate::event::Events::may_go_on`]).
     pub ask_between: bool,
+    /// The database is saved before anything is applied.
+    #[cfg(feature = "sqlite")]
+    pub backup: Option<Box<crate::backup::BackupBefore>>,
 }
 
 /// Which of the pending migrations.
@@ -158,8 +183,9 @@ impl Project {
     /// When the files cannot be read.
     pub fn named_sources(&self) -> Result<Vec<String>, EngineError> {
         let mut names = Vec::new();
-        let files = self.read_files()?;
-        let data = files.directory.migrations.iter().filter(|one| one.id.kind == Kind::Data);
+        let entries = files::entries(&self.options.root, &self.options.layout, Wanted::Data)?;
+        let (directory, _) = Directory::build(self.options.layout.clone(), entries);
+        let data = directory.migrations.iter().filter(|one| one.id.kind == Kind::Data);
         for migration in data.filter(|one| one.up.text.contains("source=")) {
             // What cannot be read is said when it is to be run.
             let Ok(planned) = self.plan_up(migration) else { continue };

@@ -51,7 +51,8 @@ impl Project {
         let mut apply = self.apply_options(options);
         apply.rules = self.rule_texts(&plan)?;
         let lease = Lease::none(self.ledger);
-        let mut run = Run { session, lease, verb: "up", outcome: "done", fresh: false };
+        let (outcome, detail) = ("done", String::new());
+        let mut run = Run { session, lease, verb: "up", outcome, fresh: false, detail };
         let mut out = Vec::new();
         let mut waits = !has_ledger;
         for migration in &plan {

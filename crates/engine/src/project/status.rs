@@ -1,9 +1,11 @@
 //! `status`: what is applied, what is pending, who is at it.
 
+use std::path::PathBuf;
+
 use whimbrel_core::compare::State;
 use whimbrel_core::directory::{DirectoryIssue, Severity};
 
-use super::Project;
+use super::{KeptSpace, Project};
 use crate::backend::Session;
 use crate::error::EngineError;
 use crate::interop::Mirror;
@@ -48,6 +50,53 @@ pub struct DataProgress {
     pub stopped_by: Option<String>,
 }
 
+/// A restore in place that somebody should know of.
+#[derive(Clone, Debug)]
+pub struct KeptDatabase {
+    /// The run.
+    pub run_id: String,
+    /// The backup.
+    pub backup: String,
+    /// When it began, in milliseconds since 1970.
+    pub began_ms: i64,
+    /// It was interrupted.
+    pub interrupted: bool,
+    /// The database was replaced.
+    pub replaced: bool,
+    /// Where the replaced database is kept.
+    pub kept: PathBuf,
+    /// Its bytes.
+    pub bytes: u64,
+}
+
+/// The backups of a database in a few words.
+#[derive(Clone, Debug, Default)]
+pub struct BackupsLine {
+    /// How many there are, damaged ones among them.
+    pub count: usize,
+    /// Bytes of their files and of databases that restores have replaced.
+    pub bytes: u64,
+    /// The newest that is not damaged.
+    pub last: Option<LastBackup>,
+    /// The newest run with a backup that can be restored: the run, and the backup.
+    pub rollback: Option<(String, String)>,
+    /// Why they cannot be looked at.
+    pub problem: Option<String>,
+}
+
+/// A backup in a few words.
+#[derive(Clone, Debug)]
+pub struct LastBackup {
+    /// Its id.
+    pub id: String,
+    /// When it was made, in milliseconds since 1970.
+    pub created_ms: i64,
+    /// When it was restored and compared last, in milliseconds since 1970.
+    pub verified_ms: Option<i64>,
+    /// Until when it is kept, in milliseconds since 1970.
+    pub expires_ms: i64,
+}
+
 /// The whole picture.
 #[derive(Clone, Debug)]
 pub struct StatusReport {
@@ -67,10 +116,16 @@ pub struct StatusReport {
     pub mirrored: Option<&'static str>,
     /// Who writes now.
     pub lease: Option<LeaseInfo>,
+    /// What is kept for the way back, if anything is.
+    pub kept: Option<KeptSpace>,
     /// Every migration, in order; those without a file last.
     pub migrations: Vec<StatusLine>,
     /// What is wrong with the files, and what is worth knowing about them.
     pub issues: Vec<DirectoryIssue>,
+    /// Restores in place of this database, oldest first.
+    pub restores: Vec<KeptDatabase>,
+    /// The backups of this database.
+    pub backups: BackupsLine,
 }
 
 impl StatusReport {
@@ -98,10 +153,25 @@ impl Project {
             (Some(session), Some(_)) => lease::read(&self.ledger, session.as_mut()).await?,
             _ => None,
         };
+        let kept = match &mut session {
+            Some(session) if picture.identity.is_some() => {
+                self.kept_space(session.as_mut()).await?
+            }
+            _ => None,
+        };
         let mut progress = match &mut session {
             Some(session) if picture.identity.is_some() => self.progress(session.as_mut()).await?,
             _ => Vec::new(),
         };
+        let restores = match &mut session {
+            Some(session) if picture.identity.is_some() => self.restores(session.as_mut()).await?,
+            _ => Vec::new(),
+        };
+        let mut backups = match (&mut session, &picture.identity) {
+            (Some(session), Some(one)) => self.backups_line(session.as_mut(), one).await?,
+            _ => BackupsLine::default(),
+        };
+        backups.bytes += restores.iter().map(|one| one.bytes).sum::<u64>();
         let migrations = picture
             .compared
             .iter()
@@ -135,10 +205,33 @@ impl Project {
             mirrored: self.mirror.as_ref().map(Mirror::tool),
             // A process that is known to be dead is not at it, whatever its row says.
             lease: lease.filter(|info| info.left_ms > 0 && !self.owner.knows_dead(&info.owner)),
+            kept,
             migrations,
             issues: picture.files.issues,
+            restores,
+            backups,
         })
     }
+
+    #[cfg(not(feature = "sqlite"))]
+    async fn backups_line(
+        &self,
+        _session: &mut dyn Session,
+        _identity: &Identity,
+    ) -> Result<BackupsLine, EngineError> {
+        Ok(BackupsLine::default())
+    }
+
+    #[cfg(feature = "sqlite")]
+    async fn restores(&self, session: &mut dyn Session) -> Result<Vec<KeptDatabase>, EngineError> {
+        self.kept_databases(session).await
+    }
+
+    #[cfg(not(feature = "sqlite"))]
+    async fn restores(&self, _session: &mut dyn Session) -> Result<Vec<KeptDatabase>, EngineError> {
+        Ok(Vec::new())
+    }
+
     /// How far the batches are of migrations that have begun, by file name.
     async fn progress(
         &self,

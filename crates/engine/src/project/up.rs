@@ -27,6 +27,8 @@ pub(super) struct Run {
     pub(super) outcome: &'static str,
     /// The database had no table of the user's when the run began.
     pub(super) fresh: bool,
+    /// What its last row says, unless it fails.
+    pub(super) detail: String,
 }
 
 impl Project {
@@ -43,6 +45,10 @@ impl Project {
         // Nothing to do is the most frequent answer, and it needs neither lease nor ledger.
         if self.is_up_to_date(selection).await? {
             return Ok(RunReport::default());
+        }
+        #[cfg(feature = "sqlite")]
+        if let Some(backup) = &options.backup {
+            backup.check()?;
         }
         let mut run = self.begin("up", options, events).await?;
         let result = self.up_with_lease(&mut run, selection, options, events).await;
@@ -87,6 +93,10 @@ impl Project {
         apply.rules = self.rule_texts(&plan)?;
         let fresh = run.fresh;
         let mut report = RunReport { run_id: run.lease.run_id.clone(), ..RunReport::default() };
+        #[cfg(feature = "sqlite")]
+        if let (Some(backup), false) = (&options.backup, plan.is_empty()) {
+            report.backup = self.back_up_before(run, backup, events).await?;
+        }
         for part in requires::parts(&plan) {
             if let Some(first) = part.first() {
                 self.check_required(first, run.session.as_mut()).await?;
@@ -124,12 +134,15 @@ impl Project {
             report: RunReport { run_id, ..RunReport::default() },
             position: (0, 0),
             reconnects: 0,
+            looked: None,
             measured: None,
             renewed: None,
             prepared: Vec::new(),
+            whole: None,
             sources: &self.sources,
             opened: Opened::new(),
             copies_made: 0,
+            overwritten: 0,
             in_force: None,
         }
     }
@@ -146,6 +159,7 @@ impl Project {
             retries: self.options.retries,
             throttle: self.options.throttle.clone(),
             root: self.options.root.clone(),
+            agreed: None,
         }
     }
 
@@ -154,6 +168,17 @@ impl Project {
     pub(super) async fn begin(
         &self,
         verb: &'static str,
+        options: &RunOptions,
+        events: &mut dyn Events,
+    ) -> Result<Run, EngineError> {
+        self.begin_saying(verb, "", options, events).await
+    }
+
+    /// The same; `detail` says in the run's first row what was asked.
+    pub(super) async fn begin_saying(
+        &self,
+        verb: &'static str,
+        detail: &str,
         options: &RunOptions,
         events: &mut dyn Events,
     ) -> Result<Run, EngineError> {
@@ -174,13 +199,25 @@ impl Project {
                 return Err(EngineError::NoHistory { tables: found });
             }
         }
+        self.hold(session, (verb, detail), found.is_empty(), options, events).await
+    }
+
+    /// Makes the ledger, or brings it up to date, takes the lease, and writes that the run begins.
+    pub(super) async fn hold(
+        &self,
+        mut session: Box<dyn Session>,
+        (verb, detail): (&'static str, &str),
+        fresh: bool,
+        options: &RunOptions,
+        events: &mut dyn Events,
+    ) -> Result<Run, EngineError> {
         self.ledger.ensure(session.as_mut(), &self.options.environment).await?;
         let claim = Claim { owner: &self.owner, verb, wait: options.wait };
         let backend = self.backend.as_ref();
         let lease = lease::acquire(self.ledger, backend, session.as_mut(), &claim, events).await?;
         let outcome = "done";
-        let mut run = Run { session, lease, verb, outcome, fresh: found.is_empty() };
-        match self.run_row(&mut run, "start", None, "").await {
+        let mut run = Run { session, lease, verb, outcome, fresh, detail: String::new() };
+        match self.run_row(&mut run, "start", None, detail).await {
             Ok(()) => Ok(run),
             Err(error) => self.end(run, Err(error)).await,
         }
@@ -199,7 +236,7 @@ impl Project {
             result = Err(EngineError::LeaseLost);
         }
         let (outcome, detail) = match &result {
-            Ok(_) => (run.outcome, String::new()),
+            Ok(_) => (run.outcome, std::mem::take(&mut run.detail)),
             Err(EngineError::LeaseLost) => return result,
             Err(EngineError::NeedsDecision(_)) => ("needs-decision", String::new()),
             Err(error) => ("failed", error.to_string()),
@@ -240,7 +277,7 @@ impl Project {
     }
 
     /// The name of the other tool's history table, which does not count as a user's table.
-    fn other_tables(&self) -> Option<String> {
+    pub(super) fn other_tables(&self) -> Option<String> {
         use whimbrel_core::history::HistoryTable;
         match self.options.history.as_ref()? {
             HistoryTable::Wrangler { table } => Some(table.clone()),

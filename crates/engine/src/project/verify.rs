@@ -4,7 +4,8 @@ use whimbrel_core::compare::State;
 use whimbrel_core::verify::{Expected, Verdict};
 
 use super::Project;
-use super::load::changes_of;
+use super::load::{Picture, changes_of};
+use crate::backend::Session;
 use crate::error::EngineError;
 use crate::report::FactLine;
 use crate::verify;
@@ -50,6 +51,18 @@ impl Project {
         let mut session = self.connect_to_read().await?;
         let picture = self.picture(session.as_mut()).await?;
         Self::check_files(&picture.files)?;
+        match session.as_mut() {
+            Some(session) => self.verify_on(session.as_mut(), &picture).await,
+            None => Ok(VerifyReport { database: self.backend.label(), ..VerifyReport::default() }),
+        }
+    }
+
+    /// The same on a connection that is open, for files and ledger as they were read.
+    pub(super) async fn verify_on(
+        &self,
+        session: &mut dyn Session,
+        picture: &Picture,
+    ) -> Result<VerifyReport, EngineError> {
         let mut report = VerifyReport { database: self.backend.label(), ..VerifyReport::default() };
         for one in &picture.compared {
             match &one.state {
@@ -62,11 +75,10 @@ impl Project {
                 _ => {}
             }
         }
-        let Some(session) = session.as_mut() else { return Ok(report) };
         let mut expected = Expected::new(self.ledger.dialect);
         let mut scripts = Vec::new();
         let texts = match &picture.identity {
-            Some(_) => self.ledger.applied_texts(session.as_mut()).await?,
+            Some(_) => self.ledger.applied_texts(session).await?,
             None => Vec::new(),
         };
         for one in picture.compared.iter().filter(|one| one.state.is_applied()) {
@@ -93,9 +105,9 @@ impl Project {
                 scripts.push((verify.path.clone(), script));
             }
         }
-        report.facts = verify::facts(session.as_mut(), self.ledger.dialect, &expected).await?;
+        report.facts = verify::facts(session, self.ledger.dialect, &expected).await?;
         for (path, script) in &scripts {
-            report.facts.extend(verify::run_script(session.as_mut(), path, script).await?);
+            report.facts.extend(verify::run_script(session, path, script).await?);
         }
         if self.backend.capabilities().refuses_orphans {
             for one in session.foreign_key_violations().await? {

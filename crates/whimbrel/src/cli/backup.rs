@@ -1,24 +1,21 @@
+mod prune;
+mod show;
+
 use std::path::PathBuf;
 use std::pin::pin;
 use std::time::{Duration, Instant};
 
-use schemars::JsonSchema;
-use serde::Serialize;
-use whimbrel_core::backup::{Manifest, Sealed};
 use whimbrel_core::config::parse_duration;
 use whimbrel_engine::{
-    BackupLine, BackupOptions, BackupPlace, BackupReport, BackupWhat, Meter, OpenWith,
-    RestoreOptions, SealFor,
+    BackupBefore, BackupOptions, BackupPlace, BackupWhat, Meter, OpenWith, RestoreOptions, SealFor,
 };
 
-use super::text::{plural, table, time};
+pub(super) use self::show::{BackupJson, ListJson};
+use self::show::{list, say, show, verified};
 use crate::context::Context;
 use crate::error::{CommandError, Exit};
-use crate::output::envelope;
-use crate::printer::{Format, Printer};
+use crate::printer::Printer;
 
-/// Where backups lie, below the project's folder.
-const FOLDER: &str = ".whimbrel/backups";
 /// The kind of a database that is a file and needs no server to be restored.
 const FILE_ENGINE: &str = "sqlite";
 /// How often it is shown how far the work is.
@@ -72,30 +69,93 @@ enum Action {
         #[command(flatten)]
         keys: Keys,
     },
-    /// Make a new database of a backup
+    /// Remove backups that have expired, and what killed commands have left
     ///
-    /// Everything is checked before the first byte is written, and the rows are compared before the
-    /// database gets its name.
-    Restore {
-        /// Id of the backup, as `list` shows it
-        id: String,
-        /// The new database: an address such as `sqlite:restored.db`, or an environment
-        #[arg(long, value_name = "URL")]
-        to: String,
-        /// Rows of these tables only; the rest of the schema is made all the same (servers)
-        #[arg(long, value_name = "TABLE", value_delimiter = ',')]
-        tables: Vec<String>,
-        /// Remove what an interrupted restore has left in the database, and begin anew (servers)
+    /// The newest verified backup of each database never goes (`keep-count` under `[backup]` says
+    /// how many), nor a damaged one. What would go is shown first.
+    Prune {
+        /// Show what would go, and do nothing
         #[arg(long)]
-        again: bool,
-        /// Also if it has expired
-        #[arg(long)]
-        expired: bool,
+        dry_run: bool,
         #[command(flatten)]
         place: Place,
-        #[command(flatten)]
-        keys: Keys,
     },
+    /// Copy a backup into another folder, each file checked on the way
+    Download {
+        /// Id of the backup, as `list` shows it
+        id: String,
+        /// The folder to copy it into
+        #[arg(long, value_name = "DIR")]
+        to: PathBuf,
+        #[command(flatten)]
+        place: Place,
+    },
+    /// Make a database of a backup: a new one, or in the place of the present one
+    ///
+    /// Everything is checked before the first byte is written, and the rows are compared before the
+    /// database gets its name. A database whose place is taken is kept as a file.
+    Restore(Restore),
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Restore {
+    /// Id of the backup, as `list` shows it
+    pub(super) id: String,
+    /// The new database: an address such as `sqlite:restored.db`, or an environment
+    #[arg(long, value_name = "URL", required_unless_present = "in_place")]
+    to: Option<String>,
+    /// Put it in the place of the present database (SQLite)
+    ///
+    /// Rows that were added, changed or removed since are counted first, and losing them must be
+    /// confirmed by typing a phrase. If it is interrupted, the same command goes on.
+    #[arg(long, conflicts_with = "to")]
+    in_place: bool,
+    /// Take the last restore in place back: the database that it replaced
+    #[arg(long, requires = "in_place")]
+    pub(super) take_back: bool,
+    /// The phrase, where nobody can type it; in a protected environment it ends with ` IN NAME`
+    #[arg(long, value_name = "PHRASE", requires = "in_place")]
+    pub(super) confirm: Option<String>,
+    /// Show which rows would be lost, and do nothing
+    #[arg(long, requires = "in_place")]
+    pub(super) dry_run: bool,
+    /// Rows of these tables only; the rest of the schema is made all the same (servers)
+    #[arg(long, value_name = "TABLE", value_delimiter = ',', conflicts_with = "in_place")]
+    tables: Vec<String>,
+    /// Remove what an interrupted restore has left in the database, and begin anew (servers)
+    #[arg(long, conflicts_with = "in_place")]
+    again: bool,
+    /// Also if it has expired
+    #[arg(long)]
+    expired: bool,
+    #[command(flatten)]
+    pub(super) place: Place,
+    #[command(flatten)]
+    keys: Keys,
+}
+
+/// What a rollback needs to know of backups.
+#[derive(Clone, Debug, clap::Args)]
+pub(super) struct Opening {
+    /// Restore the backup also if it has expired (with `--how immediate`)
+    #[arg(long)]
+    expired: bool,
+    #[command(flatten)]
+    place: Place,
+    #[command(flatten)]
+    keys: Keys,
+}
+
+impl Opening {
+    pub(super) fn read(
+        &self,
+        context: &Context,
+    ) -> Result<(BackupPlace, RestoreOptions), CommandError> {
+        let with = self.keys.read(context)?;
+        let (tables, again) = (Vec::new(), false);
+        let options = RestoreOptions { with, expired: self.expired, tables, again };
+        Ok((self.place.at(context), options))
+    }
 }
 
 #[derive(Debug, clap::Args)]
@@ -108,9 +168,9 @@ struct Create {
     /// Do not seal it: whoever sees the files can read the rows
     #[arg(long, conflicts_with = "recipients")]
     no_encrypt: bool,
-    /// How long it is kept
-    #[arg(long, value_name = "DURATION", default_value = "24h")]
-    keep: String,
+    /// How long it is kept (24h, or `keep` under `[backup]`)
+    #[arg(long, value_name = "DURATION")]
+    keep: Option<String>,
     /// Rows of these tables only; the schema is saved as a whole (servers)
     #[arg(long, value_name = "TABLE", value_delimiter = ',')]
     tables: Vec<String>,
@@ -126,19 +186,33 @@ struct Create {
 
 /// Where backups lie and whose signature counts.
 #[derive(Clone, Debug, clap::Args)]
-struct Place {
-    /// Folder of the backups
-    #[arg(long, value_name = "DIR", default_value = FOLDER)]
-    dir: PathBuf,
+pub(super) struct Place {
+    /// Folder of the backups (`.whimbrel/backups`, or `folder` under `[backup]`)
+    #[arg(long, value_name = "DIR")]
+    dir: Option<PathBuf>,
     /// Public key (64 hexadecimal digits) that must have signed them, in place of the project's
     #[arg(long, value_name = "KEY")]
     signer: Option<String>,
 }
 
+impl Restore {
+    pub(super) fn options(&self, context: &Context) -> Result<RestoreOptions, CommandError> {
+        Ok(RestoreOptions {
+            with: self.keys.read(context)?,
+            expired: self.expired,
+            tables: self.tables.clone(),
+            again: self.again,
+        })
+    }
+}
+
 impl Place {
-    fn at(&self, context: &Context) -> BackupPlace {
+    pub(super) fn at(&self, context: &Context) -> BackupPlace {
         BackupPlace {
-            folder: context.root().join(&self.dir),
+            folder: match &self.dir {
+                Some(folder) => context.root().join(folder),
+                None => context.root().join(context.backups().folder),
+            },
             signer: self.signer.clone(),
             stop: context.stop.clone(),
             meter: Meter::default(),
@@ -157,124 +231,65 @@ struct Keys {
 
 impl Keys {
     fn read(&self, context: &Context) -> Result<OpenWith, CommandError> {
-        let named = self.identities.iter().map(|one| context.secret("secret key", one));
+        let settings = context.backups().identity;
+        let names = if self.identities.is_empty() { &settings } else { &self.identities };
+        let named = names.iter().map(|one| context.secret("secret key", one));
         let passphrase = context.variable(PASSPHRASE)?;
         Ok(OpenWith { identities: named.collect::<Result<_, _>>()?, passphrase })
     }
-}
-
-/// What `backup list --json` prints.
-#[derive(Debug, Serialize, JsonSchema)]
-pub(super) struct ListJson {
-    /// Oldest first.
-    backups: Vec<LineJson>,
-}
-
-#[derive(Debug, Serialize, JsonSchema)]
-struct LineJson {
-    /// Id.
-    id: String,
-    /// `good`, `expired` or `damaged`, as far as signature and manifest tell.
-    state: String,
-    /// What is wrong with it.
-    damage: Option<String>,
-    /// What it says of itself; null when it is damaged.
-    manifest: Option<ManifestJson>,
-}
-
-/// What `backup create`, `show`, `verify` and `restore` print with `--json`.
-#[derive(Debug, Serialize, JsonSchema)]
-pub(super) struct BackupJson {
-    /// What it says of itself.
-    manifest: ManifestJson,
-    /// What is in it; null when no key was given.
-    tables: Option<Vec<TableJson>>,
-    /// The applied migrations; null when no key was given.
-    migrations: Option<Vec<String>>,
-    /// What was in the database and is not in the backup; null when no key was given.
-    left_out: Option<Vec<String>>,
-    /// A database was made of it, and all rows were compared.
-    restored: bool,
-    /// Where the restored database lies.
-    target: Option<String>,
-}
-
-#[derive(Debug, Serialize, JsonSchema)]
-struct ManifestJson {
-    /// Id.
-    id: String,
-    /// UUID of the database, if it has a ledger.
-    database_id: Option<String>,
-    /// Environment; empty without one.
-    environment: String,
-    /// Kind of database.
-    engine: String,
-    /// Its version.
-    engine_version: String,
-    /// Version of Whimbrel that made it.
-    tool_version: String,
-    /// When it was made, in milliseconds since 1970.
-    created_ms: i64,
-    /// Until when it is kept, in milliseconds since 1970.
-    expires_ms: i64,
-    /// Bytes of the data before compression.
-    data_bytes: u64,
-    /// Bytes of its files.
-    stored_bytes: u64,
-    /// Whether it is sealed.
-    encrypted: bool,
-    /// How many chunks it has.
-    chunks: usize,
-}
-
-#[derive(Debug, Serialize, JsonSchema)]
-struct TableJson {
-    /// Its name.
-    name: String,
-    /// How many rows.
-    rows: u64,
-    /// Digest over all of them.
-    digest: String,
 }
 
 pub(super) async fn run(args: &Args, context: &mut Context) -> Result<Exit, CommandError> {
     match &args.action {
         Action::Create(create) => make(create, context).await,
         Action::List(place) => {
-            let lines = context.project_files()?.backups(&place.at(context))?;
+            let project = context.project_files()?;
+            let lines = project.backups(&place.at(context))?;
             list(&lines, context);
             Ok(Exit::Done)
         }
         Action::Show { id, place, keys } => {
+            let project = context.project_files()?;
             let with = keys.read(context)?;
-            let report = context.project_files()?.backup_show(&place.at(context), id, &with)?;
+            let report = project.backup_show(&place.at(context), id, &with)?;
             show(&report, context);
             Ok(Exit::Done)
         }
         Action::Verify { id, restore, scratch, place, keys } => {
-            let (with, at) = (keys.read(context)?, place.at(context));
             let mut project = context.project_files()?;
+            let (with, at) = (keys.read(context)?, place.at(context));
             if *restore && project.backup_engine(&at, id)? != FILE_ENGINE {
                 project = match scratch {
                     Some(url) => context.database_at(url)?,
                     None => context.database()?,
                 };
+            } else if *restore && let Ok(database) = context.database() {
+                // Its ledger is told; the database need not be there.
+                project = database;
             }
             let work = project.backup_verify(&at, id, &with, *restore);
             let report = watched("Proving", &at.meter, work, &mut context.printer).await?;
             say(&verified(&report), &report, context);
             Ok(Exit::Done)
         }
-        Action::Restore { id, to, tables, again, expired, place, keys } => {
-            let options = RestoreOptions {
-                with: keys.read(context)?,
-                expired: *expired,
-                tables: tables.clone(),
-                again: *again,
+        Action::Prune { dry_run, place } => prune::run(*dry_run, place, context).await,
+        Action::Download { id, to, place } => {
+            let project = context.project_files()?;
+            let to = context.root().join(to);
+            let copy = project.backup_download(&place.at(context), id, &to)?;
+            let report = project.backup_show(&place.at(context), id, &OpenWith::default())?;
+            say(&format!("Copied to {}", copy.display()), &report, context);
+            Ok(Exit::Done)
+        }
+        Action::Restore(restore) => {
+            let Some(to) = &restore.to else {
+                return super::in_place::run(restore, context).await;
             };
-            let (project, at) = (context.database_at(to)?, place.at(context));
-            let work = project.backup_restore(&at, id, &options);
-            let report = watched("Restoring", &at.meter, work, &mut context.printer).await?;
+            let project = context.database_at(to)?;
+            let (id, place) = (&restore.id, restore.place.at(context));
+            let options = restore.options(context)?;
+            let work = project.backup_restore(&place, id, &options);
+            let report = watched("Restoring", &place.meter, work, &mut context.printer).await?;
             let target = report.target.clone().unwrap_or_default();
             say(&format!("Restored `{id}` into {target}; all rows are the same"), &report, context);
             Ok(Exit::Done)
@@ -304,24 +319,22 @@ async fn watched<T>(
 }
 
 async fn make(create: &Create, context: &mut Context) -> Result<Exit, CommandError> {
-    let keep = keep(&create.keep)?;
-    let mut recipients = Vec::new();
-    for one in &create.recipients {
-        recipients.push(match one.contains(':') {
-            true => context.secret("key", one)?.expose().trim().to_owned(),
-            false => one.clone(),
-        });
-    }
-    let passphrase = if create.no_encrypt { None } else { context.variable(PASSPHRASE)? };
-    let seal_for = SealFor { recipients, passphrase };
+    let project = context.project()?;
+    let keep = match &create.keep {
+        Some(text) => keep(text)?,
+        None => context.backups().keep,
+    };
+    let seal_for = match create.no_encrypt {
+        true => SealFor::default(),
+        false => seal_for(&create.recipients, context)?,
+    };
     let what = BackupWhat {
         tables: create.tables.clone(),
         schema_only: create.schema_only,
         leave_out: create.leave_out.clone(),
     };
-    let options = BackupOptions { seal_for, unencrypted: create.no_encrypt, keep, what };
+    let options = BackupOptions { seal_for, unencrypted: create.no_encrypt, keep, what, run: None };
     let place = create.place.at(context);
-    let project = context.project()?;
     let work = project.backup_create(&place, &options);
     let report = watched("Saving", &place.meter, work, &mut context.printer).await?;
     let id = report.manifest.id.clone();
@@ -333,170 +346,30 @@ async fn make(create: &Create, context: &mut Context) -> Result<Exit, CommandErr
     Ok(Exit::Done)
 }
 
+/// For whom backups are sealed: those that are named, else those of the settings; and whoever knows
+/// the passphrase.
+fn seal_for(named: &[String], context: &Context) -> Result<SealFor, CommandError> {
+    let settings = context.backups().recipients;
+    let mut recipients = Vec::new();
+    for one in if named.is_empty() { &settings } else { named } {
+        recipients.push(match one.contains(':') {
+            true => context.secret("key", one)?.expose().trim().to_owned(),
+            false => one.clone(),
+        });
+    }
+    Ok(SealFor { recipients, passphrase: context.variable(PASSPHRASE)? })
+}
+
+/// The backup before `up`, as the settings say.
+pub(super) fn before_up(context: &Context) -> Result<BackupBefore, CommandError> {
+    let place = Place { dir: None, signer: None }.at(context);
+    let seal_for = seal_for(&[], context)?;
+    Ok(BackupBefore { place, seal_for, keep: context.backups().keep })
+}
+
 fn keep(text: &str) -> Result<Duration, CommandError> {
     parse_duration(text).ok_or_else(|| {
         CommandError::usage(format!("`{text}` is no duration"))
             .hinted("Write hours, minutes or seconds: `24h`")
     })
-}
-
-fn verified(report: &BackupReport) -> String {
-    let id = &report.manifest.id;
-    match (report.restored, &report.contents) {
-        (true, _) => format!("`{id}` is good: it was restored, and all rows are the same"),
-        (false, Some(_)) => format!("`{id}` is good: every chunk opens"),
-        (false, None) => format!(
-            "`{id}` is good: signature and every byte; with a key it can be opened and restored too"
-        ),
-    }
-}
-
-fn list(lines: &[BackupLine], context: &mut Context) {
-    if context.printer.format() == Format::Json {
-        let backups = lines.iter().map(line_json).collect();
-        context.printer.json(&envelope("backup-list", ListJson { backups }), true);
-        return;
-    }
-    if lines.is_empty() {
-        context.printer.out("There is no backup. `whimbrel backup create` makes one");
-    }
-    let rows: Vec<Vec<String>> = lines
-        .iter()
-        .map(|line| match &line.manifest {
-            Ok(manifest) => vec![
-                line.id.clone(),
-                time(manifest.created_ms),
-                state(line).to_owned(),
-                format!("{} bytes", manifest.stored_bytes()),
-                sealed(manifest).to_owned(),
-                manifest.environment.clone(),
-            ],
-            Err(damage) => vec![line.id.clone(), String::new(), format!("DAMAGED: {damage}")],
-        })
-        .collect();
-    for row in table(&rows) {
-        context.printer.out(&row);
-    }
-}
-
-fn state(line: &BackupLine) -> &'static str {
-    match (&line.manifest, line.expired) {
-        (Err(_), _) => "damaged",
-        (Ok(_), true) => "expired",
-        (Ok(_), false) => "good",
-    }
-}
-
-fn sealed(manifest: &Manifest) -> &'static str {
-    if manifest.sealed == Sealed::None { "NOT ENCRYPTED" } else { "encrypted" }
-}
-
-/// A result with what the backup is, in the format that was asked for.
-fn say(line: &str, report: &BackupReport, context: &mut Context) {
-    if context.printer.format() == Format::Json {
-        return show(report, context);
-    }
-    context.printer.out(line);
-    let manifest = &report.manifest;
-    let tables = report.contents.as_ref().map(|contents| {
-        let rows: u64 = contents.tables.iter().map(|one| one.rows).sum();
-        format!("{} with {rows} rows, ", plural(contents.tables.len(), "table"))
-    });
-    context.printer.out(&format!(
-        "{}{} bytes, {} bytes on disk, {}, kept until {}",
-        tables.unwrap_or_default(),
-        manifest.data_bytes,
-        manifest.stored_bytes(),
-        sealed(manifest),
-        time(manifest.expires_ms)
-    ));
-    left_out(report, context);
-}
-
-/// What is not in it.
-fn left_out(report: &BackupReport, context: &mut Context) {
-    for line in report.contents.iter().flat_map(|contents| &contents.left_out) {
-        context.printer.note(&format!("not in the backup: {line}"));
-    }
-}
-
-fn show(report: &BackupReport, context: &mut Context) {
-    if context.printer.format() == Format::Json {
-        context.printer.json(&envelope("backup", report_json(report)), true);
-        return;
-    }
-    let manifest = &report.manifest;
-    let database = manifest.database_id.clone().unwrap_or_else(|| "without a ledger".to_owned());
-    let lines = [
-        ("id", manifest.id.clone()),
-        ("database", database),
-        ("environment", manifest.environment.clone()),
-        ("engine", manifest.engine_version.clone()),
-        ("made", format!("{} by Whimbrel {}", time(manifest.created_ms), manifest.tool_version)),
-        ("kept until", time(manifest.expires_ms)),
-        ("size", format!("{} bytes, {} on disk", manifest.data_bytes, manifest.stored_bytes())),
-        ("sealed", sealed(manifest).to_owned()),
-    ];
-    let rows: Vec<Vec<String>> =
-        lines.into_iter().map(|(name, value)| vec![name.to_owned(), value]).collect();
-    for line in table(&rows) {
-        context.printer.out(&line);
-    }
-    let Some(contents) = &report.contents else {
-        context.printer.note("With a key (`--identity`) its tables are shown too");
-        return;
-    };
-    for one in &contents.tables {
-        context.printer.out(&format!("  {}: {} rows", one.name, one.rows));
-    }
-    if let Some(last) = contents.migrations.last() {
-        let count = plural(contents.migrations.len(), "migration");
-        context.printer.out(&format!("{count}, the last `{last}`"));
-    }
-    left_out(report, context);
-}
-
-fn line_json(line: &BackupLine) -> LineJson {
-    LineJson {
-        id: line.id.clone(),
-        state: state(line).to_owned(),
-        damage: line.manifest.as_ref().err().map(ToString::to_string),
-        manifest: line.manifest.as_ref().ok().map(manifest_json),
-    }
-}
-
-fn report_json(report: &BackupReport) -> BackupJson {
-    let tables = report.contents.as_ref().map(|contents| {
-        let json = contents.tables.iter().map(|one| TableJson {
-            name: one.name.clone(),
-            rows: one.rows,
-            digest: one.digest.clone(),
-        });
-        json.collect()
-    });
-    BackupJson {
-        manifest: manifest_json(&report.manifest),
-        tables,
-        migrations: report.contents.as_ref().map(|contents| contents.migrations.clone()),
-        left_out: report.contents.as_ref().map(|contents| contents.left_out.clone()),
-        restored: report.restored,
-        target: report.target.clone(),
-    }
-}
-
-fn manifest_json(manifest: &Manifest) -> ManifestJson {
-    ManifestJson {
-        id: manifest.id.clone(),
-        database_id: manifest.database_id.clone(),
-        environment: manifest.environment.clone(),
-        engine: manifest.engine.clone(),
-        engine_version: manifest.engine_version.clone(),
-        tool_version: manifest.tool_version.clone(),
-        created_ms: manifest.created_ms,
-        expires_ms: manifest.expires_ms,
-        data_bytes: manifest.data_bytes,
-        stored_bytes: manifest.stored_bytes(),
-        encrypted: manifest.sealed == Sealed::Age,
-        chunks: manifest.chunks.len(),
-    }
 }

@@ -1,8 +1,7 @@
-use std::io::{BufRead, IsTerminal};
-
 use serde_json::json;
 use whimbrel_engine::{DownPlan, DownSelection};
 
+use super::confirm::confirm;
 use super::events::EventPrinter;
 use super::text::plural;
 use super::up::{finish, one_by_one};
@@ -44,7 +43,8 @@ pub(super) async fn run(args: &Args, context: &mut Context) -> Result<Exit, Comm
         return Ok(Exit::Done);
     }
     let protected = project.options().protected;
-    let confirmed = confirm(args, &plan, protected, context)?;
+    let (given, phrase) = (args.confirm.as_deref(), plan.phrase.as_deref());
+    let confirmed = confirm(given, phrase, protected, context)?;
     let options = one_by_one(context);
     let mut events = EventPrinter::new(&mut context.printer);
     let report = project.down(plan, &selection, confirmed, &options, &mut events).await?;
@@ -64,7 +64,7 @@ fn show(plan: &DownPlan, dry_run: bool, context: &mut Context) {
         printer.json(
             &json!({
                 "schema_version": 1, "event": "down-plan", "migrations": plan.migrations,
-                "losses": losses, "phrase": plan.phrase,
+                "losses": losses, "phrase": plan.phrase, "purged": plan.purged,
             }),
             false,
         );
@@ -78,6 +78,9 @@ fn show(plan: &DownPlan, dry_run: bool, context: &mut Context) {
     for name in &plan.migrations {
         printer.note(&format!("  {name}"));
     }
+    for what in &plan.purged {
+        printer.note(&format!("Does not come back, as it was purged: {what}"));
+    }
     if !plan.losses.is_empty() {
         printer.note("What will be lost:");
     }
@@ -90,38 +93,5 @@ fn show(plan: &DownPlan, dry_run: bool, context: &mut Context) {
     }
     if let (true, Some(phrase)) = (dry_run, &plan.phrase) {
         printer.note(&format!("It will ask for the phrase `{phrase}`"));
-    }
-}
-
-/// Whether the phrase was given. Anything but the phrase changes nothing.
-fn confirm(
-    args: &Args,
-    plan: &DownPlan,
-    protected: bool,
-    context: &mut Context,
-) -> Result<bool, CommandError> {
-    let Some(phrase) = &plan.phrase else { return Ok(true) };
-    let wrong = || CommandError {
-        exit: Exit::Unconfirmed,
-        message: format!("The phrase is `{phrase}`, and something else was given"),
-        lines: vec!["Nothing was changed".to_owned()],
-        hints: Vec::new(),
-    };
-    if let Some(given) = &args.confirm {
-        return if given == phrase { Ok(true) } else { Err(wrong()) };
-    }
-    if context.global.yes && !protected {
-        return Ok(true);
-    }
-    if !std::io::stdin().is_terminal() {
-        return Ok(false);
-    }
-    context.printer.err(&format!("Type `{phrase}` to go on:"));
-    let mut typed = String::new();
-    let read = std::io::stdin().lock().read_line(&mut typed);
-    if read.is_ok() && typed.trim_end_matches(['\r', '\n']) == phrase {
-        Ok(true)
-    } else {
-        Err(wrong())
     }
 }

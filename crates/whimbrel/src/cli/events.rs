@@ -5,10 +5,11 @@ use std::sync::mpsc::{Receiver, TryRecvError};
 
 use serde_json::{Value, json};
 use whimbrel_core::verify::Verdict;
-use whimbrel_engine::FactLine;
 use whimbrel_engine::event::{Event, Events};
+use whimbrel_engine::{Answer, FactLine, RollbackStage};
 
-use super::{batches, copy, text::plural};
+use super::ask::{Asking, read_line};
+use super::{batches, copy, purge, rollback, text::plural};
 use crate::error::fact_text;
 use crate::printer::{Format, Printer, Style};
 
@@ -21,13 +22,19 @@ pub(super) struct EventPrinter<'a> {
     batches: Option<batches::Since>,
     /// Rows that were set aside in this run.
     set_aside: u64,
-    answer: Option<Receiver<bool>>,
+    answer: Option<Receiver<Option<String>>>,
+    asking: Asking,
 }
 
 impl<'a> EventPrinter<'a> {
     /// Shows events with `printer`.
     pub(super) fn new(printer: &'a mut Printer) -> EventPrinter<'a> {
-        EventPrinter { printer, batches: None, set_aside: 0, answer: None }
+        EventPrinter::asking(printer, Asking::default())
+    }
+
+    /// The same; `asking` says how questions are answered.
+    pub(super) fn asking(printer: &'a mut Printer, asking: Asking) -> EventPrinter<'a> {
+        EventPrinter { printer, batches: None, set_aside: 0, answer: None, asking }
     }
 }
 
@@ -50,25 +57,17 @@ impl Events for EventPrinter<'_> {
         };
         match answer.try_recv() {
             Err(TryRecvError::Empty) => None,
-            Ok(go_on) => {
+            Ok(line) => {
                 self.answer = None;
-                Some(go_on)
+                Some(line.is_some())
             }
             Err(TryRecvError::Disconnected) => Some(false),
         }
     }
-}
 
-/// Reads a line of standard input beside the run; false when the input ends instead.
-fn read_line() -> Receiver<bool> {
-    let (sender, receiver) = std::sync::mpsc::channel();
-    std::thread::spawn(move || {
-        let mut line = String::new();
-        let read = std::io::stdin().read_line(&mut line);
-        // Nobody may be waiting for it any more.
-        let _ = sender.send(read.is_ok_and(|bytes| bytes > 0));
-    });
-    receiver
+    fn agrees(&mut self, stage: &RollbackStage) -> Option<Answer> {
+        self.asking.ask(self.printer, stage.phrase.as_deref())
+    }
 }
 
 impl EventPrinter<'_> {
@@ -155,6 +154,15 @@ impl EventPrinter<'_> {
                 self.printer
                     .note(&format!("{migration}: kept {what} ({rows} rows) for the way back"));
             }
+            Event::BackedUp { id, bytes, unproven, .. } => {
+                let proof = match unproven {
+                    None => "restored and compared".to_owned(),
+                    Some(reason) => {
+                        format!("NOT restored, as a scratch database cannot be made: {reason}")
+                    }
+                };
+                self.printer.note(&format!("saved as {id} ({bytes} bytes, {proof})"));
+            }
             Event::Restored { migration, what, rows } => {
                 self.printer.note(&format!("{migration}: {what} is back ({rows} rows)"));
             }
@@ -205,6 +213,8 @@ impl EventPrinter<'_> {
                     .note(&format!("{warning} {}: {}: {}", one.table, one.rule, one.message));
             }
             Event::Copying(one) => copy::show_progress(self.printer, one),
+            Event::RollingBack(stage) => rollback::show(self.printer, stage),
+            Event::Purged(item) => self.printer.note(&format!("let go of {}", item.kept_as)),
             Event::MigrationStarted { .. }
             | Event::StepStarted { .. }
             | Event::MigrationDone { .. } => {}
@@ -257,6 +267,10 @@ fn to_json(event: &Event) -> Value {
             "event": "kept", "migration": migration, "what": what, "rows": rows,
             "kept_as": kept_as,
         }),
+        Event::BackedUp { id, bytes, expires_ms, unproven } => json!({
+            "event": "backed-up", "backup": id, "bytes": bytes, "expires_ms": expires_ms,
+            "unproven": unproven,
+        }),
         Event::Restored { migration, what, rows } => json!({
             "event": "restored", "migration": migration, "what": what, "rows": rows,
         }),
@@ -278,6 +292,8 @@ fn to_json(event: &Event) -> Value {
         }),
         Event::Batch(batch) => batches::to_json(batch),
         Event::Copying(one) => copy::progress_json(one),
+        Event::RollingBack(stage) => rollback::stage_json(stage),
+        Event::Purged(item) => json!({ "event": "purged", "item": purge::item_json(item) }),
         Event::Quarantined { migration, table, key, reason } => json!({
             "event": "quarantined", "migration": migration, "table": table, "key": key,
             "reason": reason,

@@ -1,5 +1,5 @@
 use serde::Serialize;
-use whimbrel_engine::{BatchLine, HistoryLine};
+use whimbrel_engine::{BatchLine, HistoryLine, RunLine};
 
 use super::text::{plural, table, time};
 use crate::context::Context;
@@ -23,9 +23,24 @@ pub struct Args {
 pub(crate) struct HistoryJson {
     /// Applied migrations in the order in which they were applied.
     migrations: Vec<HistoryEntryJson>,
+    /// Runs that can be rolled back, oldest first.
+    runs: Vec<RunJson>,
     /// With `--batches`: the batches of the data migration in their order.
     #[serde(skip_serializing_if = "Option::is_none")]
     batches: Option<Vec<BatchJson>>,
+}
+
+/// A run that can be rolled back.
+#[derive(Debug, Serialize, schemars::JsonSchema)]
+struct RunJson {
+    run_id: String,
+    /// When it applied the first of what is left, in milliseconds since 1970 by the server's clock.
+    at_ms: i64,
+    actor: String,
+    /// Its migrations that are applied, in the order of applying.
+    migrations: Vec<String>,
+    /// In which ways: `partial`, `staged`.
+    how: Vec<String>,
 }
 
 /// One batch.
@@ -74,6 +89,8 @@ pub(super) async fn run(args: &Args, context: &mut Context) -> Result<Exit, Comm
     if let Some(version) = &args.version {
         lines.retain(|line| line.version == *version || line.name == *version);
     }
+    let mut runs = project.runs_to_roll_back().await?;
+    runs.retain(|run| lines.iter().any(|line| line.run_id == run.run_id));
     let batches = match &args.version {
         Some(version) if args.batches => Some(project.batches(version).await?),
         _ => None,
@@ -83,6 +100,7 @@ pub(super) async fn run(args: &Args, context: &mut Context) -> Result<Exit, Comm
             "history",
             HistoryJson {
                 migrations: lines.iter().map(entry).collect(),
+                runs: runs.iter().map(run_json).collect(),
                 batches: batches.map(|batches| batches.iter().map(batch).collect()),
             },
         );
@@ -119,7 +137,29 @@ pub(super) async fn run(args: &Args, context: &mut Context) -> Result<Exit, Comm
     for line in table(&batches.iter().flatten().map(batch_row).collect::<Vec<_>>()) {
         printer.out(&format!("    {line}"));
     }
+    if !runs.is_empty() {
+        printer.out("Runs that can be rolled back (`whimbrel rollback RUN --how ...`):");
+    }
+    for run in &runs {
+        printer.out(&format!(
+            "    {}  {}  {}: {}",
+            run.run_id,
+            time(run.at_ms),
+            plural(run.migrations.len(), "migration"),
+            run.how.join(", ")
+        ));
+    }
     Ok(Exit::Done)
+}
+
+fn run_json(run: &RunLine) -> RunJson {
+    RunJson {
+        run_id: run.run_id.clone(),
+        at_ms: run.at_ms,
+        actor: run.actor.clone(),
+        migrations: run.migrations.clone(),
+        how: run.how.iter().map(|how| (*how).to_owned()).collect(),
+    }
 }
 
 fn batch_row(line: &BatchLine) -> Vec<String> {

@@ -2,10 +2,12 @@
 
 mod accept;
 mod account;
+mod ask;
 mod backup;
 mod baseline;
 mod batches;
 mod completions;
+mod confirm;
 pub(crate) mod copy;
 mod demo;
 mod doctor;
@@ -13,12 +15,15 @@ mod down;
 mod events;
 mod fake;
 mod history;
+mod in_place;
 mod init;
 mod new;
 mod plan;
+mod purge;
 mod quarantine;
 mod rehearse;
 mod resolve;
+mod rollback;
 mod run;
 mod status;
 mod text;
@@ -130,6 +135,10 @@ pub enum Command {
     Quarantine(quarantine::Args),
     /// Take back what a data migration changed
     Undo(undo::Args),
+    /// Take back what a run of `up` did
+    Rollback(rollback::Args),
+    /// Let go of what was kept for the way back
+    Purge(purge::Args),
     /// Prove that the database holds what the applied migrations promise
     Verify(verify::Args),
     /// Judge existing rows by rules, without writing
@@ -205,6 +214,8 @@ pub async fn run(cli: Cli, context: &mut Context) -> Result<Exit, CommandError> 
         Command::Run(args) => run::run(&args, context).await,
         Command::Quarantine(args) => quarantine::run(&args, context).await,
         Command::Undo(args) => undo::run(&args, context).await,
+        Command::Rollback(args) => rollback::run(&args, context).await,
+        Command::Purge(args) => purge::run(&args, context).await,
         Command::Verify(args) => verify::run(&args, context).await,
         Command::Validate(args) => validate::run(&args, context).await,
         Command::Fake(args) => fake::run(&args, context).await,

@@ -2,9 +2,11 @@ use serde::Serialize;
 use whimbrel_core::compare::State;
 use whimbrel_core::directory::Severity;
 use whimbrel_core::ledger::Direction;
-use whimbrel_engine::{DataProgress, StatusLine, StatusReport};
+use whimbrel_engine::{
+    BackupsLine, DataProgress, KeptDatabase, KeptSpace, StatusLine, StatusReport,
+};
 
-use super::text::{plural, table, time};
+use super::text::{bytes, plural, table, time};
 use crate::context::Context;
 use crate::error::{CommandError, Exit};
 use crate::output::envelope;
@@ -38,10 +40,81 @@ pub(crate) struct StatusJson {
     pending: usize,
     /// The run in progress.
     running: Option<RunningJson>,
+    /// What is kept for the way back, if anything is.
+    kept: Option<KeptJson>,
     /// Every migration in order; those without a file last.
     migrations: Vec<MigrationJson>,
     /// What is wrong with the files or worth knowing about them.
     issues: Vec<IssueJson>,
+    /// Restores in place of this database, oldest first.
+    restores: Vec<RestoreJson>,
+    /// The backups of this database.
+    backups: BackupsJson,
+}
+
+/// The backups of a database.
+#[derive(Debug, Serialize, schemars::JsonSchema)]
+struct BackupsJson {
+    /// How many there are, damaged ones among them.
+    count: usize,
+    /// Bytes of their files and of databases that restores have replaced.
+    bytes: u64,
+    /// The newest that is not damaged.
+    last: Option<LastJson>,
+    /// The newest run with a backup that can be restored.
+    rollback: Option<RollbackJson>,
+    /// Why they cannot be looked at.
+    problem: Option<String>,
+}
+
+#[derive(Debug, Serialize, schemars::JsonSchema)]
+struct LastJson {
+    /// Id.
+    id: String,
+    /// When it was made, in milliseconds since 1970.
+    created_ms: i64,
+    /// When it was restored and compared last, in milliseconds since 1970.
+    verified_ms: Option<i64>,
+    /// Until when it is kept, in milliseconds since 1970.
+    expires_ms: i64,
+}
+
+#[derive(Debug, Serialize, schemars::JsonSchema)]
+struct RollbackJson {
+    /// The run.
+    run_id: String,
+    /// The backup that was made before it.
+    backup: String,
+}
+
+/// A restore in place.
+#[derive(Debug, Serialize, schemars::JsonSchema)]
+struct RestoreJson {
+    /// Its run.
+    run_id: String,
+    /// The backup.
+    backup: String,
+    /// When it began, in milliseconds since 1970.
+    began_ms: i64,
+    /// It was interrupted: the same command goes on, `--take-back` takes it back.
+    interrupted: bool,
+    /// The database was replaced.
+    replaced: bool,
+    /// Where the database that it replaced is kept.
+    kept: String,
+    /// Its bytes.
+    bytes: u64,
+}
+
+/// What the undo tables occupy.
+#[derive(Debug, Serialize, schemars::JsonSchema)]
+struct KeptJson {
+    /// How many there are.
+    tables: u64,
+    /// About how many rows are in them, where the database can say so at once.
+    rows: Option<u64>,
+    /// Their bytes, where the database can say so at once.
+    bytes: Option<u64>,
 }
 
 /// A run in progress.
@@ -170,8 +243,17 @@ fn show(report: &StatusReport, all: bool, context: &mut Context) {
             printer.note(&format!("{} {hint}", printer.styled(Style::Hint, "hint:")));
         }
     }
+    for line in backups_text(&report.backups) {
+        printer.out(&line);
+    }
+    for one in &report.restores {
+        printer.out(&restore_text(one));
+    }
     let applied = report.migrations.len() - report.pending();
     printer.out(&format!("{applied} applied, {} pending", report.pending()));
+    if let Some(kept) = &report.kept {
+        printer.out(&format!("kept for the way back: {}", kept_text(kept)));
+    }
     for line in &report.migrations {
         if let State::Partial { direction, in_doubt, .. } = &line.state {
             let verb = if *direction == Direction::Up { "up" } else { "down" };
@@ -181,6 +263,60 @@ fn show(report: &StatusReport, all: bool, context: &mut Context) {
                 printer.styled(Style::Hint, "hint:"),
                 line.name
             ));
+        }
+    }
+}
+
+/// `2 undo tables, about 120 rows, 16 KiB; ...`
+fn kept_text(kept: &KeptSpace) -> String {
+    let number = |count: u64| usize::try_from(count).unwrap_or(usize::MAX);
+    let mut text = plural(number(kept.tables), "undo table");
+    if let Some(rows) = kept.rows {
+        text.push_str(&format!(", about {}", plural(number(rows), "row")));
+    }
+    if let Some(count) = kept.bytes {
+        text.push_str(&format!(", {}", bytes(count)));
+    }
+    text + " (`whimbrel purge` lets go of them)"
+}
+
+fn backups_text(backups: &BackupsLine) -> Vec<String> {
+    let mut lines = Vec::new();
+    if let Some(problem) = &backups.problem {
+        lines.push(format!("backups: {problem}"));
+    }
+    if let Some(last) = &backups.last {
+        let proven = match last.verified_ms {
+            Some(at) => format!("verified {}", time(at)),
+            None => "NOT verified".to_owned(),
+        };
+        lines.push(format!(
+            "{} ({} bytes), the last {}, {proven}, kept until {}",
+            plural(backups.count, "backup"),
+            backups.bytes,
+            last.id,
+            time(last.expires_ms)
+        ));
+    }
+    if let Some((run, backup)) = &backups.rollback {
+        lines.push(format!("rollback of run {run} is possible: {backup}"));
+    }
+    lines
+}
+
+fn restore_text(one: &KeptDatabase) -> String {
+    let (id, when, kept) = (&one.backup, time(one.began_ms), one.kept.display());
+    match (one.interrupted, one.replaced) {
+        (false, _) => format!(
+            "restored from {id} at {when}; the database before it is kept: {kept} ({} bytes)",
+            one.bytes
+        ),
+        (true, replaced) => {
+            let now = if replaced { "the restored one" } else { "the old one" };
+            format!(
+                "a restore of {id} was interrupted at {when}; the database is {now}: \
+                 `whimbrel backup restore {id} --in-place` goes on, `--take-back` takes it back"
+            )
         }
     }
 }
@@ -232,6 +368,11 @@ fn to_json(report: &StatusReport) -> StatusJson {
             total: lease.progress.1,
             step: lease.step_now.clone(),
         }),
+        kept: report.kept.as_ref().map(|kept| KeptJson {
+            tables: kept.tables,
+            rows: kept.rows,
+            bytes: kept.bytes,
+        }),
         migrations: report
             .migrations
             .iter()
@@ -267,6 +408,35 @@ fn to_json(report: &StatusReport) -> StatusJson {
                 path: issue.path.clone(),
                 message: issue.message.clone(),
                 hint: issue.hint.clone(),
+            })
+            .collect(),
+        backups: BackupsJson {
+            count: report.backups.count,
+            bytes: report.backups.bytes,
+            last: report.backups.last.as_ref().map(|last| LastJson {
+                id: last.id.clone(),
+                created_ms: last.created_ms,
+                verified_ms: last.verified_ms,
+                expires_ms: last.expires_ms,
+            }),
+            rollback: report
+                .backups
+                .rollback
+                .clone()
+                .map(|(run_id, backup)| RollbackJson { run_id, backup }),
+            problem: report.backups.problem.clone(),
+        },
+        restores: report
+            .restores
+            .iter()
+            .map(|one| RestoreJson {
+                run_id: one.run_id.clone(),
+                backup: one.backup.clone(),
+                began_ms: one.began_ms,
+                interrupted: one.interrupted,
+                replaced: one.replaced,
+                kept: one.kept.display().to_string(),
+                bytes: one.bytes,
             })
             .collect(),
     }

@@ -27,6 +27,15 @@ pub(super) fn now_digits() -> String {
     time(ms).chars().filter(char::is_ascii_digit).collect()
 }
 
+/// `512 B`, `3 KiB`, `12 MiB`.
+pub(super) fn bytes(count: u64) -> String {
+    const UNITS: [(u64, &str); 3] = [(1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")];
+    match UNITS.iter().find(|(size, _)| count >= *size) {
+        Some((size, name)) => format!("{} {name}", count / size),
+        None => format!("{count} B"),
+    }
+}
+
 /// A table of left-aligned columns, two spaces apart.
 pub(super) fn table(rows: &[Vec<String>]) -> Vec<String> {
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);

@@ -27,7 +27,7 @@ pub struct Args {
 }
 
 #[derive(Clone, Copy, Debug, Default, clap::ValueEnum)]
-enum How {
+pub(super) enum How {
     /// Nothing is taken back
     #[default]
     Stop,
@@ -123,7 +123,7 @@ pub(crate) fn conflict_text(conflict: &UndoConflict) -> String {
     )
 }
 
-fn conflict_json(conflict: &UndoConflict) -> serde_json::Value {
+pub(super) fn conflict_json(conflict: &UndoConflict) -> serde_json::Value {
     json!({
         "table": conflict.table, "key": conflict.key, "column": conflict.column,
         "old": conflict.old, "new": conflict.new, "now": conflict.now,

@@ -25,6 +25,12 @@ pub struct Args {
     /// Ask before each further migration; without a terminal, stop after the first
     #[arg(long)]
     pause_between: bool,
+    /// Save the database first, whatever the settings say
+    #[arg(long, conflicts_with_all = ["no_backup", "dry_run", "sample"])]
+    backup: bool,
+    /// Do not save the database first, whatever the settings say
+    #[arg(long)]
+    no_backup: bool,
     /// Whether several migrations share one transaction: `auto` does so in an empty database
     #[arg(long, value_enum, default_value_t, value_name = "WHEN")]
     group: Group,
@@ -68,6 +74,7 @@ pub(super) fn one_by_one(context: &Context) -> RunOptions {
         group: GroupMode::Never,
         stop: context.stop.clone(),
         ask_between: false,
+        backup: None,
     }
 }
 
@@ -87,7 +94,10 @@ pub(super) async fn run(args: &Args, context: &mut Context) -> Result<Exit, Comm
     }
     let project = context.project()?;
     let group = if args.pause_between { GroupMode::Never } else { args.group.into() };
-    let options = RunOptions { group, ask_between: args.pause_between, ..one_by_one(context) };
+    let asked = (args.backup || context.backs_up()) && !args.no_backup;
+    let backup = if asked { Some(Box::new(super::backup::before_up(context)?)) } else { None };
+    let ask_between = args.pause_between;
+    let options = RunOptions { group, ask_between, backup, ..one_by_one(context) };
     let selection = args.selection.selection();
     let mut events = EventPrinter::new(&mut context.printer);
     let report = project.up(&selection, &options, &mut events).await?;
@@ -104,7 +114,7 @@ pub(super) fn finish(report: &RunReport, done: &str, command: &str, context: &mu
                 "schema_version": 1, "event": "end", "command": command, "run_id": report.run_id,
                 "finished": report.finished.iter().map(|one| &one.name).collect::<Vec<_>>(),
                 "interrupted": report.interrupted, "cancelled_by": report.cancelled_by,
-                "paused_before": report.paused_before,
+                "paused_before": report.paused_before, "backup": report.backup,
             }),
             false,
         ),

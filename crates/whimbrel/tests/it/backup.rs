@@ -64,7 +64,7 @@ impl Bench {
     }
 
     /// A project with a database, and a key.
-    fn new() -> Bench {
+    pub(crate) fn new() -> Bench {
         let bench = Bench::empty();
         bench.project.file("migrations/0001_all.sql", SCHEMA);
         bench.whimbrel().run(["up"]).success();
@@ -83,6 +83,27 @@ impl Bench {
         let output = self.whimbrel().run(arguments).success();
         let value: serde_json::Value = serde_json::from_str(&output.stdout).expect("JSON");
         value["data"]["manifest"]["id"].as_str().expect("an id").to_owned()
+    }
+
+    /// Writes a file of the project.
+    pub(crate) fn file(&self, name: &str, text: &str) {
+        self.project.file(name, text);
+    }
+
+    /// The path of a file of the project.
+    pub(crate) fn at(&self, name: &str) -> std::path::PathBuf {
+        self.project.at(name)
+    }
+
+    /// All files of the project.
+    pub(crate) fn files(&self) -> Vec<String> {
+        self.project.files()
+    }
+
+    /// The public key that signs the project's backups.
+    pub(crate) fn signer(&self) -> String {
+        let pinned = self.project.read(".whimbrel/signing.pub");
+        pinned.split_whitespace().last().expect("a key").to_owned()
     }
 
     fn sealed(&self) -> String {
@@ -109,8 +130,9 @@ fn words<'a>(one: &[&'a str], more: &[&'a str]) -> Vec<&'a str> {
 pub(crate) fn dump(database: &TestDatabase) -> String {
     let pragmas = database.query("PRAGMA user_version; PRAGMA application_id; PRAGMA page_size;");
     let dump = database.query(".dump");
-    let changes = ["INSERT INTO whimbrel_lease", "INSERT INTO whimbrel_fence"];
-    let kept = |line: &&str| !changes.iter().any(|start| line.starts_with(start));
+    let tables = ["lease", "fence", "backups"];
+    let changes = tables.map(|table| format!("INSERT INTO whimbrel_{table}"));
+    let kept = |line: &&str| !changes.iter().any(|start| line.starts_with(&**start));
     let lines: Vec<&str> = dump.lines().filter(kept).collect();
     format!("{pragmas}\n{}", lines.join("\n"))
 }
@@ -319,10 +341,9 @@ fn it_can_be_restored_where_nothing_else_is_left() {
     let bench = Bench::new();
     let id = bench.sealed();
     let elsewhere = Project::new();
-    let pinned = bench.project.read(".whimbrel/signing.pub");
-    let signer = pinned.split_whitespace().last().expect("a key");
+    let signer = bench.signer();
     let folder = bench.project.at(".whimbrel/backups").display().to_string();
-    let place = ["--dir", &folder, "--signer", signer];
+    let place = ["--dir", &folder, "--signer", &signer];
     let program = Path::new(env!("CARGO_BIN_EXE_whimbrel"));
     let whimbrel =
         Whimbrel::new(program, elsewhere.path()).env("MY_BACKUP_KEY", format!("{SECRET}\n"));

@@ -3,9 +3,9 @@
 use std::path::Path;
 use std::process::Command;
 
-use whimbrel_testkit::database::{TestDatabase, fresh_postgres, fresh_sqlite};
+use whimbrel_testkit::database::{TestDatabase, fresh_mariadb, fresh_postgres, fresh_sqlite};
 
-use super::rows::{postgres_rows, sqlite_rows};
+use super::rows::{mariadb_rows, postgres_rows, sqlite_rows};
 use crate::bench::{Request, Side, compare, peak_memory};
 use crate::output::say;
 
@@ -24,7 +24,13 @@ pub(super) fn bench(program: &Path, request: &Request) -> Result<(), String> {
     let sqlite = fresh_sqlite();
     sqlite.query(&sqlite_rows(request.rows));
     bench.sqlite_to_postgres(&sqlite)?;
-    bench.postgres_to_postgres(&other)
+    bench.postgres_to_postgres(&other)?;
+    let Some(mariadb) = fresh_mariadb("bench_from") else {
+        say("MariaDB is left out of this run");
+        return Ok(());
+    };
+    mariadb.query(&mariadb_rows(request.rows));
+    bench.mariadb_to_postgres(&mariadb)
 }
 
 /// The target's table, made by a migration.
@@ -71,6 +77,9 @@ impl Bench<'_> {
     fn copy(&self, from: &str, more: &[&str]) -> Command {
         let mut command = Command::new(self.program);
         command.args(["copy", "--quiet", "accounts", "--from", from, "--to", &self.target.url]);
+        if from.starts_with("mysql") {
+            command.arg("--times-are-utc");
+        }
         command.args(more).arg("--project").arg(self.folder).env_clear();
         command
     }
@@ -82,6 +91,51 @@ impl Bench<'_> {
             self.side("whimbrel copy (scan on)", || self.copy(from, &[])),
             self.side("whimbrel copy --no-scan", || self.copy(from, &["--no-scan"])),
         ]
+    }
+
+    /// The peer, where it is installed.
+    fn pgloader<'a>(&'a self, from: String) -> Result<Option<Side<'a>>, String> {
+        if Command::new("pgloader").arg("--version").output().is_err() {
+            say("  pgloader is not installed");
+            return Ok(None);
+        }
+        let schema = from.rsplit('/').next().unwrap_or_default();
+        let renamed = match from.starts_with("mysql") {
+            true => format!("\nALTER SCHEMA '{schema}' RENAME TO 'public'"),
+            false => String::new(),
+        };
+        let orders = format!(
+            "LOAD DATABASE FROM {from} INTO {}?sslmode=disable\n\
+             WITH data only{renamed};\n",
+            self.target.url
+        );
+        let file = self.folder.join("pgloader.load");
+        std::fs::write(&file, orders).map_err(|error| error.to_string())?;
+        Ok(Some(self.side("pgloader", move || {
+            let mut command = Command::new("pgloader");
+            command.arg("--on-error-stop").arg(&file);
+            command
+        })))
+    }
+
+    fn mariadb_to_postgres(&self, mariadb: &TestDatabase) -> Result<(), String> {
+        let select = "SELECT id, public_id, email, tier, created_at, age, balance, active, name, \
+                      ifnull(bio, concat(char(92), 'N')) FROM accounts";
+        let pipe = "\"$@\" | psql -q \"$TARGET\" -c '\\copy accounts from stdin'";
+        let client = mariadb.client_command();
+        let text = || {
+            let mut command = self.shell(pipe, "");
+            command.arg("sh").arg(client.get_program()).args(client.get_args());
+            command.args(["--raw".to_owned(), format!("--execute={select}")]);
+            command
+        };
+        let mut sides = vec![self.side("mariadb --batch --raw | psql", text)];
+        sides.extend(self.pgloader(mariadb.url.replace("mariadb://", "mysql://"))?);
+        sides.extend(self.ours(&mariadb.url));
+        let title = format!("{} rows of 10 columns, MariaDB to PostgreSQL", self.request.rows);
+        compare(&title, self.request.runs, &sides)?;
+        self.empty()?;
+        peak_memory(&self.copy(&mariadb.url, &[]))
     }
 
     fn sqlite_to_postgres(&self, sqlite: &TestDatabase) -> Result<(), String> {
@@ -105,6 +159,7 @@ impl Bench<'_> {
             self.side("psql, ready binary file", || self.shell(&ready, "")),
             self.side("sqlite3 -csv | psql", || self.shell(csv, &sqlite.name)),
         ];
+        sides.extend(self.pgloader(format!("sqlite://{}", sqlite.name))?);
         sides.extend(self.ours(&sqlite.url));
         let title = format!("{} rows of 10 columns, SQLite to PostgreSQL", self.request.rows);
         compare(&title, self.request.runs, &sides)?;

@@ -1,7 +1,7 @@
 //! The live picture of a schema.
 //!
-//! It is taken once per migration, so everything is asked for in one message (or two, where the
-//! session keeps prepared statements), and each query begins
+//! It is taken once per migration, so everything is asked for in one message (two, when the session
+//! prepares its queries), and each query begins
 //! with the oids of what was asked for; the size of the database does not matter then. Names are
 //! looked up along the session's search path first; after that the path is emptied until the end of
 //! the message, so that the server prints every name with its schema, and the same object always
@@ -19,7 +19,12 @@ use whimbrel_core::sql::quote::quote_text;
 
 use self::queries::{Part, RESTORE_PATH};
 use super::session::PgSession;
-use crate::backend::{DbError, Row, Scope};
+use crate::backend::{DbError, Row, Scope, Session};
+
+/// SQLSTATE `no_active_sql_transaction`: a savepoint outside of a transaction.
+const NO_TRANSACTION: &str = "25P01";
+/// SQLSTATE `invalid_sql_statement_name`: a prepared statement that is not there.
+const NO_STATEMENT: &str = "26000";
 
 pub(super) async fn inspect(
     session: &mut PgSession,
@@ -28,11 +33,16 @@ pub(super) async fn inspect(
     let parts = Part::needed(scope);
     let major = session.major().unwrap_or(u32::MAX);
     let mut sql = prelude(scope);
-    if scope.is_some()
-        && session.keeps_statements()
-        && let Some((first, results)) = prepared(session, &sql, &parts, major).await?
-    {
-        return Ok(read::snapshot(&first, parts.into_iter().zip(results)));
+    if scope.is_some() && session.keeps_statements() {
+        let queries: Vec<Prepared> =
+            parts.iter().map(|part| Prepared::of(part.sql(true, major))).collect();
+        let found = match known(session, &sql, &queries).await? {
+            None => prepared(session, &sql, &queries).await?,
+            found => found,
+        };
+        if let Some((first, results)) = found {
+            return Ok(read::snapshot(&first, parts.into_iter().zip(results)));
+        }
     }
     for part in &parts {
         sql.push_str(";\n");
@@ -50,15 +60,64 @@ pub(super) async fn inspect(
 /// What each part found, after what the prelude found.
 type Found = (Vec<Row>, Vec<Vec<Row>>);
 
+/// A query that the server keeps for the session, under a name that no other query has, also not
+/// another version's on a connection that is shared.
+struct Prepared {
+    name: String,
+    query: String,
+}
+
+impl Prepared {
+    fn of(query: String) -> Prepared {
+        let mut hasher = DefaultHasher::new();
+        query.hash(&mut hasher);
+        Prepared { name: format!("whimbrel_{:016x}", hasher.finish()), query }
+    }
+}
+
+/// The look by statements that this session has used before, in one message. The author's SQL may
+/// have dropped them since, and there may be no transaction: `None` then, and nothing has changed.
+async fn known(
+    session: &mut PgSession,
+    prelude: &str,
+    queries: &[Prepared],
+) -> Result<Option<Found>, DbError> {
+    if queries.iter().any(|query| !session.prepared.contains(&query.name)) {
+        return Ok(None);
+    }
+    let execute: String =
+        queries.iter().map(|query| format!("EXECUTE {};\n", query.name)).collect();
+    let sql = format!(
+        "SAVEPOINT whimbrel_look;\n{prelude};\n{execute}{RESTORE_PATH};\n\
+         RELEASE SAVEPOINT whimbrel_look"
+    );
+    match session.results(&sql).await {
+        Ok(results) => {
+            let mut results = results.into_iter();
+            let first = results.next().unwrap_or_default();
+            // The emptying of the path has a result of its own.
+            results.next();
+            Ok(Some((first, results.collect())))
+        }
+        Err(error) if error.code.as_deref() == Some(NO_TRANSACTION) => Ok(None),
+        Err(error) if error.code.as_deref() == Some(NO_STATEMENT) => {
+            session.prepared.clear();
+            session
+                .batch("ROLLBACK TO SAVEPOINT whimbrel_look; RELEASE SAVEPOINT whimbrel_look")
+                .await?;
+            Ok(None)
+        }
+        Err(error) => Err(error),
+    }
+}
+
 /// The same by statements that the server keeps for this session, as planning them takes longer
 /// than running them. Inside a transaction only, where the prelude's settings last until the next
-/// message; `None` outside of one. Which statements are there is asked each time, because the
-/// author's SQL may have dropped them.
+/// message; `None` outside of one. Which statements are there is asked for.
 async fn prepared(
     session: &mut PgSession,
     prelude: &str,
-    parts: &[Part],
-    major: u32,
+    queries: &[Prepared],
 ) -> Result<Option<Found>, DbError> {
     // A message that begins a transaction has its time.
     let asked = format!(
@@ -73,9 +132,7 @@ async fn prepared(
         return Ok(None);
     }
     let mut sql = Vec::new();
-    for part in parts {
-        let query = part.sql(true, major);
-        let name = statement_name(&query);
+    for Prepared { name, query } in queries {
         if !value(1).split(' ').any(|kept| kept == name) {
             sql.push(format!("PREPARE {name} AS {query}"));
         }
@@ -83,14 +140,8 @@ async fn prepared(
     }
     sql.push(RESTORE_PATH.to_owned());
     let found = session.results(&sql.join(";\n")).await?;
+    session.prepared.extend(queries.iter().map(|query| query.name.clone()));
     Ok(Some((first, found)))
-}
-
-/// A name that no other query has, also not another version's on a connection that is shared.
-fn statement_name(query: &str) -> String {
-    let mut hasher = DefaultHasher::new();
-    query.hash(&mut hasher);
-    format!("whimbrel_{:016x}", hasher.finish())
 }
 
 /// Finds what was asked for, keeps it in settings of the transaction, and empties the path.

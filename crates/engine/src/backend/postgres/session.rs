@@ -1,5 +1,6 @@
 //! One connection.
 
+use std::collections::HashSet;
 use std::future::poll_fn;
 use std::pin::pin;
 use std::sync::Arc;
@@ -43,6 +44,8 @@ pub(super) struct PgSession {
     places: Places,
     /// The role has the name of the ledger's schema.
     is_named_as_ledger: bool,
+    /// Names of the statements that the server kept for this session when it was last asked.
+    pub(super) prepared: HashSet<String>,
 }
 
 impl PgSession {
@@ -67,6 +70,7 @@ impl PgSession {
             announced_pid,
             places,
             is_named_as_ledger,
+            prepared: HashSet::new(),
         }
     }
 
@@ -163,6 +167,14 @@ impl PgSession {
     pub(super) fn pooled(&self) -> Option<&str> {
         self.backend.known.pooled.get()?.as_deref()
     }
+}
+
+fn set_limits(limits: Limits, scope: &str) -> String {
+    let names = [("lock_timeout", limits.lock_ms), ("statement_timeout", limits.statement_ms)];
+    let set = names
+        .into_iter()
+        .filter_map(|(name, ms)| Some(format!("SET {scope} {name} = {}", ms?.min(MS_MAX))));
+    set.collect::<Vec<_>>().join("; ")
 }
 
 fn values(row: &SimpleQueryRow) -> Result<Row, Error> {
@@ -269,17 +281,16 @@ impl Session for PgSession {
     }
 
     async fn limit(&mut self, limits: Limits, local: bool) -> Result<(), DbError> {
-        let scope = if local { "LOCAL" } else { "SESSION" };
-        let names = [("lock_timeout", limits.lock_ms), ("statement_timeout", limits.statement_ms)];
-        let set: Vec<String> = names
-            .into_iter()
-            .filter_map(|(name, ms)| Some(format!("SET {scope} {name} = {}", ms?.min(MS_MAX))))
-            .collect();
+        let set = set_limits(limits, if local { "LOCAL" } else { "SESSION" });
         // A pooler would keep the setting for others.
         if set.is_empty() || (!local && self.pooled().is_some()) {
             return Ok(());
         }
-        self.batch(&set.join("; ")).await
+        self.batch(&set).await
+    }
+
+    fn limit_text(&self, limits: Limits) -> Option<String> {
+        Some(set_limits(limits, "LOCAL"))
     }
 
     async fn limits(&mut self) -> Result<Limits, DbError> {

@@ -1,5 +1,7 @@
 //! SQLite in a file, by the bundled library.
 
+#[cfg(unix)]
+mod alone;
 mod catalog;
 mod error;
 mod image;
@@ -273,6 +275,11 @@ impl Session for SqliteSession {
         Some(!self.connection.is_autocommit())
     }
 
+    #[cfg(unix)]
+    fn is_alone(&self) -> bool {
+        alone::is_alone(&self.backend.path)
+    }
+
     async fn inspect(&mut self, scope: Option<&Scope>) -> Result<Snapshot, DbError> {
         catalog::inspect(&self.connection, scope).map_err(from_rusqlite)
     }
@@ -343,6 +350,18 @@ impl Session for SqliteSession {
 
     async fn blockers(&mut self, _session: &str) -> Result<Vec<String>, DbError> {
         Ok(Vec::new())
+    }
+
+    async fn lock_out_others(&mut self) -> Result<(), DbError> {
+        image::lock_out_others(&self.connection)
+    }
+
+    async fn copy_into(&mut self, to: &Path, stop: &StopFlag) -> Result<(), DbError> {
+        image::copy(&self.connection, to, stop)
+    }
+
+    async fn replace(&mut self, by: &Path) -> Result<(), DbError> {
+        image::replace(&mut self.connection, by)
     }
 }
 

@@ -1,0 +1,526 @@
+//! `backup restore --in-place`: put a saved database into the place of the present one.
+//!
+//! The journal lies outside of the database. Whether it was replaced is never read from there: the
+//! new database holds the end of the run that restored it, and the old one does not.
+
+use std::path::{Path, PathBuf};
+
+use whimbrel_core::backup::{Manifest, Phase, RestoreJournal};
+use whimbrel_core::sql::dialect::Dialect;
+
+use super::backup::{compare, free_the_lease, now_ms, only_sqlite, open_file, room_for};
+use super::status::KeptDatabase;
+use super::up::Run;
+use super::{Project, RunOptions};
+use crate::backend::{DbErrorKind, Session};
+use crate::backup::{
+    Apart, Archive, BackupPlace, Journaled, LostRows, RestoreOptions, SAVED, Scratch, lost_rows,
+};
+use crate::error::EngineError;
+use crate::event::Events;
+use crate::failpoint;
+use crate::ledger::{Identity, Ledger, RunEntry, columns_of};
+
+/// Ledger tables whose rows a restore carries over, with what tells two rows apart.
+const CARRIED: [(&str, &str); 3] = [
+    ("runs", "run_id, event, at_ms"),
+    ("audit", "run_id, action, detail, at_ms"),
+    ("backups", "backup_id, event, at_ms"),
+];
+
+/// What a restore in place would do.
+pub struct InPlacePlan {
+    /// The backup.
+    pub manifest: Manifest,
+    /// Rows that would be lost, by table.
+    pub lost: Vec<LostRows>,
+    /// What must be typed; `None` when nothing is lost.
+    pub phrase: Option<String>,
+    /// Why the changes of the run that is rolled back are counted too, if they are.
+    pub note: Option<String>,
+    /// The run that has done it already: an earlier command was killed after it.
+    pub finished_by: Option<String>,
+    apart: Apart,
+    stop: crate::apply::StopFlag,
+    /// Where the backup lies.
+    location: PathBuf,
+    /// The run whose restore is taken back.
+    takes_back: Option<String>,
+    scratch: Scratch,
+}
+
+/// What a restore in place did.
+#[derive(Clone, Debug)]
+pub struct InPlaceReport {
+    /// Its run.
+    pub run_id: String,
+    /// The backup.
+    pub backup: String,
+    /// Rows that were lost.
+    pub rows: u64,
+    /// Where the replaced database is kept.
+    pub kept: PathBuf,
+    /// The database's address.
+    pub database: String,
+}
+
+/// The new database in the scratch folder.
+const NEW: &str = "new.db";
+/// The present database, in which a run is undone to see what is left.
+const COPY: &str = "copy.db";
+/// What was saved, where that is not the new database.
+const BASE: &str = "base.db";
+
+impl InPlacePlan {
+    /// All rows that would be lost.
+    pub fn rows(&self) -> u64 {
+        rows_of(&self.lost)
+    }
+
+    fn new_file(&self) -> PathBuf {
+        self.scratch.file(NEW)
+    }
+
+    /// What the rows are held against.
+    fn base_file(&self) -> PathBuf {
+        self.scratch.file(if self.takes_back.is_some() { BASE } else { NEW })
+    }
+}
+
+fn rows_of(lost: &[LostRows]) -> u64 {
+    lost.iter().map(LostRows::rows).fold(0, u64::saturating_add)
+}
+
+impl Project {
+    /// Opens and checks a backup of this database, and counts which rows would be lost if it took
+    /// the database's place; `apart` says which differences do not count. Changes nothing.
+    ///
+    /// # Errors
+    /// When the backup is not good, of another database, has expired, or no key opens it.
+    pub async fn plan_restore_in_place(
+        &self,
+        place: &BackupPlace,
+        id: &str,
+        options: &RestoreOptions,
+        apart: Apart,
+    ) -> Result<InPlacePlan, EngineError> {
+        let archive = self.archive_of_this_database(place, id).await?;
+        self.not_expired(&archive.manifest, place, options)?;
+        let scratch = archive.scratch()?;
+        extract(&archive, place, options, &scratch.file(NEW)).await?;
+        self.plan_with(archive, scratch, place, apart, None).await
+    }
+
+    /// The same for the way back from the last restore of the backup `id`: the database that it
+    /// replaced. `None` when the restore had not touched the database; what it left is removed.
+    ///
+    /// # Errors
+    /// When there was no such restore, another one came after it, or as for the restore.
+    pub async fn plan_take_back(
+        &self,
+        place: &BackupPlace,
+        id: &str,
+        options: &RestoreOptions,
+    ) -> Result<Option<InPlacePlan>, EngineError> {
+        let archive = self.archive_of_this_database(place, id).await?;
+        let mut session = self.connect().await?;
+        let last = self.restores_here()?.pop().filter(|one| one.journal.backup == id);
+        let Some(last) = last else {
+            let message = format!("The last restore in place of this database was not of `{id}`");
+            return Err(EngineError::NotFound(message));
+        };
+        if !self.was_replaced(session.as_mut(), &last.journal.run_id).await? {
+            drop(session);
+            last.remove()?;
+            return Ok(None);
+        }
+        drop(session);
+        let scratch = archive.scratch()?;
+        extract(&archive, place, options, &scratch.file(BASE)).await?;
+        last.copy_kept(&scratch.private(NEW)?)?;
+        let run_id = Some(last.journal.run_id);
+        self.plan_with(archive, scratch, place, Apart::default(), run_id).await.map(Some)
+    }
+
+    async fn plan_with(
+        &self,
+        archive: Archive,
+        scratch: Scratch,
+        place: &BackupPlace,
+        apart: Apart,
+        takes_back: Option<String>,
+    ) -> Result<InPlacePlan, EngineError> {
+        let mut apart = apart;
+        // What another tool remembers of migrations is no row of the user's.
+        apart.tables.extend(self.other_tables());
+        let mut plan = InPlacePlan {
+            location: archive.folder().to_owned(),
+            manifest: archive.manifest,
+            lost: Vec::new(),
+            phrase: None,
+            note: None,
+            finished_by: None,
+            apart,
+            stop: place.stop.clone(),
+            takes_back,
+            scratch,
+        };
+        let mut session = self.connect().await?;
+        (plan.lost, plan.note) = self.count(session.as_mut(), &plan).await?;
+        plan.phrase = self.lose_phrase(plan.rows());
+        for mut one in self.restores_here()? {
+            let journal = &one.journal;
+            let same = journal.backup == plan.manifest.id && journal.phase != Phase::Done;
+            if same
+                && journal.takes_back == plan.takes_back
+                && self.was_replaced(session.as_mut(), &journal.run_id).await?
+            {
+                plan.finished_by = Some(journal.run_id.clone());
+                one.set(Phase::Done)?;
+            }
+        }
+        Ok(plan)
+    }
+
+    /// Does what `plan` says, as a run of `verb`.
+    ///
+    /// # Errors
+    /// Without the phrase, or when the rows that would be lost are others than those of the plan,
+    /// nothing is done. After any error the old database is in its place.
+    pub async fn restore_in_place(
+        &self,
+        plan: InPlacePlan,
+        confirmed: bool,
+        verb: &'static str,
+        options: &RunOptions,
+        events: &mut dyn Events,
+    ) -> Result<InPlaceReport, EngineError> {
+        if let (Some(phrase), false) = (&plan.phrase, confirmed) {
+            return Err(EngineError::NotConfirmed { phrase: phrase.clone() });
+        }
+        self.refuse_open_file().await?;
+        let session = self.connect().await?;
+        let mut run = self.hold(session, (verb, ""), false, options, events).await?;
+        match self.replace_with_lease(&mut run, &plan).await {
+            // The run has ended in the new database, and nobody holds its lease.
+            Ok(report) => Ok(report),
+            Err(error) => self.end(run, Err(error)).await,
+        }
+    }
+
+    async fn replace_with_lease(
+        &self,
+        run: &mut Run,
+        plan: &InPlacePlan,
+    ) -> Result<InPlaceReport, EngineError> {
+        self.lock_out_others(run).await?;
+        failpoint::pass("in_place.locked");
+        self.settle(run.session.as_mut()).await?;
+        let (lost, _) = self.count(run.session.as_mut(), plan).await?;
+        let rows = rows_of(&lost);
+        if rows != plan.rows() {
+            let message = format!(
+                "{rows} rows would be lost, and not {} as a moment ago; look again",
+                plan.rows()
+            );
+            return Err(EngineError::Refused(message));
+        }
+        let mut journaled = self.journal(run, plan)?;
+        failpoint::pass("in_place.journaled");
+        let kept = journaled.make_kept()?;
+        let replaced = async {
+            run.session.copy_into(&kept, &plan.stop).await?;
+            journaled.seal_kept()?;
+            failpoint::pass("in_place.kept");
+            self.prepare(run, plan, rows).await?;
+            failpoint::pass("in_place.prepared");
+            if plan.stop.is_set() {
+                return Err(EngineError::Stopped);
+            }
+            failpoint::pass("in_place.before_pages");
+            Ok(run.session.replace(&plan.new_file()).await?)
+        };
+        if let Err(error) = replaced.await {
+            // The old database is in its place, and the journal is of no more use.
+            let _ = journaled.remove();
+            return Err(error);
+        }
+        failpoint::pass("in_place.replaced");
+        // Should this fail, the next verb finds out from the database.
+        let _ = journaled.set(Phase::Done);
+        failpoint::pass("in_place.done");
+        Ok(InPlaceReport {
+            run_id: run.lease.run_id.clone(),
+            backup: plan.manifest.id.clone(),
+            rows,
+            kept,
+            database: self.label(),
+        })
+    }
+
+    /// The restores in place of this database that somebody should know of: those that keep the
+    /// replaced database, and those that were interrupted.
+    ///
+    /// # Errors
+    /// When a journal or the ledger cannot be read.
+    pub(crate) async fn kept_databases(
+        &self,
+        session: &mut dyn Session,
+    ) -> Result<Vec<KeptDatabase>, EngineError> {
+        let mut out = Vec::new();
+        for one in self.restores_here()? {
+            let journal = &one.journal;
+            let replaced = self.was_replaced(session, &journal.run_id).await?;
+            out.push(KeptDatabase {
+                run_id: journal.run_id.clone(),
+                backup: journal.backup.clone(),
+                began_ms: journal.began_ms,
+                interrupted: journal.phase != Phase::Done,
+                replaced: replaced || journal.phase == Phase::Done,
+                kept: one.kept(),
+                bytes: one.kept_bytes(),
+            });
+        }
+        Ok(out)
+    }
+
+    /// Finds a backup, and makes sure that it is one of this database.
+    async fn archive_of_this_database(
+        &self,
+        place: &BackupPlace,
+        id: &str,
+    ) -> Result<Archive, EngineError> {
+        only_sqlite(self.dialect())?;
+        let archive = Archive::find(&self.options.root, place, id)?;
+        let found = match self.connect_to_read().await? {
+            Some(mut session) => self.ledger.identity(session.as_mut()).await?,
+            None => None,
+        };
+        let of_backup = archive.manifest.database_id.clone();
+        match found {
+            Some(Identity { database_id, .. }) if Some(&database_id) == of_backup.as_ref() => {
+                Ok(archive)
+            }
+            found => Err(EngineError::OtherDatabase {
+                id: id.to_owned(),
+                backup: of_backup,
+                database: found.map(|one| one.database_id),
+            }),
+        }
+    }
+
+    fn lose_phrase(&self, rows: u64) -> Option<String> {
+        (rows > 0).then(|| self.with_environment(format!("LOSE {rows} ROWS")))
+    }
+
+    /// Which rows would be lost, apart from what the run that is rolled back changed itself; and why
+    /// that could not be told apart, if it could not.
+    async fn count(
+        &self,
+        session: &mut dyn Session,
+        plan: &InPlacePlan,
+    ) -> Result<(Vec<LostRows>, Option<String>), EngineError> {
+        let Some(run_id) = &plan.apart.run else {
+            return Ok((differing(session, plan).await?, None));
+        };
+        let copy = plan.scratch.file(COPY);
+        remove_copy(&copy)?;
+        let copy = plan.scratch.private(COPY)?;
+        session.copy_into(&copy, &plan.stop).await?;
+        free_the_lease(&copy).await?;
+        match self.undo_in_copy(&copy, run_id, &plan.stop).await {
+            Ok(()) => {
+                let mut session = open_file(&copy).await?;
+                Ok((differing(session.as_mut(), plan).await?, None))
+            }
+            Err(EngineError::Stopped) => Err(EngineError::Stopped),
+            Err(error) => Ok((differing(session, plan).await?, Some(error.to_string()))),
+        }
+    }
+
+    async fn lock_out_others(&self, run: &mut Run) -> Result<(), EngineError> {
+        match run.session.lock_out_others().await {
+            Err(error) if error.kind == DbErrorKind::Locked => Err(EngineError::Refused(format!(
+                "Another process has {} open; stop it, so that nothing it writes is lost",
+                self.label()
+            ))),
+            other => Ok(other?),
+        }
+    }
+
+    /// Restores of this database, oldest first.
+    fn restores_here(&self) -> Result<Vec<Journaled>, EngineError> {
+        let here = self.full_label();
+        let mut all = Journaled::all(&self.options.root)?;
+        all.retain(|one| one.journal.database == here);
+        Ok(all)
+    }
+
+    /// The database's file, however it was named.
+    fn full_label(&self) -> String {
+        let file = self.backend.file().and_then(|file| std::fs::canonicalize(file).ok());
+        file.map_or_else(|| self.label(), |file| file.display().to_string())
+    }
+
+    /// Whether the database is the one that the run `run_id` has put here: it holds its end.
+    async fn was_replaced(
+        &self,
+        session: &mut dyn Session,
+        run_id: &str,
+    ) -> Result<bool, EngineError> {
+        let sql = format!(
+            "SELECT 1 FROM {} WHERE run_id = {} AND event = 'end' AND outcome = 'done'",
+            self.ledger.table("runs"),
+            self.ledger.quote(run_id)
+        );
+        Ok(!session.query(&sql).await?.is_empty())
+    }
+
+    /// Brings the journals of interrupted restores into order. We hold the lease and the lock, so
+    /// none of them goes on.
+    async fn settle(&self, session: &mut dyn Session) -> Result<(), EngineError> {
+        for mut one in self.restores_here()? {
+            if one.journal.phase == Phase::Done {
+                continue;
+            }
+            match self.was_replaced(session, &one.journal.run_id).await? {
+                true => one.set(Phase::Done)?,
+                false => one.remove()?,
+            }
+        }
+        Ok(())
+    }
+
+    fn journal(&self, run: &Run, plan: &InPlacePlan) -> Result<Journaled, EngineError> {
+        let database_id = plan.manifest.database_id.clone().unwrap_or_default();
+        let (run_id, backup) = (&run.lease.run_id, &plan.manifest.id);
+        let mut journal = RestoreJournal::begin(run_id, backup, &database_id, &self.full_label());
+        journal.takes_back = plan.takes_back.clone();
+        journal.began_ms = now_ms();
+        journal.host = self.owner.host.clone();
+        journal.boot_id = self.owner.boot_id.clone();
+        journal.pid = self.owner.pid;
+        journal.process_start = self.owner.process_start.clone();
+        Journaled::begin(&self.options.root, journal)
+    }
+
+    /// Brings the ledger of the new database up to date: the runs and acts of the present one,
+    /// this run and its end, a fence above both, and nobody at it.
+    async fn prepare(
+        &self,
+        run: &mut Run,
+        plan: &InPlacePlan,
+        rows: u64,
+    ) -> Result<(), EngineError> {
+        let (new, ledger) = (plan.new_file(), self.ledger);
+        let mut target = open_file(&new).await?;
+        ledger.ensure(target.as_mut(), &self.options.environment).await?;
+        drop(target);
+        attach(run.session.as_mut(), &new).await?;
+        let carried = run.session.batch(&carry_sql(&ledger)).await;
+        if carried.is_err() {
+            crate::ledger::rollback(run.session.as_mut()).await;
+        }
+        detach(run.session.as_mut()).await?;
+        carried?;
+        let detail = serde_json::json!({
+            "backup": plan.manifest.id, "rows_lost": rows, "takes_back": plan.takes_back,
+        });
+        let end = ledger.run_sql(&RunEntry {
+            run_id: &run.lease.run_id,
+            event: "end",
+            verb: run.verb,
+            outcome: Some("done"),
+            actor: &self.owner.actor,
+            detail: "",
+            token: run.lease.token,
+        });
+        let audit = self.audit(run, "restore", &detail.to_string());
+        let restored = match plan.takes_back {
+            None => {
+                let by = (run.lease.run_id.clone(), run.lease.token);
+                self.backup_row(&plan.manifest, "restored", &plan.location, Some(&by))
+            }
+            Some(_) => "SELECT 1".to_owned(),
+        };
+        let free = free_sql(&ledger, run.lease.token);
+        let mut target = open_file(&new).await?;
+        let sql = format!("BEGIN IMMEDIATE; {restored}; {end}; {audit}; {free}; COMMIT");
+        Ok(target.batch(&sql).await?)
+    }
+}
+
+/// Removes what an earlier count has left.
+fn remove_copy(copy: &Path) -> Result<(), EngineError> {
+    for suffix in ["", "-wal", "-shm", "-journal"] {
+        let mut name = copy.as_os_str().to_owned();
+        name.push(suffix);
+        let path = PathBuf::from(name);
+        match std::fs::remove_file(&path) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                return Err(EngineError::File { path, error });
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// Empties the lease and puts the fence above `token` and what it was.
+pub(super) fn free_sql(ledger: &Ledger, token: i64) -> String {
+    let (lease, fence) = (ledger.table("lease"), ledger.table("fence"));
+    format!(
+        "UPDATE {lease} SET owner = NULL, expires_ms = 0, step_now = ''; \
+         UPDATE {fence} SET token = max(token, {token}) + 1"
+    )
+}
+
+/// Copies the rows of the present ledger that the attached one does not have.
+fn carry_sql(ledger: &Ledger) -> String {
+    let copies = CARRIED.iter().map(|(name, key)| {
+        let (table, columns) = (ledger.table(name), columns_of(name).join(", "));
+        format!(
+            "INSERT INTO {SAVED}.{table} ({columns}) SELECT {columns} FROM main.{table} \
+             WHERE ({key}) NOT IN (SELECT {key} FROM {SAVED}.{table}) ORDER BY seq"
+        )
+    });
+    format!("BEGIN IMMEDIATE; {}; COMMIT", copies.collect::<Vec<_>>().join("; "))
+}
+
+/// Makes a database of a backup, checked and compared, in the new file `path`.
+async fn extract(
+    archive: &Archive,
+    place: &BackupPlace,
+    options: &RestoreOptions,
+    path: &Path,
+) -> Result<(), EngineError> {
+    let mut file = crate::backup::create_private(path)?;
+    room_for(archive.manifest.data_bytes, path)?;
+    let contents = archive.extract(&options.with, &mut file, path)?;
+    drop(file);
+    compare(archive, place, &contents, path).await
+}
+
+/// Which rows of the database differ from those that the plan restores.
+async fn differing(
+    session: &mut dyn Session,
+    plan: &InPlacePlan,
+) -> Result<Vec<LostRows>, EngineError> {
+    attach(session, &plan.base_file()).await?;
+    let lost = lost_rows(session, &plan.apart).await;
+    detach(session).await?;
+    lost
+}
+
+async fn attach(session: &mut dyn Session, file: &Path) -> Result<(), EngineError> {
+    let Some(path) = file.to_str() else {
+        let message = format!("The path {} is not UTF-8", file.display());
+        return Err(EngineError::Refused(message));
+    };
+    let path = whimbrel_core::sql::quote::quote_text(path, Dialect::Sqlite);
+    Ok(session.batch(&format!("ATTACH {path} AS {SAVED}")).await?)
+}
+
+async fn detach(session: &mut dyn Session) -> Result<(), EngineError> {
+    Ok(session.batch(&format!("DETACH {SAVED}")).await?)
+}

@@ -1,0 +1,115 @@
+//! `--how immediate`: which backup belongs to a run, and what others wrote since, apart from what
+//! the run itself changed. That is found out by undoing the run in a copy of the database.
+
+use std::path::Path;
+
+use whimbrel_core::database_url::DatabaseUrl;
+use whimbrel_core::plan::{GroupMode, OnConflict};
+
+use super::super::{Project, RunOptions, Target};
+use super::choose::FORMAT_WITH_BACKUPS;
+use super::{Answer, Rollback, RollbackHow, RollbackStage};
+use crate::apply::StopFlag;
+use crate::backend::Session;
+use crate::error::EngineError;
+use crate::event::{Event, Events};
+use crate::ledger::{number, text};
+
+/// Says yes to everything: it is a copy.
+struct Agreeing;
+
+impl Events for Agreeing {
+    fn send(&mut self, _event: Event) {}
+
+    fn agrees(&mut self, _stage: &RollbackStage) -> Option<Answer> {
+        Some(Answer::Yes)
+    }
+}
+
+impl Project {
+    /// The run that the user calls `asked`, and the backup that was made before it. Only reads.
+    ///
+    /// # Errors
+    /// When there is no such run, or it has no backup.
+    pub async fn backup_of_run(&self, asked: &str) -> Result<(String, String), EngineError> {
+        let none = || EngineError::NotFound("No run has applied anything yet".to_owned());
+        let mut session = self.connect_to_read().await?.ok_or_else(none)?;
+        let picture = self.picture(Some(&mut session)).await?;
+        let identity = picture.identity.as_ref().ok_or_else(none)?;
+        self.check_environment(&picture)?;
+        let run_id = self.run_named(session.as_mut(), asked).await?;
+        let mut rows = Vec::new();
+        if identity.ledger_format >= FORMAT_WITH_BACKUPS {
+            let sql = format!(
+                "SELECT backup_id FROM {} WHERE event = 'created' AND run_id = {} ORDER BY seq",
+                self.ledger.table("backups"),
+                self.ledger.quote(&run_id)
+            );
+            rows = session.query(&sql).await?;
+        }
+        match rows.first() {
+            Some(row) => Ok((run_id, text(row, 0))),
+            None => Err(EngineError::Refused(format!(
+                "The run `{run_id}` has no backup, so nothing can be restored; \
+                 `--how partial` and `--how staged` need none"
+            ))),
+        }
+    }
+
+    /// Undoes what a run did in the copy of the database at `path`, as far as nobody has changed it
+    /// since.
+    ///
+    /// # Errors
+    /// When it cannot be undone there either.
+    pub(in crate::project) async fn undo_in_copy(
+        &self,
+        path: &Path,
+        run_id: &str,
+        stop: &StopFlag,
+    ) -> Result<(), EngineError> {
+        let name = path.to_str().ok_or_else(|| {
+            EngineError::Refused(format!("The path {} is not UTF-8", path.display()))
+        })?;
+        let mut options = self.options.clone();
+        options.target = Target::Url(DatabaseUrl::sqlite_file(name));
+        options.history = None;
+        let copy = Project::new(options)?;
+        let mut session = copy.connect().await?;
+        let removes = copy.removes(session.as_mut(), run_id).await?;
+        drop(session);
+        // What the run removed comes back only with its migrations' own ways back.
+        let how = if removes { RollbackHow::Staged } else { RollbackHow::Partial };
+        let asked = Rollback {
+            run: run_id.to_owned(),
+            how,
+            table: None,
+            on_conflict: OnConflict::Skip,
+            steps: None,
+            dry_run: false,
+        };
+        let run = RunOptions {
+            wait: std::time::Duration::ZERO,
+            group: GroupMode::Never,
+            stop: stop.clone(),
+            ask_between: false,
+            backup: None,
+        };
+        let report = copy.rollback(&asked, &run, &mut Agreeing).await?;
+        match report.left.first() {
+            Some(left) => Err(EngineError::Refused(format!("`{left}` could not be undone"))),
+            None => Ok(()),
+        }
+    }
+
+    /// Whether migrations of a run removed something that was kept.
+    async fn removes(&self, session: &mut dyn Session, run_id: &str) -> Result<bool, EngineError> {
+        let sql = format!(
+            "SELECT count(*) FROM {} WHERE run_id = {} AND event = 'kept' \
+             AND kind NOT IN ('update', 'delete', 'insert')",
+            self.ledger.table("undo"),
+            self.ledger.quote(run_id)
+        );
+        let rows = session.query(&sql).await?;
+        Ok(rows.first().is_some_and(|row| number(row, 0) > 0))
+    }
+}

@@ -1,0 +1,32 @@
+//! Random interleavings of `up`, writes of an application and rollbacks: nothing that the
+//! application wrote is lost without the phrase for exactly that number. `cargo xtask prove
+//! rollback` tries thousands.
+
+use whimbrel_testkit::proof::engine::Engine;
+use whimbrel_testkit::proof::rollback;
+
+const SEED: u64 = 20;
+
+#[track_caller]
+fn nothing_is_lost_unasked(engine: Engine, cases: usize) {
+    let program = env!("CARGO_BIN_EXE_whimbrel").as_ref();
+    let Some(report) = rollback::run(program, engine, SEED, 0..cases) else { return };
+    assert!(report.failures.is_empty(), "{}", report.failures.join("\n\n"));
+    let missing = report.not_covered();
+    assert!(missing.is_empty(), "not covered: {}; {}", missing.join("; "), report.line());
+}
+
+#[test]
+fn nothing_is_lost_unasked_on_sqlite() {
+    nothing_is_lost_unasked(Engine::Sqlite, 60);
+}
+
+#[test]
+fn nothing_is_lost_unasked_on_postgres() {
+    nothing_is_lost_unasked(Engine::Postgres, 20);
+}
+
+#[test]
+fn nothing_is_lost_unasked_on_mariadb() {
+    nothing_is_lost_unasked(Engine::Mariadb, 20);
+}
