@@ -47,7 +47,7 @@ impl Bench<'_> {
     fn whimbrel(&self, url: &str, words: &[&str]) -> Command {
         let mut command = Command::new(self.program);
         command.args(["backup"]).args(words).arg("--quiet").arg("--project").arg(&self.folder);
-        command.env("DATABASE_URL", url);
+        command.args(["--url", url]);
         command
     }
 
