@@ -286,6 +286,19 @@ impl Project {
         Ok(out)
     }
 
+    /// Removes the database that a restore in place has replaced; it cannot be taken back any more.
+    ///
+    /// # Errors
+    /// When its files cannot be removed.
+    pub(super) fn remove_replaced(&self, run_id: &str) -> Result<(), EngineError> {
+        for one in self.restores_here()? {
+            if one.journal.run_id == run_id && one.journal.phase == Phase::Done {
+                one.remove()?;
+            }
+        }
+        Ok(())
+    }
+
     /// Finds a backup, and makes sure that it is one of this database.
     async fn archive_of_this_database(
         &self,

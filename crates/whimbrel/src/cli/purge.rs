@@ -14,7 +14,7 @@ use crate::printer::{Format, Printer};
 
 /// Let go of what was kept for the way back
 ///
-/// Lists the undo tables that would go and the migrations that cannot be taken back after it, and
+/// Lists the undo tables and replaced databases that would go, and the migrations that cannot be taken back after it, and
 /// asks. In a protected environment it asks for a phrase. What a migration that is half-way needs is
 /// never touched.
 #[derive(Debug, clap::Args)]
@@ -35,7 +35,7 @@ pub(super) async fn run(args: &Args, context: &mut Context) -> Result<Exit, Comm
     let project = context.project()?;
     let plan = project.plan_purge(older_than).await?;
     show(&plan, args, &mut context.printer);
-    if args.dry_run || plan.items.is_empty() {
+    if args.dry_run || plan.is_empty() {
         return Ok(Exit::Done);
     }
     let mut asking = Asking::new(context.global.yes, args.confirm.iter().cloned().collect());
@@ -64,7 +64,11 @@ pub(super) async fn run(args: &Args, context: &mut Context) -> Result<Exit, Comm
         });
         printer.json(&value, false);
     } else {
-        printer.out(&format!("Let go of {}", plural(purged.len(), "undo table")));
+        let mut text = format!("Let go of {}", plural(purged.len(), "undo table"));
+        if !plan.databases.is_empty() {
+            text.push_str(&format!(" and {}", plural(plan.databases.len(), "database")));
+        }
+        printer.out(&text);
     }
     Ok(Exit::Done)
 }
@@ -84,8 +88,16 @@ fn show(plan: &PurgePlan, args: &Args, printer: &mut Printer) {
             .iter()
             .map(|(name, run)| json!({ "migration": name, "run_id": run }))
             .collect();
+        let databases: Vec<Value> = plan
+            .databases
+            .iter()
+            .map(|one| {
+                json!({ "kept": one.kept, "bytes": one.bytes, "backup": one.backup,
+                        "run_id": one.run_id, "began_ms": one.began_ms })
+            })
+            .collect();
         let value = json!({
-            "schema_version": 1, "event": "purge-plan", "items": items,
+            "schema_version": 1, "event": "purge-plan", "items": items, "databases": databases,
             "migrations": migrations, "in_use": plan.in_use, "phrase": plan.phrase,
         });
         printer.json(&value, false);
@@ -94,13 +106,22 @@ fn show(plan: &PurgePlan, args: &Args, printer: &mut Printer) {
     for name in &plan.in_use {
         printer.note(&format!("{name} is half-way; what it keeps stays"));
     }
-    if plan.items.is_empty() {
+    if plan.is_empty() {
         printer.out(&format!("Nothing to do: nothing is kept longer than {}", args.older_than));
         return;
     }
     let rows: Vec<Vec<String>> = plan.items.iter().map(row).collect();
     for line in table(&rows) {
         printer.out(&format!("  {line}"));
+    }
+    for one in &plan.databases {
+        printer.out(&format!(
+            "  {}  {}  {}  the database before the restore of {}",
+            one.kept.display(),
+            bytes(one.bytes),
+            time(one.began_ms),
+            one.backup
+        ));
     }
     if !plan.migrations.is_empty() {
         printer.out("After that these cannot be taken back whole any more:");

@@ -35,6 +35,11 @@ fn what_the_run_itself_changed_is_not_counted() {
         assert_eq!(pending(&whimbrel(bench)).len(), 4);
         let runs = "SELECT count(*) FROM whimbrel_runs WHERE verb = 'rollback' AND event = 'end'";
         assert_eq!(count(bench, runs), 1);
+        let kept = || bench.project.files().iter().filter(|one| one.ends_with("before.db")).count();
+        assert_eq!(kept(), 1);
+        let purge = whimbrel(bench).run(["purge", "--older-than", "0", "--yes"]).success();
+        assert!(purge.stdout.contains("Let go of 0 undo tables and 1 database"), "{purge}");
+        assert_eq!(kept(), 0);
         // It is still the last run, and nothing of it is left.
         let words = ["rollback", "last", "--how", "staged", "--yes"];
         let nothing = whimbrel(bench).run(words).success();
