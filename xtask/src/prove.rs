@@ -5,12 +5,14 @@
 
 mod batches;
 mod crash;
+mod damage;
 mod equality;
 mod faults;
 mod live;
 mod races;
 mod record;
 mod rollback;
+mod roundtrip;
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -24,7 +26,8 @@ use self::record::Row;
 use crate::Outcome;
 use crate::output::{complain, say};
 
-const USAGE: &str = "usage: cargo xtask prove crash|races|faults|equality|batches|live|rollback \
+const USAGE: &str = "usage: cargo xtask prove \
+                     crash|races|faults|equality|batches|live|damage|roundtrip|rollback \
                      [--engine=sqlite|postgres|mariadb] [--seed=N] [--count=N] \
                      [--case=ENGINE/...] [--no-record]";
 
@@ -52,6 +55,12 @@ struct Findings {
 /// Carries out `prove NAME`.
 pub(crate) fn main(arguments: &[String]) -> Outcome {
     let request = parse(arguments)?;
+    let request = if request.name == "damage" {
+        // The format is one for all of them.
+        Request { engines: vec![Engine::Sqlite], ..request }
+    } else {
+        request
+    };
     let needs_servers = request.engines.iter().any(|engine| *engine != Engine::Sqlite);
     if needs_servers && std::env::var_os(SKIPPED_FILE).is_none() {
         return again_with_servers(arguments);
@@ -64,7 +73,9 @@ pub(crate) fn main(arguments: &[String]) -> Outcome {
         "faults" => faults::prove(&program, &request),
         "live" => live::prove(&program, &request),
         "batches" => batches::prove(&program, &request),
+        "damage" => damage::prove(&program, &request),
         "equality" => equality::prove(&program, &request),
+        "roundtrip" => roundtrip::prove(&program, &request),
         "rollback" => rollback::prove(&program, &request),
         _ => return Err(USAGE.to_owned()),
     };

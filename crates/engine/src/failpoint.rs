@@ -68,6 +68,9 @@ pub const IN_PLACE: &[&str] = &[
     "in_place.done",
 ];
 
+/// Every place of removing a backup.
+pub const PRUNE: &[&str] = &["prune.renamed"];
+
 /// Every place of making and restoring a backup of a server.
 pub const SERVER_BACKUPS: &[&str] = &[
     "backup.begun",
@@ -129,15 +132,9 @@ mod active {
     }
 
     pub(super) fn pass(name: &'static str) {
-        let lists = [
-            super::ALL,
-            super::BATCHES,
-            super::BACKUPS,
-            super::SERVER_BACKUPS,
-            super::IN_PLACE,
-            super::PURGE,
-        ];
-        let listed = lists.iter().any(|list| list.contains(&name));
+        let backups = [super::BACKUPS, super::SERVER_BACKUPS, super::IN_PLACE, super::PRUNE];
+        let lists = [super::ALL, super::BATCHES, super::PURGE].into_iter().chain(backups);
+        let listed = lists.into_iter().any(|list| list.contains(&name));
         debug_assert!(listed, "unlisted failpoint {name}");
         let armed = armed();
         let count = {

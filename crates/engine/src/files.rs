@@ -9,6 +9,9 @@ use whimbrel_core::format::{Layout, PROBED_FILES, PROBED_FOLDERS, Place, Probe};
 
 use crate::error::EngineError;
 
+/// What the names of data migrations hold.
+const DATA: &str = ".data";
+
 /// Reads what tells which tool's project this is.
 pub fn probe(root: &Path) -> Probe {
     let mut files = BTreeMap::new();
@@ -21,23 +24,35 @@ pub fn probe(root: &Path) -> Probe {
     Probe { files, folders: folders.map(|name| (*name).to_owned()).collect() }
 }
 
+/// Which of the files that are migrations are read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Wanted {
+    All,
+    /// Only those that may be data migrations; all others are as if they were empty.
+    Data,
+}
+
 /// Lists a layout's folders and reads every file in them that is a migration or a part of one.
 ///
 /// # Errors
 /// When a folder is there but cannot be listed. A missing folder has no entries.
-pub(crate) fn entries(root: &Path, layout: &Layout) -> Result<Vec<FileEntry>, EngineError> {
+pub(crate) fn entries(
+    root: &Path,
+    layout: &Layout,
+    wanted: Wanted,
+) -> Result<Vec<FileEntry>, EngineError> {
     let mut out = Vec::new();
-    list(root, layout, Place::Migrations, &mut out)?;
+    list(root, (layout, Place::Migrations), wanted, &mut out)?;
     if layout.companions.is_some() {
-        list(root, layout, Place::Companions, &mut out)?;
+        list(root, (layout, Place::Companions), wanted, &mut out)?;
     }
     Ok(out)
 }
 
 fn list(
     root: &Path,
-    layout: &Layout,
-    place: Place,
+    (layout, place): (&Layout, Place),
+    wanted: Wanted,
     out: &mut Vec<FileEntry>,
 ) -> Result<(), EngineError> {
     let folder = root.join(layout.folder(place));
@@ -55,7 +70,11 @@ fn list(
                 open.push((entry.path(), below, depth - 1));
                 continue;
             }
-            out.push(read_entry(layout, place, below, kind, &entry.path()));
+            let left_out = wanted == Wanted::Data && !below.to_ascii_lowercase().contains(DATA);
+            out.push(match left_out && kind == EntryKind::File {
+                true => FileEntry { place, path: below, kind, bytes: Some(Vec::new()) },
+                false => read_entry(layout, place, below, kind, &entry.path()),
+            });
         }
     }
     Ok(())

@@ -26,7 +26,7 @@ pub use apply::{ApplyOptions, StopFlag};
 #[cfg(feature = "sqlite")]
 pub use backup::{
     Apart, BackupBefore, BackupLine, BackupOptions, BackupPlace, BackupReport, BackupWhat,
-    LostRows, OpenWith, RestoreOptions, SealFor,
+    LostRows, Meter, OpenWith, PrunePlan, RestoreOptions, SealFor,
 };
 pub use data::copy::{
     CopiedTable, CopyOptions, CopyPhase, CopyProgress, CopyReport, Differing, FoundLoss,

@@ -7,6 +7,7 @@
 
 pub mod batch;
 pub mod case;
+pub mod damage;
 pub mod engine;
 pub mod equality;
 pub mod fault;
@@ -16,6 +17,7 @@ pub mod proxy;
 pub mod race;
 pub mod random;
 pub mod rollback;
+pub mod roundtrip;
 pub mod sweep;
 mod trial;
 

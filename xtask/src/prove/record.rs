@@ -25,6 +25,9 @@ of each.
   the account holds, and taking back (killed and cut off too) restores every row.
 - `live`: an application with three sessions inserts, changes and deletes rows of the table that is
   migrated, each waiting at most a second for a lock; it sees no error.
+- `damage`: a backup with a changed manifest, flipped bytes, cuts, chunks that are removed,
+  repeated, swapped or foreign, an older manifest, a foreign signature, the wrong key: refused with
+  the bad files' names before the database is touched.
 - `rollback`: random interleavings of `up`, writes of an application, rollbacks in part, in stages
   and (SQLite) to a backup, killed, carried on, asked for phrases, phrases out of date, and `up`
   again: no write is lost unless the phrase for exactly that number of rows was given, and what

@@ -18,13 +18,17 @@ pub struct Keep {
     pub count_min: usize,
 }
 
-/// For each backup whether it may go at `now_ms`: it has expired and is not among the newest
-/// verified ones that are kept in any case.
+/// For each backup of one database whether it may go at `now_ms`: it has expired and is not among
+/// the newest verified ones, which are kept in any case. Where none was ever verified the newest
+/// stays.
 pub fn expired(backups: &[Kept], keep: Keep, now_ms: i64) -> Vec<bool> {
     let mut good: Vec<usize> =
         (0..backups.len()).filter(|at| backups.get(*at).is_some_and(|one| one.verified)).collect();
     good.sort_by_key(|at| std::cmp::Reverse(backups.get(*at).map(|one| one.created_ms)));
     good.truncate(keep.count_min.max(1));
+    if good.is_empty() {
+        good.extend((0..backups.len()).max_by_key(|at| backups.get(*at).map(|one| one.created_ms)));
+    }
     let has_expired = |(at, one): (usize, &Kept)| one.expires_ms <= now_ms && !good.contains(&at);
     backups.iter().enumerate().map(has_expired).collect()
 }
@@ -45,7 +49,7 @@ mod tests {
         assert_eq!(expired(&all, keep, 10), [true, false, false]);
         assert_eq!(expired(&all, keep, 100), [true, false, true]);
         assert_eq!(expired(&all, Keep { count_min: 2 }, 100), [false, false, true]);
-        assert_eq!(expired(&[made(0, false)], keep, 100), [true]);
+        assert_eq!(expired(&[made(0, false), made(1, false)], keep, 100), [true, false]);
         assert_eq!(expired(&[], keep, 100), Vec::<bool>::new());
     }
 }

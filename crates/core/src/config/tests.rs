@@ -476,28 +476,3 @@ fn throttle_is_read_from_its_table_and_the_environments() {
     assert!(unknown[0].contains("Unknown key `windows`"), "{unknown:?}");
     assert_eq!(errors("throttle = 1").len(), 1);
 }
-
-#[test]
-fn backups_are_read_from_their_table() {
-    let text = "[backup]\nfolder = \"saved\"\nrecipients = [\"age1abc\", \"file:k.pub\"]\n\
-                identity = \"env:KEY\"\nkeep = \"168h\"\nkeep-count = 3\n\
-                [environments.x]\nbackup = \"before-up\"\n";
-    let config = Config::parse(text).unwrap();
-    assert_eq!(config.environments["x"].backup.as_ref().unwrap().value, BackupWhen::BeforeUp);
-    let settled = config.backup.settled();
-    assert_eq!(settled.folder, "saved");
-    assert_eq!(settled.recipients, ["age1abc", "file:k.pub"]);
-    assert_eq!(settled.identity, ["env:KEY"]);
-    assert_eq!((settled.keep.as_secs(), settled.keep_count), (168 * 3_600, 3));
-    assert_eq!(config.backup.said().len(), 5);
-    for key in BACKUP_KEYS {
-        for value in ["[1]", "0", "\"AGE-SECRET-KEY-1\""] {
-            let found = errors(&format!("[backup]\n{} = {value}", key.name));
-            let fits = key.name == "folder" && value.starts_with('"');
-            assert_eq!(found.len(), usize::from(!fits), "{} {value}: {found:?}", key.name);
-            assert!(found.iter().all(|one| !one.contains("SECRET")), "{found:?}");
-        }
-    }
-    assert!(errors("[backup]\nkeeps = 1")[0].contains("Unknown key `keeps`"));
-    assert!(errors("[environments.x]\nbackup = true")[0].contains("`before-up` or `none`"));
-}

@@ -33,6 +33,7 @@ mod walk_expr;
 mod walk_from;
 mod walk_order;
 mod walk_outputs;
+mod writes;
 
 use std::collections::BTreeMap;
 
@@ -47,6 +48,7 @@ pub use parameters::{PARAMETERS, with_parameters};
 pub use range::{after_predicate, range_predicate};
 pub use refusal::{Allow, Note, Refusal, RefusalCode};
 pub use rewrite::{Batchable, Conflict, DataKind, KeyColumn};
+pub use writes::{Writes, writes};
 
 use crate::snapshot::Snapshot;
 use crate::sql::dialect::Dialect;

@@ -27,6 +27,7 @@ use whimbrel_core::throttle::Throttle;
 use crate::backend::{Backend, DbError, Limits, Session};
 use crate::data::judge::RuleText;
 use crate::data::sources::{Opened, Sources};
+use crate::data::whole::Whole;
 use crate::error::EngineError;
 use crate::event::{Event, Events};
 use crate::interop::Mirror;
@@ -105,6 +106,8 @@ pub(crate) struct Applier<'a> {
     pub(crate) renewed: Option<Instant>,
     /// Copies whose empty tables are made, by statement.
     pub(crate) prepared: Vec<(usize, keep::Copy)>,
+    /// What is kept of the data statement that runs in one go just now.
+    pub(crate) whole: Option<Whole>,
     /// The limits that were sent last; nothing where a transaction has not been bounded yet.
     pub(crate) in_force: Option<Limits>,
     /// The databases that `source=` may name, and those that are open.

@@ -54,7 +54,14 @@ impl Applier<'_> {
         failpoint::pass("transaction.before_begin");
         let violations = self.violations_before(work).await?;
         self.prepare_copies(work).await?;
+        let whole = self.whole.clone();
+        if let Some(whole) = &whole {
+            self.whole_outside(whole).await?;
+        }
         self.begin_step(work).await?;
+        if let Some(whole) = &whole {
+            self.whole_before(whole).await?;
+        }
         failpoint::pass("statement.before_first");
         let mut rows = 0;
         for (count, index) in work.step.statements.clone().enumerate() {
@@ -66,6 +73,9 @@ impl Applier<'_> {
         }
         failpoint::pass("statement.after_last");
         self.still_in_transaction(work)?;
+        if let Some(whole) = &whole {
+            self.whole_after(work, whole, rows).await?;
+        }
         if work.last {
             self.restore(work).await?;
         }

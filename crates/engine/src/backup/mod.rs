@@ -4,6 +4,8 @@ mod digest;
 mod journal;
 mod keys;
 mod lost;
+mod meter;
+mod prune;
 mod read;
 mod seal;
 mod server;
@@ -27,9 +29,12 @@ pub(crate) use self::keys::for_once;
 pub use self::keys::{OpenWith, SealFor};
 pub use self::lost::{Apart, LostRows};
 pub(crate) use self::lost::{SAVED, lost_rows};
+pub use self::meter::Meter;
+pub use self::prune::PrunePlan;
+pub(crate) use self::prune::{clean, plan as plan_prune, remove};
 pub(crate) use self::read::{Archive, state};
 use self::seal::Sealer;
-pub(crate) use self::server::{ServerSide, server_engine};
+pub(crate) use self::server::{ServerSide, dump_program, server_engine};
 pub(crate) use self::store::{Restoring, Scratch, create_private};
 pub(crate) use self::write::Writer;
 
@@ -42,6 +47,8 @@ pub struct BackupPlace {
     pub signer: Option<String>,
     /// Asked to stop.
     pub stop: StopFlag,
+    /// Says how far the work is.
+    pub meter: Meter,
 }
 
 impl BackupPlace {
@@ -52,7 +59,7 @@ impl BackupPlace {
 }
 
 /// How a backup is made.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct BackupOptions {
     /// For whom it is sealed.
     pub seal_for: SealFor,

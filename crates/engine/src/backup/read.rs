@@ -1,7 +1,7 @@
 //! Reading a backup, after everything about it was checked.
 
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use sha2::{Digest as _, Sha256};
 use whimbrel_core::backup::{
@@ -81,6 +81,12 @@ impl Archive {
         let signature = signer.sign_bytes(&mark.signed_bytes());
         self.stored.put_mark(&mark.to_bytes(&signature))?;
         Ok(true)
+    }
+
+    /// Copies it into the folder `to`, checked; where the copy lies.
+    pub(crate) fn copy_to(&self, to: &Path) -> Result<PathBuf, EngineError> {
+        self.check_files()?;
+        FolderStore::at(to).copy(&self.stored, &self.id, &self.manifest)
     }
 
     /// Where it lies.

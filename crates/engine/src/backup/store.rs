@@ -4,16 +4,21 @@ use std::collections::BTreeMap;
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use sha2::{Digest as _, Sha256};
 use whimbrel_core::backup::{
-    BackupId, Damage, FileEntry, FoundFile, MANIFEST_BYTES_MAX, VERIFIED_BYTES_MAX, to_hex,
+    BackupId, Damage, FileEntry, FoundFile, MANIFEST_BYTES_MAX, Manifest, VERIFIED_BYTES_MAX,
+    to_hex,
 };
 
 use crate::error::EngineError;
+use crate::failpoint;
 
 /// What the names of unfinished backups begin with.
 pub(super) const DRAFT_PREFIX: &str = ".tmp-";
+/// A folder without a living owner is a remain when nothing was written into it for so long.
+const REMAIN_AGE_MIN: Duration = Duration::from_secs(60);
 /// Where the copy of the database lies while it is cut into chunks.
 const SCRATCH: &str = "scratch";
 /// The manifest and its signature.
@@ -73,7 +78,9 @@ impl FolderStore {
             match private_folder(false).create(&folder) {
                 Ok(()) => {
                     make_private_folder(&folder.join(CHUNKS))?;
-                    let draft = Draft { folder, target, root: self.root.clone(), done: false };
+                    let root = self.root.clone();
+                    let _held = hold(&folder);
+                    let draft = Draft { _held, folder, target, root, done: false };
                     return Ok((id, draft));
                 }
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
@@ -84,18 +91,91 @@ impl FolderStore {
         Err(EngineError::Refused(message))
     }
 
+    /// What killed processes have left: folders of unfinished work that no process holds.
+    pub(super) fn remains(&self) -> Result<Vec<PathBuf>, EngineError> {
+        let entries = match fs::read_dir(&self.root) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            other => other.map_err(at(&self.root))?,
+        };
+        let mut found = Vec::new();
+        for entry in entries {
+            let entry = entry.map_err(at(&self.root))?;
+            let draft = entry.file_name().to_string_lossy().starts_with(DRAFT_PREFIX);
+            if draft && is_remain(&entry.path()) {
+                found.push(entry.path());
+            }
+        }
+        found.sort();
+        Ok(found)
+    }
+
+    /// Removes a backup. It loses its name at once, so that no half of it is ever listed.
+    pub(super) fn remove(&self, id: &BackupId) -> Result<(), EngineError> {
+        let (folder, gone) =
+            (self.root.join(id.as_str()), self.root.join(format!("{DRAFT_PREFIX}pruned-{id}")));
+        fs::rename(&folder, &gone).map_err(at(&folder))?;
+        sync_folder(&self.root)?;
+        failpoint::pass("prune.renamed");
+        fs::remove_dir_all(&gone).map_err(at(&gone))
+    }
+
+    /// Copies a backup whose files are good into this folder: each is read, its hash compared, and
+    /// what was compared is written.
+    pub(super) fn copy(
+        &self,
+        from: &Stored,
+        id: &BackupId,
+        manifest: &Manifest,
+    ) -> Result<PathBuf, EngineError> {
+        make_private_folder(&self.root)?;
+        let target = self.root.join(id.as_str());
+        if target.exists() {
+            let message = format!("{} is there already", target.display());
+            return Err(EngineError::Refused(message));
+        }
+        let folder = self.root.join(format!("{DRAFT_PREFIX}{}", uuid::Uuid::new_v4()));
+        private_folder(false).create(&folder).map_err(at(&folder))?;
+        make_private_folder(&folder.join(CHUNKS))?;
+        let root = self.root.clone();
+        let draft = Draft { _held: hold(&folder), folder, target, root, done: false };
+        let damaged = |one| EngineError::BackupDamaged { id: id.to_string(), damage: vec![one] };
+        for entry in manifest.files() {
+            draft.put(&entry.file, &from.get(entry).map_err(damaged)?)?;
+        }
+        draft.put(MANIFEST, &manifest.to_bytes())?;
+        draft.put(SIGNATURE, &from.head(SIGNATURE).map_err(damaged)?)?;
+        if let Some(mark) = from.mark() {
+            draft.put(VERIFIED, &mark)?;
+        }
+        draft.commit()?;
+        Ok(self.root.join(id.as_str()))
+    }
+
     /// A folder for a restore that is thrown away; nobody takes it for a backup.
     pub(super) fn scratch(&self) -> Result<Scratch, EngineError> {
         make_private_folder(&self.root)?;
         let folder = self.root.join(format!("{DRAFT_PREFIX}{}", uuid::Uuid::new_v4()));
         private_folder(false).create(&folder).map_err(at(&folder))?;
-        Ok(Scratch { folder })
+        Ok(Scratch { _held: hold(&folder), folder })
     }
+}
+
+/// Marks a folder as one that a living process works in: a lock that ends with the process.
+fn hold(folder: &Path) -> Option<File> {
+    let file = File::open(folder).ok()?;
+    file.try_lock().is_ok().then_some(file)
+}
+
+/// Whether nobody works in a folder any more: it is old enough, and no process holds it.
+fn is_remain(folder: &Path) -> bool {
+    let age = fs::metadata(folder).and_then(|meta| meta.modified()).map(|at| at.elapsed());
+    matches!(age, Ok(Ok(age)) if age >= REMAIN_AGE_MIN) && hold(folder).is_some()
 }
 
 /// A folder that goes with its value.
 pub(crate) struct Scratch {
     folder: PathBuf,
+    _held: Option<File>,
 }
 
 impl Scratch {
@@ -123,6 +203,7 @@ pub(super) struct Draft {
     target: PathBuf,
     root: PathBuf,
     done: bool,
+    _held: Option<File>,
 }
 
 impl Draft {
@@ -130,7 +211,7 @@ impl Draft {
     pub(super) fn scratch(&self) -> Result<Scratch, EngineError> {
         let folder = self.folder.join(SCRATCH);
         make_private_folder(&folder)?;
-        Ok(Scratch { folder })
+        Ok(Scratch { folder, _held: None })
     }
 
     /// Writes a file to the disk.

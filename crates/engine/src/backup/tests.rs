@@ -31,7 +31,12 @@ impl Bench {
     }
 
     fn place(&self) -> BackupPlace {
-        BackupPlace { folder: self.root().join("backups"), signer: None, stop: StopFlag::default() }
+        BackupPlace {
+            folder: self.root().join("backups"),
+            signer: None,
+            stop: StopFlag::default(),
+            meter: Meter::default(),
+        }
     }
 
     fn with(&self) -> OpenWith {
@@ -44,7 +49,7 @@ impl Bench {
             SealFor { recipients: vec![self.key.to_public().to_string()], passphrase: None };
         let keep = Duration::from_secs(60);
         let what = BackupWhat::default();
-        let options = BackupOptions { seal_for, unencrypted: !encrypted, keep, what };
+        let options = BackupOptions { seal_for, unencrypted: !encrypted, keep, what, run: None };
         let begun = Writer::begin(self.root(), &self.place(), &options, 1_712_345_678_901);
         let mut writer = begun.unwrap();
         let file = writer.scratch().unwrap();
@@ -282,6 +287,7 @@ fn only_the_right_key_opens_it() {
         seal_for: SealFor::default(),
         unencrypted: false,
         keep: Duration::from_secs(1),
+        ..BackupOptions::default()
     };
     let refused = Writer::begin(bench.root(), &bench.place(), &options, 0);
     assert!(matches!(refused.err(), Some(EngineError::BackupUnsealed)));
@@ -295,7 +301,7 @@ fn a_passphrase_opens_it_too() {
         recipients: vec![bench.key.to_public().to_string()],
         passphrase: secret("correct horse"),
     };
-    let options = BackupOptions { seal_for, unencrypted: false, keep: Duration::from_secs(1) };
+    let options = BackupOptions { seal_for, ..BackupOptions::default() };
     let writer = Writer::begin(bench.root(), &bench.place(), &options, 5).unwrap();
     let id = writer.manifest.id.clone();
     writer.finish(Contents::default()).unwrap();
@@ -312,7 +318,7 @@ fn what_is_not_finished_is_not_listed() {
     let id = bench.save(b"whole", false);
     let folder = bench.place().folder;
     let seal_for = SealFor::default();
-    let options = BackupOptions { seal_for, unencrypted: true, keep: Duration::from_secs(1) };
+    let options = BackupOptions { seal_for, unencrypted: true, ..BackupOptions::default() };
     let writer = Writer::begin(bench.root(), &bench.place(), &options, 99).unwrap();
     let listed = || state(bench.root(), &bench.place(), 0).unwrap();
     assert_eq!(listed().iter().map(|line| &*line.id).collect::<Vec<_>>(), [&id]);

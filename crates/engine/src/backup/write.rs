@@ -72,6 +72,7 @@ impl Writer {
         let mut file = std::fs::File::open(path).map_err(at(path))?;
         let mut part = Part { name: name.to_owned(), rows: None, chunks: 0, bytes: 0 };
         let workers = thread::available_parallelism().map_or(1, |n| n.get().min(WORKERS_MAX));
+        self.place.meter.begin(file.metadata().map_or(0, |meta| meta.len()));
         loop {
             self.place.go_on()?;
             let mut pieces = Vec::with_capacity(workers);
@@ -90,6 +91,7 @@ impl Writer {
             part.chunks += pieces.len() as u64;
             part.bytes += pieces.iter().map(|piece| piece.len() as u64).sum::<u64>();
             self.chunks(&pieces)?;
+            pieces.iter().for_each(|piece| self.place.meter.add(piece.len()));
         }
         self.manifest.data_bytes += part.bytes;
         self.parts.push(part);

@@ -34,7 +34,10 @@ impl Applier<'_> {
         let mut job = match self.prepare(work).await? {
             Prepared::Whole(reason) => {
                 self.say_whole(work, reason);
-                return self.transaction(work).await;
+                self.whole = self.whole(work).await?;
+                let done = self.transaction(work).await;
+                self.whole = None;
+                return done;
             }
             Prepared::Batches(job) => job,
             Prepared::Until(until) => return self.until_no_rows(work, &until).await,

@@ -173,33 +173,47 @@ pub(super) fn temporary(dialect: Dialect, name: &str) -> String {
 }
 
 impl Job {
-    /// The statements that make an empty temporary table with the columns of a query, and an index
-    /// on the driving key, by which rows are looked up one by one where no hash join is made.
+    /// The statements that make an empty temporary table with the columns of a query.
     pub(super) fn temporary_table_sql(&self, name: &str, select: &str) -> Vec<String> {
-        let table = self.temporary(name);
-        let names = self.keys.names().join(", ");
-        match self.dialect {
-            Dialect::Sqlite => vec![
+        // Keys of another database are long texts.
+        let indexed = self.source.is_none();
+        temporary_table_sql(&self.keys, (name, select), self.pooled, indexed)
+    }
+}
+
+/// The statements that make the empty temporary table `name` with the columns of a query, and an
+/// index on the key, by which rows are looked up one by one where no hash join is made. `ends` says
+/// that it goes with the transaction, where the database can do that.
+pub(super) fn temporary_table_sql(
+    keys: &Keys,
+    (name, select): (&str, &str),
+    ends: bool,
+    indexed: bool,
+) -> Vec<String> {
+    let table = temporary(keys.dialect, name);
+    let names = keys.names().join(", ");
+    match keys.dialect {
+        Dialect::Sqlite => vec![
+            format!("DROP TABLE IF EXISTS {table}"),
+            format!("CREATE TABLE {table} AS {select} LIMIT 0"),
+            format!("CREATE INDEX {table}_key ON {name} ({names})"),
+        ],
+        Dialect::Postgres => {
+            let end = if ends { "DROP" } else { "DELETE ROWS" };
+            vec![
                 format!("DROP TABLE IF EXISTS {table}"),
-                format!("CREATE TABLE {table} AS {select} LIMIT 0"),
-                format!("CREATE INDEX {table}_key ON {name} ({names})"),
-            ],
-            Dialect::Postgres => {
-                let end = if self.pooled { "DROP" } else { "DELETE ROWS" };
-                vec![
-                    format!("DROP TABLE IF EXISTS {table}"),
-                    format!("CREATE TEMP TABLE {name} ON COMMIT {end} AS {select} WITH NO DATA"),
-                ]
-            }
-            Dialect::Mysql => {
-                // Keys of another database are long texts.
-                let indexed = self.source.is_none() && self.keys.may_be_indexed();
-                let index = if indexed { format!(" (KEY ({names}))") } else { String::new() };
-                vec![
-                    format!("DROP TEMPORARY TABLE IF EXISTS {table}"),
-                    format!("CREATE TEMPORARY TABLE {table}{index} AS {select} LIMIT 0"),
-                ]
-            }
+                format!("CREATE TEMP TABLE {name} ON COMMIT {end} AS {select} WITH NO DATA"),
+            ]
+        }
+        Dialect::Mysql => {
+            let index = match indexed && keys.may_be_indexed() {
+                true => format!(" (KEY ({names}))"),
+                false => String::new(),
+            };
+            vec![
+                format!("DROP TEMPORARY TABLE IF EXISTS {table}"),
+                format!("CREATE TEMPORARY TABLE {table}{index} AS {select} LIMIT 0"),
+            ]
         }
     }
 }

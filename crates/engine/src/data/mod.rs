@@ -30,3 +30,4 @@ mod undo_kept;
 mod undo_referrers;
 mod undo_sql;
 mod until;
+pub(crate) mod whole;

@@ -379,7 +379,7 @@ pub(super) fn cursor_id<'a>(work: &StepWork<'a>) -> CursorId<'a> {
 }
 
 /// The end of a query of which only the columns are wanted.
-fn empty(dialect: Dialect) -> &'static str {
+pub(super) fn empty(dialect: Dialect) -> &'static str {
     match dialect {
         Dialect::Postgres => " WITH NO DATA",
         Dialect::Sqlite | Dialect::Mysql => " LIMIT 0",

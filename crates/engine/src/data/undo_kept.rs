@@ -34,7 +34,7 @@ impl Applier<'_> {
         }
         match self.ran_whole(&migration.name).await? {
             Some(statement) => {
-                let why = "it ran in one go, not in batches, and kept nothing";
+                let why = "it ran in one go, not in batches, and nothing is kept of it";
                 Err(self.nothing_kept(migration, statement, why))
             }
             None => Ok(()),
@@ -44,6 +44,7 @@ impl Applier<'_> {
     /// A statement that changed something without batches since the migration was last taken back.
     async fn ran_whole(&mut self, migration: &str) -> Result<Option<usize>, EngineError> {
         let (attempts, name) = (self.ledger.table("attempts"), self.ledger.quote(migration));
+        let undo = self.ledger.table("undo");
         let since = format!(
             "(SELECT coalesce(max(m.after_attempt), 0) FROM {} m WHERE m.name = {name} \
              AND m.event = 'down')",
@@ -55,7 +56,10 @@ impl Applier<'_> {
              AND coalesce(a.rows_affected, 1) > 0 AND a.seq > {since} AND NOT EXISTS \
              (SELECT 1 FROM {attempts} b WHERE b.migration = a.migration \
              AND b.direction = 'up' AND b.statement_index = a.statement_index \
-             AND b.event = 'begun' AND b.seq > {since})"
+             AND b.event = 'begun' AND b.seq > {since}) AND NOT EXISTS (SELECT 1 FROM {undo} u \
+             WHERE u.migration = a.migration AND u.statement_index = a.statement_index \
+             AND u.run_id = a.run_id AND u.event = 'kept' AND NOT EXISTS (SELECT 1 FROM {undo} p \
+             WHERE p.kept_as = u.kept_as AND p.event = 'purged'))"
         );
         let rows = self.session.query(&sql).await?;
         let index = rows.first().and_then(|row| row.first().cloned().flatten());

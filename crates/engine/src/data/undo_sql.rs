@@ -269,7 +269,7 @@ impl Undo<'_> {
 }
 
 /// Whether two values are the same, byte for byte, NULL being the same as NULL.
-fn same_value(left: &str, right: &str, dialect: Dialect) -> String {
+pub(super) fn same_value(left: &str, right: &str, dialect: Dialect) -> String {
     match dialect {
         Dialect::Postgres => format!(
             "({left})::text COLLATE \"C\" IS NOT DISTINCT FROM ({right})::text COLLATE \"C\""

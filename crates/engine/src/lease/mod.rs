@@ -1,6 +1,8 @@
 //! Who may write now: the lease, and the fence that keeps out whoever lost it.
 
 mod heartbeat;
+#[cfg(feature = "sqlite")]
+mod keeper;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -8,6 +10,8 @@ use std::time::{Duration, Instant};
 use whimbrel_core::sql::dialect::Dialect;
 
 pub(crate) use self::heartbeat::Heartbeat;
+#[cfg(feature = "sqlite")]
+pub(crate) use self::keeper::Keeper;
 use crate::backend::{Backend, DbError, DbErrorKind, Row, Session};
 use crate::error::EngineError;
 use crate::event::{Event, Events};

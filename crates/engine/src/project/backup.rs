@@ -190,7 +190,7 @@ impl Project {
         options: &RestoreOptions,
     ) -> Result<BackupReport, EngineError> {
         let archive = Archive::find(&self.options.root, place, id)?;
-        not_expired(&archive.manifest, options)?;
+        self.not_expired(&archive.manifest, place, options)?;
         let label = self.label();
         let Some(target) = self.backend.file() else {
             let (manifest, contents) = self.server(place).restore(archive, options).await?;
@@ -255,17 +255,6 @@ async fn look(
     manifest.tool_version = env!("CARGO_PKG_VERSION").to_owned();
     let tables = tables(session.as_mut(), place).await?;
     Ok(Contents { tables, migrations, ..Contents::default() })
-}
-
-/// Refuses a backup that has expired, unless that may be.
-pub(super) fn not_expired(
-    manifest: &Manifest,
-    options: &RestoreOptions,
-) -> Result<(), EngineError> {
-    if manifest.expires_ms <= now_ms() && !options.expired {
-        return Err(EngineError::BackupExpired { id: manifest.id.clone() });
-    }
-    Ok(())
 }
 
 /// Refuses what will not fit on the disk of `place`.

@@ -8,7 +8,7 @@ use super::backup::now_ms;
 use super::{BackupsLine, LastBackup, Project};
 use crate::apply::StopFlag;
 use crate::backend::{Row, Session};
-use crate::backup::{Archive, BackupLine, BackupPlace};
+use crate::backup::{Archive, BackupLine, BackupPlace, Meter};
 use crate::error::EngineError;
 use crate::ledger::{BackupEntry, Identity, text};
 
@@ -16,8 +16,8 @@ use crate::ledger::{BackupEntry, Identity, text};
 const FORMAT_WITH_BACKUPS: i64 = 3;
 
 impl Project {
-    /// Writes into the ledger what happened to a backup of this database, with the run that did it.
-    /// A database without a ledger, or another one, has no row. Returns why it could not be written.
+    /// Writes into the ledger what happened to a backup of this database, and which run did it. A
+    /// database without a ledger, or another one, has no row. Returns why it was not written.
     pub(super) async fn note_backup(
         &self,
         manifest: &Manifest,
@@ -65,7 +65,7 @@ impl Project {
         })
     }
 
-    /// The backups of this database, as `status` shows them. Keys are not needed, but the public key
+    /// The backups of this database, as `status` shows them. No key is needed but the public one
     /// that signs them.
     pub(super) async fn backups_line(
         &self,
@@ -73,7 +73,12 @@ impl Project {
         identity: &Identity,
     ) -> Result<BackupsLine, EngineError> {
         let folder = self.options.backups.clone();
-        let place = BackupPlace { folder, signer: None, stop: StopFlag::default() };
+        let place = BackupPlace {
+            folder,
+            signer: None,
+            stop: StopFlag::default(),
+            meter: Meter::default(),
+        };
         let lines = match self.backups(&place) {
             Ok(lines) => lines,
             Err(error) => {

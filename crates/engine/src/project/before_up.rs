@@ -6,6 +6,7 @@ use crate::backend::DbErrorKind;
 use crate::backup::{BackupBefore, BackupOptions, BackupWhat, OpenWith, for_once};
 use crate::error::EngineError;
 use crate::event::{Event, Events};
+use crate::lease::Keeper;
 
 impl BackupBefore {
     /// Refuses to begin without a key; a passphrase is one too.
@@ -30,6 +31,7 @@ impl Project {
             return Ok(None);
         }
         run.lease.renew(run.session.as_mut()).await?;
+        let keeper = self.backend.file().map(|file| Keeper::start(&run.lease, file));
         let by = Some((run.lease.run_id.clone(), run.lease.token));
         // The secret keys are elsewhere. A key that lives as long as this proof opens it, too.
         let (public, secret) = for_once();
@@ -45,7 +47,6 @@ impl Project {
         let report = self.backup_create(&before.place, &options).await?;
         let id = report.manifest.id.clone();
         noted(report.note)?;
-        run.lease.renew(run.session.as_mut()).await?;
         let with = OpenWith { identities: vec![secret], passphrase: None };
         let proof = self.verify_for(&before.place, &id, (&with, true), by.as_ref()).await;
         let unproven = match proof {
@@ -60,6 +61,7 @@ impl Project {
             }
             Err(error) => return Err(error),
         };
+        drop(keeper);
         run.lease.renew(run.session.as_mut()).await?;
         let (bytes, expires_ms) = (report.manifest.stored_bytes(), report.manifest.expires_ms);
         events.send(Event::BackedUp { id: id.clone(), bytes, expires_ms, unproven });

@@ -3,6 +3,8 @@
 use whimbrel_core::judgement::{Judgement, Severity, judge};
 
 use super::Project;
+#[cfg(feature = "sqlite")]
+use crate::backend::Session;
 use crate::error::EngineError;
 
 /// One line of the report.
@@ -62,6 +64,8 @@ impl Project {
             let judgement = judge(self.ledger.dialect, &name, &value);
             out.push(Check::judged(&name, value, judgement));
         }
+        #[cfg(feature = "sqlite")]
+        out.extend(self.dump_program(session.as_mut()).await?);
         out.push(match self.ledger.identity(session.as_mut()).await? {
             Some(identity) => {
                 let environment = match identity.environment.as_str() {
@@ -77,5 +81,25 @@ impl Project {
             ),
         });
         Ok(out)
+    }
+
+    /// The program that backups need.
+    #[cfg(feature = "sqlite")]
+    async fn dump_program(&self, session: &mut dyn Session) -> Result<Option<Check>, EngineError> {
+        const NAME: &str = "dump program";
+        match crate::backup::dump_program(session, self.ledger.dialect).await {
+            Ok(shown) => Ok(shown.map(|shown| Check::new(NAME, shown, Severity::Good))),
+            Err(error @ EngineError::ProgramMissing { .. }) => {
+                let advice = match &error {
+                    EngineError::ProgramMissing { package, .. } => {
+                        format!("Backups need it; on Debian and Ubuntu: `apt install {package}`")
+                    }
+                    _ => String::new(),
+                };
+                let check = Check::new(NAME, error.to_string(), Severity::Warning);
+                Ok(Some(check.advised(&advice)))
+            }
+            Err(error) => Err(error),
+        }
     }
 }

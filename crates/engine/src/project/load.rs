@@ -15,7 +15,7 @@ use whimbrel_core::step::{Script, ScriptError};
 use super::Project;
 use crate::backend::Session;
 use crate::error::{EngineError, Problem};
-use crate::files;
+use crate::files::{self, Wanted};
 use crate::ledger::Identity;
 
 /// The files of a project, with what is wrong with them.
@@ -38,7 +38,7 @@ pub(crate) struct Picture {
 impl Project {
     /// Reads the files.
     pub(crate) fn read_files(&self) -> Result<Files, EngineError> {
-        let entries = files::entries(&self.options.root, &self.options.layout)?;
+        let entries = files::entries(&self.options.root, &self.options.layout, Wanted::All)?;
         let (directory, issues) = Directory::build(self.options.layout.clone(), entries);
         let facts = directory
             .migrations

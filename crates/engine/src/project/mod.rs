@@ -19,13 +19,18 @@ mod history;
 mod in_place;
 mod load;
 mod new;
+mod order;
 mod parents;
 mod plan;
 mod plan_data;
 mod pooled;
+#[cfg(feature = "sqlite")]
+mod prune;
 mod purge;
 mod quarantine;
 mod rehearse;
+#[cfg(feature = "sqlite")]
+mod replaced;
 mod requires;
 mod rollback;
 mod status;
@@ -39,6 +44,7 @@ use std::time::Duration;
 
 use whimbrel_core::database_url::DatabaseUrl;
 use whimbrel_core::directive::BatchSize;
+use whimbrel_core::directory::Directory;
 use whimbrel_core::format::Layout;
 use whimbrel_core::history::HistoryTable;
 use whimbrel_core::migration::Kind;
@@ -73,6 +79,7 @@ use crate::apply::StopFlag;
 use crate::backend::{self, Backend, Session};
 use crate::data::sources::Sources;
 use crate::error::EngineError;
+use crate::files::{self, Wanted};
 use crate::interop::Mirror;
 use crate::ledger::Ledger;
 use crate::owner::Owner;
@@ -179,8 +186,9 @@ impl Project {
     /// When the files cannot be read.
     pub fn named_sources(&self) -> Result<Vec<String>, EngineError> {
         let mut names = Vec::new();
-        let files = self.read_files()?;
-        let data = files.directory.migrations.iter().filter(|one| one.id.kind == Kind::Data);
+        let entries = files::entries(&self.options.root, &self.options.layout, Wanted::Data)?;
+        let (directory, _) = Directory::build(self.options.layout.clone(), entries);
+        let data = directory.migrations.iter().filter(|one| one.id.kind == Kind::Data);
         for migration in data.filter(|one| one.up.text.contains("source=")) {
             // What cannot be read is said when it is to be run.
             let Ok(planned) = self.plan_up(migration) else { continue };

@@ -124,8 +124,8 @@ impl Project {
     /// Lets go of what `plan` says, as far as it is still there and nobody needs it by now.
     ///
     /// # Errors
-    /// Without a confirmation nothing is done. What was let go of before a failure stays so, and the
-    /// same call goes on.
+    /// Without a confirmation nothing is done. What was let go of before a failure stays so, and
+    /// the same call goes on.
     pub async fn purge(
         &self,
         plan: &PurgePlan,

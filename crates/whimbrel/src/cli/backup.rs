@@ -1,20 +1,27 @@
+mod prune;
 mod show;
 
 use std::path::PathBuf;
-use std::time::Duration;
+use std::pin::pin;
+use std::time::{Duration, Instant};
 
 use whimbrel_core::config::parse_duration;
 use whimbrel_engine::{
-    BackupBefore, BackupOptions, BackupPlace, BackupWhat, OpenWith, RestoreOptions, SealFor,
+    BackupBefore, BackupOptions, BackupPlace, BackupWhat, Meter, OpenWith, RestoreOptions, SealFor,
 };
 
 pub(super) use self::show::{BackupJson, ListJson};
 use self::show::{list, say, show, verified};
 use crate::context::Context;
 use crate::error::{CommandError, Exit};
+use crate::printer::Printer;
 
 /// The kind of a database that is a file and needs no server to be restored.
 const FILE_ENGINE: &str = "sqlite";
+/// How often it is shown how far the work is.
+const LOOK_EVERY: Duration = Duration::from_millis(250);
+/// Bytes of a megabyte.
+const MEGABYTE: f64 = 1_000_000.0;
 /// Holds the passphrase.
 const PASSPHRASE: &str = "WHIMBREL_BACKUP_PASSPHRASE";
 
@@ -60,6 +67,27 @@ enum Action {
         place: Place,
         #[command(flatten)]
         keys: Keys,
+    },
+    /// Remove backups that have expired, and what killed commands have left
+    ///
+    /// The newest verified backup of each database never goes (`keep-count` under `[backup]` says
+    /// how many), nor a damaged one. What would go is shown first.
+    Prune {
+        /// Show what would go, and do nothing
+        #[arg(long)]
+        dry_run: bool,
+        #[command(flatten)]
+        place: Place,
+    },
+    /// Copy a backup into another folder, each file checked on the way
+    Download {
+        /// Id of the backup, as `list` shows it
+        id: String,
+        /// The folder to copy it into
+        #[arg(long, value_name = "DIR")]
+        to: PathBuf,
+        #[command(flatten)]
+        place: Place,
     },
     /// Make a database of a backup: a new one, or in the place of the present one
     ///
@@ -186,6 +214,7 @@ impl Place {
             },
             signer: self.signer.clone(),
             stop: context.stop.clone(),
+            meter: Meter::default(),
         }
     }
 }
@@ -237,8 +266,18 @@ pub(super) async fn run(args: &Args, context: &mut Context) -> Result<Exit, Comm
                 // Its ledger is told; the database need not be there.
                 project = database;
             }
-            let report = project.backup_verify(&at, id, &with, *restore).await?;
+            let work = project.backup_verify(&at, id, &with, *restore);
+            let report = watched("Proving", &at.meter, work, &mut context.printer).await?;
             say(&verified(&report), &report, context);
+            Ok(Exit::Done)
+        }
+        Action::Prune { dry_run, place } => prune::run(*dry_run, place, context).await,
+        Action::Download { id, to, place } => {
+            let project = context.project_files()?;
+            let to = context.root().join(to);
+            let copy = project.backup_download(&place.at(context), id, &to)?;
+            let report = project.backup_show(&place.at(context), id, &OpenWith::default())?;
+            say(&format!("Copied to {}", copy.display()), &report, context);
             Ok(Exit::Done)
         }
         Action::Restore(restore) => {
@@ -248,11 +287,33 @@ pub(super) async fn run(args: &Args, context: &mut Context) -> Result<Exit, Comm
             let project = context.database_at(to)?;
             let (id, place) = (&restore.id, restore.place.at(context));
             let options = restore.options(context)?;
-            let report = project.backup_restore(&place, id, &options).await?;
+            let work = project.backup_restore(&place, id, &options);
+            let report = watched("Restoring", &place.meter, work, &mut context.printer).await?;
             let target = report.target.clone().unwrap_or_default();
             say(&format!("Restored `{id}` into {target}; all rows are the same"), &report, context);
             Ok(Exit::Done)
         }
+    }
+}
+
+/// Shows how far a piece of work is while it goes on.
+async fn watched<T>(
+    what: &str,
+    meter: &Meter,
+    work: impl Future<Output = T>,
+    printer: &mut Printer,
+) -> T {
+    let began = Instant::now();
+    let mut work = pin!(work);
+    loop {
+        tokio::select! {
+            done = &mut work => return done,
+            () = tokio::time::sleep(LOOK_EVERY) => {}
+        }
+        let (done, all) = meter.read();
+        let rate = done as f64 / MEGABYTE / began.elapsed().as_secs_f64();
+        let (done, all) = (done as f64 / MEGABYTE, all as f64 / MEGABYTE);
+        printer.progress(&format!("{what}: {done:.0} of about {all:.0} MB, {rate:.0} MB/s"));
     }
 }
 
@@ -273,7 +334,8 @@ async fn make(create: &Create, context: &mut Context) -> Result<Exit, CommandErr
     };
     let options = BackupOptions { seal_for, unencrypted: create.no_encrypt, keep, what, run: None };
     let place = create.place.at(context);
-    let report = project.backup_create(&place, &options).await?;
+    let work = project.backup_create(&place, &options);
+    let report = watched("Saving", &place.meter, work, &mut context.printer).await?;
     let id = report.manifest.id.clone();
     project.backup_verify(&place, &id, &OpenWith::default(), false).await?;
     if create.no_encrypt {

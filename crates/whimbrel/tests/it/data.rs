@@ -22,7 +22,6 @@ every_engine!(
     down_is_the_undo,
     parameters_are_one_value_for_all_batches,
     undo_takes_back_what_the_database_made_itself,
-    what_ran_in_one_go_is_not_said_to_be_taken_back,
 );
 
 /// Rows of the table `people`, in an order that is not the key's.
@@ -391,19 +390,4 @@ fn undo_takes_back_what_the_database_made_itself(bench: &Bench) {
     assert_eq!(count(bench, "SELECT count(*) FROM copy"), 0);
     let before = "SELECT count(*) FROM item WHERE n = 0 AND at < '2020-01-02'";
     assert_eq!(count(bench, before), 3);
-}
-
-fn what_ran_in_one_go_is_not_said_to_be_taken_back(bench: &Bench) {
-    people(bench, 20);
-    bench.migration(
-        "0002_seed.data.sql",
-        "UPDATE people SET visits = 1;\n\nINSERT INTO people (id, nick) VALUES (100000, 'seed');\n",
-    );
-    bench.whimbrel().run(["up"]).success();
-    for verb in [&["undo", "0002", "--dry-run"][..], &["undo", "0002"], &["down", "--yes"]] {
-        let output = bench.whimbrel().run(verb).expect_code(2);
-        assert!(output.stderr.contains("Statement 2"), "{output}");
-        assert!(output.stderr.contains("in one go"), "{output}");
-    }
-    assert_eq!(count(bench, "SELECT count(*) FROM people WHERE visits = 0"), 1);
 }

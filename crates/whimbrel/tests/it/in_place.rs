@@ -125,6 +125,10 @@ const RUNS: &str = "SELECT count(*) FROM whimbrel_runs";
 fn a_kill_anywhere_leaves_the_old_one_or_the_new_one() {
     for mode in ["DELETE", "WAL"] {
         for (at, name) in failpoint::IN_PLACE.iter().enumerate() {
+            // What comes before the pages has nothing to do with the journal's mode.
+            if mode == "WAL" && !(4..7).contains(&at) {
+                continue;
+            }
             let saved = Saved::new(mode);
             let database = &saved.bench.database;
             let restore = saved.words(&["--confirm", PHRASE]);

@@ -4,6 +4,8 @@
 
 mod backup;
 mod backup_random;
+mod backup_server_faults;
+mod backup_servers;
 mod batches;
 mod before_up;
 mod cascades;
@@ -11,9 +13,11 @@ mod conformance;
 mod control;
 mod copy;
 mod crash;
+mod damage;
 mod data;
 mod data_accounts;
 mod data_rules;
+mod data_whole;
 mod demo;
 mod directory;
 mod engines;
@@ -39,6 +43,7 @@ mod pitfalls;
 #[cfg(feature = "postgres")]
 mod pooled;
 mod prepared;
+mod prune;
 mod races;
 mod reference;
 mod rehearse;

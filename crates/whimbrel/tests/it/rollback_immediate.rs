@@ -53,12 +53,13 @@ fn what_the_run_itself_changed_is_not_counted() {
 fn what_others_wrote_since_goes_only_with_its_number() {
     on("sqlite", |bench| {
         let before = saved(bench);
-        // A new row, one that the run had made, one that it had changed, twice in one row, one gone.
+        // A new row, one that the run had made, one of before, two values of one row, one gone.
         bench.database.query(
             "INSERT INTO cards VALUES (900001, 'mine');
              UPDATE cards SET label = 'mine' WHERE person_id = (SELECT min(person_id) FROM cards);
              UPDATE people SET nick = 'mine' WHERE id = (SELECT max(id) FROM people);
-             UPDATE people SET tag = 'mine', handle = 'mine' WHERE id = (SELECT min(id) FROM people);
+             UPDATE people SET tag = 'mine', handle = 'mine'
+             WHERE id = (SELECT min(id) FROM people);
              DELETE FROM people WHERE id = (SELECT min(id) FROM people WHERE tag IS NULL);",
         );
         let rows = bench.database.rows();

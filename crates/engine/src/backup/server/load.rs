@@ -49,6 +49,7 @@ impl ServerSide<'_> {
             jobs.push(Job { rows, expected, bytes: part.bytes, chunks });
         }
         jobs.sort_by_key(|job| std::cmp::Reverse(job.bytes));
+        self.place.meter.begin(jobs.iter().map(|job| job.bytes).sum());
         let count = jobs.len().min(CONNECTIONS);
         let shared = Arc::new(Shared {
             archive: Arc::clone(archive),
@@ -108,7 +109,9 @@ async fn table(
         })?;
         ahead = entries.next().map(|entry| open(shared, entry));
         shared.place.go_on()?;
+        let length = bytes.len();
         into.write(bytes).await?;
+        shared.place.meter.add(length);
     }
     let found = into.finish().await?;
     if found != job.expected {

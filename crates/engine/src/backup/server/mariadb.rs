@@ -236,7 +236,8 @@ pub(super) fn dump_arguments(section: Section, database: &str, mariadb: bool) ->
 
 /// The arguments of the client that runs a text in `database`.
 pub(super) fn client_arguments(database: &str) -> Vec<String> {
-    let words = ["--batch", "--default-character-set=utf8mb4"];
+    // Without `--comments` it takes the comments out of the code of routines.
+    let words = ["--batch", "--comments", "--default-character-set=utf8mb4"];
     let mut out: Vec<String> = words.map(str::to_owned).to_vec();
     out.push(format!("--database={database}"));
     out

@@ -14,7 +14,7 @@ mod save;
 use whimbrel_core::sql::dialect::Dialect;
 
 use super::{Archive, BackupPlace, OpenWith, RestoreOptions, Sealer, Writer};
-use crate::backend::Backend;
+use crate::backend::{Backend, Session};
 use crate::error::EngineError;
 use crate::ledger::Ledger;
 
@@ -71,6 +71,22 @@ impl ServerSide<'_> {
     fn access(&self) -> Result<crate::backend::ProgramAccess, EngineError> {
         self.backend.program_access().map_err(EngineError::Refused)
     }
+}
+
+/// Which dump program would save the database of `session`; `None` for one that is a file.
+///
+/// # Errors
+/// When none fits, or the server does not answer.
+pub(crate) async fn dump_program(
+    session: &mut dyn Session,
+    dialect: Dialect,
+) -> Result<Option<String>, EngineError> {
+    let program = match dialect {
+        Dialect::Sqlite => return Ok(None),
+        Dialect::Postgres => programs::postgres("pg_dump", postgres::major(session).await?).await,
+        Dialect::Mysql => programs::mariadb(["mariadb-dump", "mysqldump"]).await,
+    };
+    program.map(|program| Some(program.shown()))
 }
 
 /// Whether one of the last lines of a text is `line`, or begins with it.

@@ -45,6 +45,13 @@ const RELATIONS: &str = "pg_catalog.pg_class c \
     JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
     LEFT JOIN pg_catalog.pg_extension x ON c.oid = ANY (x.extconfig)";
 
+/// The server's major version.
+pub(super) async fn major(session: &mut dyn Session) -> Result<u32, EngineError> {
+    let sql = "SELECT pg_catalog.current_setting('server_version_num')";
+    let version = session.query(sql).await?.first().map_or(0, |row| number(row, 0));
+    Ok(u32::try_from(version / 10_000).unwrap_or(0))
+}
+
 /// Prepares a session that reads or writes rows as text.
 pub(super) async fn prepare(session: &mut dyn Session) -> Result<(), DbError> {
     session.batch(SETTINGS).await

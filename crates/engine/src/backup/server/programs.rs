@@ -99,9 +99,9 @@ async fn ask(path: &Path) -> Option<Program> {
 }
 
 impl Program {
-    /// Where it lies.
-    pub(crate) fn path(&self) -> &Path {
-        &self.path
+    /// Version and place, for people.
+    pub(crate) fn shown(&self) -> String {
+        format!("{} ({})", self.version, self.path.display())
     }
 
     fn name(&self) -> String {

@@ -119,7 +119,7 @@ impl ServerSide<'_> {
         failpoint::pass("restore.schema");
         self.load(archive, sealer, contents).await?;
         failpoint::pass("restore.loaded");
-        if let Some(sequences) = part(SEQUENCES)? {
+        if let Some(sequences) = part(SEQUENCES)?.filter(|text| !text.is_empty()) {
             session.batch(&String::from_utf8_lossy(&sequences)).await?;
         }
         let after = part(AFTER)?.map(|text| partial::without_keys(text, contents));
@@ -151,7 +151,7 @@ impl ServerSide<'_> {
                 (program, arguments)
             }
             Dialect::Postgres | Dialect::Sqlite => {
-                let major = self.postgres_major(session).await?;
+                let major = postgres::major(session).await?;
                 let program = programs::postgres("psql", major).await?;
                 (program, postgres::client_arguments())
             }

@@ -62,6 +62,7 @@ pub(super) async fn read_all(
     chunks: Option<(ChunkWriter, usize)>,
     place: &BackupPlace,
 ) -> Result<Vec<ReadTable>, EngineError> {
+    place.meter.begin(tables.iter().map(|table| table.bytes).sum());
     let mut order: Vec<usize> = (0..tables.len()).collect();
     order.sort_by_key(|at| std::cmp::Reverse(tables.get(*at).map_or(0, |table| table.bytes)));
     let done = (0..tables.len()).map(|_| ReadTable::default()).collect();
@@ -171,6 +172,7 @@ fn seal(shared: &Shared, receiver: &Mutex<mpsc::Receiver<Work>>) -> Result<(), E
             }
             None => None,
         };
+        shared.place.meter.add(piece.bytes.len());
         shared.with(table, |done| {
             done.chunks.extend(written);
             done.bytes += piece.bytes.len() as u64;

@@ -12,10 +12,13 @@ use super::{
     server_engine,
 };
 use crate::backend::Session;
+use crate::backend::sqlite::free_bytes;
 use crate::backup::BackupWhat;
 use crate::error::EngineError;
 use crate::failpoint;
-use crate::ledger::number;
+
+/// How many times smaller than its tables a backup may be expected to be, at most.
+const SMALLER_AT_MOST: u64 = 8;
 
 impl ServerSide<'_> {
     /// Saves the database.
@@ -60,6 +63,7 @@ impl ServerSide<'_> {
         contents.migrations = self.look(session.as_mut(), writer).await?;
         let tables = chosen(tables, what, &mut contents)?;
         let schema = |section| self.postgres_schema(&dump, section, Some(&snapshot), what);
+        self.check_room(&tables)?;
         writer.text(BEFORE, &schema("pre-data").await?)?;
         let mut sessions = Vec::new();
         for _ in 0..CONNECTIONS.min(tables.len()) {
@@ -76,17 +80,7 @@ impl ServerSide<'_> {
 
     /// The dump program that fits the server.
     pub(super) async fn pg_dump(&self, session: &mut dyn Session) -> Result<Program, EngineError> {
-        programs::postgres("pg_dump", self.postgres_major(session).await?).await
-    }
-
-    /// The server's major version.
-    pub(super) async fn postgres_major(
-        &self,
-        session: &mut dyn Session,
-    ) -> Result<u32, EngineError> {
-        let sql = "SELECT pg_catalog.current_setting('server_version_num')";
-        let version = session.query(sql).await?.first().map_or(0, |row| number(row, 0));
-        Ok(u32::try_from(version / 10_000).unwrap_or(0))
+        programs::postgres("pg_dump", postgres::major(session).await?).await
     }
 
     /// A section of the schema.
@@ -122,6 +116,7 @@ impl ServerSide<'_> {
         contents.database = mariadb::database(session.as_mut()).await?;
         contents.migrations = self.look(session.as_mut(), writer).await?;
         let tables = chosen(tables, what, &mut contents)?;
+        self.check_room(&tables)?;
         writer.text(BEFORE, &before)?;
         let unsafe_tables = mariadb::not_in_snapshot(session.as_mut()).await?;
         let twice: Vec<Table> =
@@ -159,6 +154,21 @@ impl ServerSide<'_> {
             return Err(cut_short(dump));
         }
         Ok(out)
+    }
+
+    /// Refuses what will hardly fit.
+    fn check_room(&self, tables: &[Table]) -> Result<(), EngineError> {
+        let bytes = tables.iter().map(|table| table.bytes).sum::<u64>() / SMALLER_AT_MOST;
+        match free_bytes(&self.place.folder) {
+            Some(free) if free < bytes => {
+                let message = format!(
+                    "At least {bytes} bytes are needed in {}, and {free} are free",
+                    self.place.folder.display()
+                );
+                Err(EngineError::Refused(message))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Tables that no transaction protects are read once more: what came out first is one picture
