@@ -2,9 +2,10 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use whimbrel_core::config::parse_duration;
-use whimbrel_engine::{Answer, EngineError, PurgeItem, PurgePlan};
+use whimbrel_engine::{Answer, EngineError, PrunePlan, PurgeItem, PurgePlan};
 
 use super::ask::Asking;
+use super::backup::prunable;
 use super::events::EventPrinter;
 use super::text::{bytes, plural, table, time};
 use super::up::one_by_one;
@@ -14,8 +15,8 @@ use crate::printer::{Format, Printer};
 
 /// Let go of what was kept for the way back
 ///
-/// Lists the undo tables and replaced databases that would go, and the migrations that cannot be
-/// taken back after it, and asks. In a protected environment it asks for a phrase. What a migration
+/// Lists the undo tables, replaced databases and expired backups that would go, and the migrations
+/// that cannot be taken back after it, and asks. In a protected environment it asks for a phrase. What a migration
 /// that is half-way needs is never touched.
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -34,8 +35,9 @@ pub(super) async fn run(args: &Args, context: &mut Context) -> Result<Exit, Comm
     let older_than = age(&args.older_than)?;
     let project = context.project()?;
     let plan = project.plan_purge(older_than).await?;
-    show(&plan, args, &mut context.printer);
-    if args.dry_run || plan.is_empty() {
+    let (place, keep_count, expired) = prunable(&project, context)?;
+    show(&plan, &expired, args, &mut context.printer);
+    if args.dry_run || plan.is_empty() && expired.is_empty() {
         return Ok(Exit::Done);
     }
     let mut asking = Asking::new(context.global.yes, args.confirm.iter().cloned().collect());
@@ -47,26 +49,42 @@ pub(super) async fn run(args: &Args, context: &mut Context) -> Result<Exit, Comm
             return Ok(Exit::Unconfirmed);
         }
     };
+    if !confirmed && plan.is_empty() {
+        return Err(EngineError::NotAnswered { what: "the purge".to_owned() }.into());
+    }
     let options = one_by_one(context);
     let mut events = EventPrinter::new(&mut context.printer);
-    let purged = match project.purge(&plan, confirmed, &options, &mut events).await {
+    let purged = match plan.is_empty() {
+        true => Ok(Vec::new()),
+        false => project.purge(&plan, confirmed, &options, &mut events).await,
+    };
+    let purged = match purged {
         Err(EngineError::Stopped) => {
             context.printer.err("Stopped as asked; the same command goes on");
             return Ok(Exit::Interrupted);
         }
         other => other?,
     };
+    for note in project.prune(&place, keep_count, &expired).await? {
+        context.printer.err(&note);
+    }
     let printer = &mut context.printer;
     if printer.format() == Format::Json {
+        let backups: Vec<&str> = expired.backups.iter().map(|one| one.id.as_str()).collect();
         let names: Vec<&str> = purged.iter().map(|item| item.kept_as.as_str()).collect();
         let value = json!({
             "schema_version": 1, "event": "end", "command": "purge", "purged": names,
+            "databases": plan.databases.len(), "backups": backups,
         });
         printer.json(&value, false);
     } else {
         let mut text = format!("Let go of {}", plural(purged.len(), "undo table"));
         if !plan.databases.is_empty() {
             text.push_str(&format!(" and {}", plural(plan.databases.len(), "database")));
+        }
+        if !expired.backups.is_empty() {
+            let backups = plural(expired.backups.len(), "expired backup");
+            text.push_str(&format!(", and {backups}"));
         }
         printer.out(&text);
     }
@@ -80,7 +98,7 @@ fn age(text: &str) -> Result<Duration, CommandError> {
     })
 }
 
-fn show(plan: &PurgePlan, args: &Args, printer: &mut Printer) {
+fn show(plan: &PurgePlan, expired: &PrunePlan, args: &Args, printer: &mut Printer) {
     if printer.format() == Format::Json {
         let items: Vec<Value> = plan.items.iter().map(item_json).collect();
         let migrations: Vec<Value> = plan
@@ -99,6 +117,7 @@ fn show(plan: &PurgePlan, args: &Args, printer: &mut Printer) {
         let value = json!({
             "schema_version": 1, "event": "purge-plan", "items": items, "databases": databases,
             "migrations": migrations, "in_use": plan.in_use, "phrase": plan.phrase,
+            "backups": expired.backups.iter().map(|one| &one.id).collect::<Vec<_>>(),
         });
         printer.json(&value, false);
         return;
@@ -106,7 +125,7 @@ fn show(plan: &PurgePlan, args: &Args, printer: &mut Printer) {
     for name in &plan.in_use {
         printer.note(&format!("{name} is half-way; what it keeps stays"));
     }
-    if plan.is_empty() {
+    if plan.is_empty() && expired.is_empty() {
         printer.out(&format!("Nothing to do: nothing is kept longer than {}", args.older_than));
         return;
     }
@@ -122,6 +141,10 @@ fn show(plan: &PurgePlan, args: &Args, printer: &mut Printer) {
             time(one.began_ms),
             one.backup
         ));
+    }
+    for one in &expired.backups {
+        let (size, until) = (bytes(one.stored_bytes()), time(one.expires_ms));
+        printer.out(&format!("  {}  {size}  expired {until}", one.id));
     }
     if !plan.migrations.is_empty() {
         printer.out("After that these cannot be taken back whole any more:");

@@ -139,3 +139,23 @@ fn a_kill_at_every_place_leaves_one_or_the_other() {
         }
     });
 }
+
+#[test]
+fn expired_backups_go_with_a_purge_but_not_the_last_good_one() {
+    on("sqlite", |bench| {
+        saved(bench);
+        let words = ["backup", "create", "--keep", "1ms"];
+        whimbrel(bench).run(words).success();
+        whimbrel(bench).run(words).success();
+        let backups =
+            || bench.project.files().iter().filter(|one| one.ends_with("manifest.json")).count();
+        assert_eq!(backups(), 3);
+        let unasked = whimbrel(bench).run(["purge"]).expect_code(6);
+        assert!(unasked.stdout.contains("expired"), "{unasked}");
+        let purge = whimbrel(bench).run(["purge", "--yes"]).success();
+        assert!(purge.stdout.contains("and 2 expired backups"), "{purge}");
+        assert_eq!(backups(), 1, "the one of the run has not expired");
+        let nothing = whimbrel(bench).run(["purge", "--yes"]).success();
+        assert!(nothing.stdout.contains("Nothing to do"), "{nothing}");
+    });
+}
