@@ -8,8 +8,7 @@ use std::path::{Path, PathBuf};
 use whimbrel_core::backup::{Manifest, Phase, RestoreJournal};
 use whimbrel_core::sql::dialect::Dialect;
 
-use super::backup::{compare, free_the_lease, now_ms, only_sqlite, open_file, room_for};
-use super::status::KeptDatabase;
+use super::backup::{compare, now_ms, only_sqlite, open_file, room_for};
 use super::up::Run;
 use super::{Project, RunOptions};
 use crate::backend::{DbErrorKind, Session};
@@ -66,8 +65,6 @@ pub struct InPlaceReport {
 
 /// The new database in the scratch folder.
 const NEW: &str = "new.db";
-/// The present database, in which a run is undone to see what is left.
-const COPY: &str = "copy.db";
 /// What was saved, where that is not the new database.
 const BASE: &str = "base.db";
 
@@ -258,32 +255,6 @@ impl Project {
         })
     }
 
-    /// The restores in place of this database that somebody should know of: those that keep the
-    /// replaced database, and those that were interrupted.
-    ///
-    /// # Errors
-    /// When a journal or the ledger cannot be read.
-    pub(crate) async fn kept_databases(
-        &self,
-        session: &mut dyn Session,
-    ) -> Result<Vec<KeptDatabase>, EngineError> {
-        let mut out = Vec::new();
-        for one in self.restores_here()? {
-            let journal = &one.journal;
-            let replaced = self.was_replaced(session, &journal.run_id).await?;
-            out.push(KeptDatabase {
-                run_id: journal.run_id.clone(),
-                backup: journal.backup.clone(),
-                began_ms: journal.began_ms,
-                interrupted: journal.phase != Phase::Done,
-                replaced: replaced || journal.phase == Phase::Done,
-                kept: one.kept(),
-                bytes: one.kept_bytes(),
-            });
-        }
-        Ok(out)
-    }
-
     /// Finds a backup, and makes sure that it is one of this database.
     async fn archive_of_this_database(
         &self,
@@ -313,8 +284,8 @@ impl Project {
         (rows > 0).then(|| self.with_environment(format!("LOSE {rows} ROWS")))
     }
 
-    /// Which rows would be lost, apart from what the run that is rolled back changed itself; and why
-    /// that could not be told apart, if it could not.
+    /// Which rows would be lost, apart from what the run that is rolled back changed itself; and
+    /// why that could not be told apart, if it could not.
     async fn count(
         &self,
         session: &mut dyn Session,
@@ -323,18 +294,9 @@ impl Project {
         let Some(run_id) = &plan.apart.run else {
             return Ok((differing(session, plan).await?, None));
         };
-        let copy = plan.scratch.file(COPY);
-        remove_copy(&copy)?;
-        let copy = plan.scratch.private(COPY)?;
-        session.copy_into(&copy, &plan.stop).await?;
-        free_the_lease(&copy).await?;
-        match self.undo_in_copy(&copy, run_id, &plan.stop).await {
-            Ok(()) => {
-                let mut session = open_file(&copy).await?;
-                Ok((differing(session.as_mut(), plan).await?, None))
-            }
-            Err(EngineError::Stopped) => Err(EngineError::Stopped),
-            Err(error) => Ok((differing(session, plan).await?, Some(error.to_string()))),
+        match self.undone_copy(session, &plan.scratch, run_id, &plan.stop).await? {
+            Ok(mut copy) => Ok((differing(copy.as_mut(), plan).await?, None)),
+            Err(reason) => Ok((differing(session, plan).await?, Some(reason))),
         }
     }
 
@@ -349,7 +311,7 @@ impl Project {
     }
 
     /// Restores of this database, oldest first.
-    fn restores_here(&self) -> Result<Vec<Journaled>, EngineError> {
+    pub(super) fn restores_here(&self) -> Result<Vec<Journaled>, EngineError> {
         let here = self.full_label();
         let mut all = Journaled::all(&self.options.root)?;
         all.retain(|one| one.journal.database == here);
@@ -363,7 +325,7 @@ impl Project {
     }
 
     /// Whether the database is the one that the run `run_id` has put here: it holds its end.
-    async fn was_replaced(
+    pub(super) async fn was_replaced(
         &self,
         session: &mut dyn Session,
         run_id: &str,
@@ -448,22 +410,6 @@ impl Project {
         let sql = format!("BEGIN IMMEDIATE; {restored}; {end}; {audit}; {free}; COMMIT");
         Ok(target.batch(&sql).await?)
     }
-}
-
-/// Removes what an earlier count has left.
-fn remove_copy(copy: &Path) -> Result<(), EngineError> {
-    for suffix in ["", "-wal", "-shm", "-journal"] {
-        let mut name = copy.as_os_str().to_owned();
-        name.push(suffix);
-        let path = PathBuf::from(name);
-        match std::fs::remove_file(&path) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                return Err(EngineError::File { path, error });
-            }
-            _ => {}
-        }
-    }
-    Ok(())
 }
 
 /// Empties the lease and puts the fence above `token` and what it was.
