@@ -60,7 +60,8 @@ impl Journaled {
         for entry in entries {
             let folder = entry.map_err(at(&all))?.path();
             let name = folder.file_name().map(|name| name.to_string_lossy().into_owned());
-            if name.is_some_and(|name| is_run_id(&name)) {
+            // A folder without a journal is what is left of one that was being removed.
+            if name.is_some_and(|name| is_run_id(&name)) && folder.join(JOURNAL).exists() {
                 let journal = read(&folder.join(JOURNAL))?;
                 found.push(Journaled { folder, journal });
             }

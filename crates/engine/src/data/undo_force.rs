@@ -86,8 +86,8 @@ impl Undo<'_> {
         format!("FROM {undo} u JOIN {target} t ON {} WHERE {}", among.matches, among.rows)
     }
 
-    /// `FROM ... WHERE` of the rows that lose what somebody wrote since. Deleted rows that are there
-    /// again are left alone.
+    /// `FROM ... WHERE` of the rows that lose what somebody wrote since. Deleted rows that are
+    /// there again are left alone.
     fn overwritten_from(&self, among: &KeptRows) -> Option<String> {
         let old_too = match self.kept.kind.as_str() {
             "delete" => return None,

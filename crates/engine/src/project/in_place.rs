@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use whimbrel_core::backup::{Manifest, Phase};
 use whimbrel_core::sql::dialect::Dialect;
 
-use super::backup::{compare, free_the_lease, only_sqlite, open_file, room_for};
+use super::backup::{compare, only_sqlite, open_file, room_for};
 use super::up::Run;
 use super::{Project, RunOptions};
 use crate::backend::{DbErrorKind, Session};
@@ -67,8 +67,6 @@ pub struct InPlaceReport {
 
 /// The new database in the scratch folder.
 const NEW: &str = "new.db";
-/// The present database, in which a run is undone to see what is left.
-const COPY: &str = "copy.db";
 /// What was saved, where that is not the new database.
 const BASE: &str = "base.db";
 
@@ -298,18 +296,9 @@ impl Project {
         let Some(run_id) = &plan.apart.run else {
             return Ok((differing(session, plan).await?, None));
         };
-        let copy = plan.scratch.file(COPY);
-        remove_copy(&copy)?;
-        let copy = plan.scratch.private(COPY)?;
-        session.copy_into(&copy, &plan.stop).await?;
-        free_the_lease(&copy).await?;
-        match self.undo_in_copy(&copy, run_id, &plan.stop).await {
-            Ok(()) => {
-                let mut session = open_file(&copy).await?;
-                Ok((differing(session.as_mut(), plan).await?, None))
-            }
-            Err(EngineError::Stopped) => Err(EngineError::Stopped),
-            Err(error) => Ok((differing(session, plan).await?, Some(error.to_string()))),
+        match self.undone_copy(session, &plan.scratch, run_id, &plan.stop).await? {
+            Ok(mut copy) => Ok((differing(copy.as_mut(), plan).await?, None)),
+            Err(reason) => Ok((differing(session, plan).await?, Some(reason))),
         }
     }
 
@@ -367,22 +356,6 @@ impl Project {
         let sql = format!("BEGIN IMMEDIATE; {restored}; {end}; {audit}; {free}; COMMIT");
         Ok(target.batch(&sql).await?)
     }
-}
-
-/// Removes what an earlier count has left.
-fn remove_copy(copy: &Path) -> Result<(), EngineError> {
-    for suffix in ["", "-wal", "-shm", "-journal"] {
-        let mut name = copy.as_os_str().to_owned();
-        name.push(suffix);
-        let path = PathBuf::from(name);
-        match std::fs::remove_file(&path) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                return Err(EngineError::File { path, error });
-            }
-            _ => {}
-        }
-    }
-    Ok(())
 }
 
 /// Empties the lease and puts the fence above `token` and what it was.

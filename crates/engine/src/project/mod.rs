@@ -19,6 +19,7 @@ mod history;
 mod in_place;
 mod load;
 mod new;
+mod order;
 mod parents;
 mod plan;
 mod plan_data;
@@ -28,6 +29,8 @@ mod prune;
 mod purge;
 mod quarantine;
 mod rehearse;
+#[cfg(feature = "sqlite")]
+mod replaced;
 mod requires;
 mod rollback;
 mod run_rows;

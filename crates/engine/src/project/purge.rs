@@ -8,7 +8,7 @@ use whimbrel_core::sql::dialect::Dialect;
 
 use super::load::Picture;
 use super::up::Run;
-use super::{Project, RunOptions};
+use super::{KeptDatabase, Project, RunOptions};
 use crate::backend::Session;
 use crate::error::EngineError;
 use crate::event::{Event, Events};
@@ -49,6 +49,8 @@ pub struct PurgeItem {
 pub struct PurgePlan {
     /// The tables, oldest first.
     pub items: Vec<PurgeItem>,
+    /// Databases that restores in place have replaced, oldest first.
+    pub databases: Vec<KeptDatabase>,
     /// Migrations that are in the middle of something; what they keep stays.
     pub in_use: Vec<String>,
     /// Applied migrations that cannot be taken back whole any more, each with its run.
@@ -56,6 +58,8 @@ pub struct PurgePlan {
     /// What must be typed, in a protected environment.
     pub phrase: Option<String>,
     older_than: Duration,
+    /// What was last needed until then goes: milliseconds since 1970 by the server's clock.
+    before_ms: i64,
 }
 
 /// What the undo tables occupy.
@@ -74,6 +78,13 @@ struct Found {
     name: String,
     rows: Option<u64>,
     bytes: Option<u64>,
+}
+
+impl PurgePlan {
+    /// Whether there is nothing to let go of.
+    pub fn is_empty(&self) -> bool {
+        self.items.is_empty() && self.databases.is_empty()
+    }
 }
 
 impl Project {
@@ -98,8 +109,13 @@ impl Project {
                 item.bytes = sqlite_bytes(session.as_mut(), &table).await;
             }
         }
-        if self.options.protected && !plan.items.is_empty() {
-            let phrase = format!("PURGE {} TABLES", plan.items.len());
+        plan.databases = self.restores(session.as_mut()).await?;
+        plan.databases.retain(|one| !one.interrupted && one.began_ms <= plan.before_ms);
+        if self.options.protected && !plan.is_empty() {
+            let phrase = match plan.databases.len() {
+                0 => format!("PURGE {} TABLES", plan.items.len()),
+                files => format!("PURGE {} TABLES AND {files} DATABASES", plan.items.len()),
+            };
             plan.phrase = Some(self.with_environment(phrase));
         }
         Ok(plan)
@@ -108,8 +124,8 @@ impl Project {
     /// Lets go of what `plan` says, as far as it is still there and nobody needs it by now.
     ///
     /// # Errors
-    /// Without a confirmation nothing is done. What was let go of before a failure stays so, and the
-    /// same call goes on.
+    /// Without a confirmation nothing is done. What was let go of before a failure stays so, and
+    /// the same call goes on.
     pub async fn purge(
         &self,
         plan: &PurgePlan,
@@ -148,7 +164,11 @@ impl Project {
         let still = |item: &&PurgeItem| now.items.iter().any(|one| one.kept_as == item.kept_as);
         let items: Vec<&PurgeItem> = plan.items.iter().filter(still).collect();
         let names: Vec<&str> = items.iter().map(|item| item.kept_as.as_str()).collect();
-        let audit = json!({ "tables": names, "confirmed": plan.phrase }).to_string();
+        let databases: Vec<&str> = plan.databases.iter().map(|one| one.run_id.as_str()).collect();
+        let audit = json!({
+            "tables": names, "databases": databases, "confirmed": plan.phrase,
+        });
+        let audit = audit.to_string();
         let audit = self.audit(run, "purge", &audit);
         self.write(run, &[audit]).await?;
         for item in items {
@@ -158,6 +178,10 @@ impl Project {
             self.purge_one(run, item).await?;
             events.send(Event::Purged(Box::new(item.clone())));
             purged.push(item.clone());
+        }
+        #[cfg(feature = "sqlite")]
+        for run_id in databases {
+            self.remove_replaced(run_id)?;
         }
         Ok(())
     }
@@ -204,6 +228,7 @@ impl Project {
         let rows = session.query(&format!("SELECT {}", now_ms(self.ledger.dialect))).await?;
         let now = rows.first().map_or(0, |row| number(row, 0));
         let before = now.saturating_sub(millis(plan.older_than));
+        plan.before_ms = before;
         let busy = self.busy(picture, session).await?;
         for mut item in self.kept_items(session).await? {
             let table = self.ledger.table(&item.kept_as);

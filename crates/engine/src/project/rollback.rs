@@ -204,15 +204,16 @@ impl Rolling<'_> {
             let session = self.run.session.as_mut();
             left = self.project.touching(&picture, session, (&left, table)).await?;
         }
+        let most = self.asked.steps.unwrap_or(usize::MAX).min(left.len());
         if self.asked.how == RollbackHow::Staged {
-            self.project.check_later(&picture, self.run.session.as_mut(), &left).await?;
+            let next = left.get(..most).unwrap_or_default();
+            self.project.check_later(&picture, self.run.session.as_mut(), next).await?;
         }
         self.report.left.clone_from(&left);
         let stages: Vec<Vec<String>> = match self.asked.how {
             RollbackHow::Staged => left.into_iter().map(|name| vec![name]).collect(),
             RollbackHow::Partial => vec![left],
         };
-        let most = self.asked.steps.unwrap_or(usize::MAX);
         let total = stages.len();
         let mut failing = self.failing(&picture).await?;
         for (at, names) in stages.into_iter().take(most).enumerate() {

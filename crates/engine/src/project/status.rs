@@ -51,7 +51,7 @@ pub struct DataProgress {
 }
 
 /// A restore in place that somebody should know of.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeptDatabase {
     /// The run.
     pub run_id: String,
@@ -223,7 +223,10 @@ impl Project {
     }
 
     #[cfg(feature = "sqlite")]
-    async fn restores(&self, session: &mut dyn Session) -> Result<Vec<KeptDatabase>, EngineError> {
+    pub(super) async fn restores(
+        &self,
+        session: &mut dyn Session,
+    ) -> Result<Vec<KeptDatabase>, EngineError> {
         self.kept_databases(session).await
     }
 

@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 
 use whimbrel_core::config::parse_duration;
 use whimbrel_engine::{
-    BackupBefore, BackupOptions, BackupPlace, BackupWhat, Meter, OpenWith, RestoreOptions, SealFor,
+    BackupBefore, BackupOptions, BackupPlace, BackupWhat, Meter, OpenWith, Project, PrunePlan,
+    RestoreOptions, SealFor,
 };
 
 pub(super) use self::show::{BackupJson, ListJson};
@@ -27,9 +28,10 @@ const PASSPHRASE: &str = "WHIMBREL_BACKUP_PASSPHRASE";
 
 /// Save the whole database, look after what was saved, and bring it back
 ///
-/// SQLite, PostgreSQL and MariaDB. A backup is compressed, sealed with age for the keys that are named, and
-/// signed with the project's key, which the first backup makes (`.whimbrel/signing.key`). What lies
-/// in it and how to open it without Whimbrel is in docs/formats/backup.md.
+/// SQLite, PostgreSQL and MariaDB. A backup is compressed, sealed with age for the keys that are
+/// named, and signed with the project's key, which the first backup makes
+/// (`.whimbrel/signing.key`). What lies in it and how to open it without Whimbrel is in
+/// docs/formats/backup.md.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(subcommand)]
@@ -357,6 +359,20 @@ fn seal_for(named: &[String], context: &Context) -> Result<SealFor, CommandError
         });
     }
     Ok(SealFor { recipients, passphrase: context.variable(PASSPHRASE)? })
+}
+
+/// Where backups lie, how many are kept in any case, and which of them may go.
+pub(super) fn prunable(
+    project: &Project,
+    context: &Context,
+) -> Result<(BackupPlace, u64, PrunePlan), CommandError> {
+    let place = Place { dir: None, signer: None }.at(context);
+    let keep_count = context.backups().keep_count;
+    let plan = match place.folder.is_dir() {
+        true => project.plan_prune(&place, keep_count)?,
+        false => PrunePlan { backups: Vec::new(), remains: Vec::new() },
+    };
+    Ok((place, keep_count, plan))
 }
 
 /// The backup before `up`, as the settings say.

@@ -35,6 +35,11 @@ fn what_the_run_itself_changed_is_not_counted() {
         assert_eq!(pending(&whimbrel(bench)).len(), 4);
         let runs = "SELECT count(*) FROM whimbrel_runs WHERE verb = 'rollback' AND event = 'end'";
         assert_eq!(count(bench, runs), 1);
+        let kept = || bench.project.files().iter().filter(|one| one.ends_with("before.db")).count();
+        assert_eq!(kept(), 1);
+        let purge = whimbrel(bench).run(["purge", "--older-than", "0", "--yes"]).success();
+        assert!(purge.stdout.contains("Let go of 0 undo tables and 1 database"), "{purge}");
+        assert_eq!(kept(), 0);
         // It is still the last run, and nothing of it is left.
         let words = ["rollback", "last", "--how", "staged", "--yes"];
         let nothing = whimbrel(bench).run(words).success();
@@ -48,12 +53,13 @@ fn what_the_run_itself_changed_is_not_counted() {
 fn what_others_wrote_since_goes_only_with_its_number() {
     on("sqlite", |bench| {
         let before = saved(bench);
-        // A new row, one that the run had made, one that it had changed, twice in one row, one gone.
+        // A new row, one that the run had made, one of before, two values of one row, one gone.
         bench.database.query(
             "INSERT INTO cards VALUES (900001, 'mine');
              UPDATE cards SET label = 'mine' WHERE person_id = (SELECT min(person_id) FROM cards);
              UPDATE people SET nick = 'mine' WHERE id = (SELECT max(id) FROM people);
-             UPDATE people SET tag = 'mine', handle = 'mine' WHERE id = (SELECT min(id) FROM people);
+             UPDATE people SET tag = 'mine', handle = 'mine'
+             WHERE id = (SELECT min(id) FROM people);
              DELETE FROM people WHERE id = (SELECT min(id) FROM people WHERE tag IS NULL);",
         );
         let rows = bench.database.rows();
@@ -131,5 +137,25 @@ fn a_kill_at_every_place_leaves_one_or_the_other() {
             whimbrel(bench).run(words).success();
             assert_eq!((bench.database.schema(), bench.database.rows()), before, "{point}");
         }
+    });
+}
+
+#[test]
+fn expired_backups_go_with_a_purge_but_not_the_last_good_one() {
+    on("sqlite", |bench| {
+        saved(bench);
+        let words = ["backup", "create", "--keep", "1ms"];
+        whimbrel(bench).run(words).success();
+        whimbrel(bench).run(words).success();
+        let backups =
+            || bench.project.files().iter().filter(|one| one.ends_with("manifest.json")).count();
+        assert_eq!(backups(), 3);
+        let unasked = whimbrel(bench).run(["purge"]).expect_code(6);
+        assert!(unasked.stdout.contains("expired"), "{unasked}");
+        let purge = whimbrel(bench).run(["purge", "--yes"]).success();
+        assert!(purge.stdout.contains("and 2 expired backups"), "{purge}");
+        assert_eq!(backups(), 1, "the one of the run has not expired");
+        let nothing = whimbrel(bench).run(["purge", "--yes"]).success();
+        assert!(nothing.stdout.contains("Nothing to do"), "{nothing}");
     });
 }

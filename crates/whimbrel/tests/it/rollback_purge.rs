@@ -145,7 +145,7 @@ fn a_protected_environment_wants_the_phrase(bench: &Bench) {
         &format!("[environments.live]\nurl = \"{url}\"\nprotected = true\n"),
     );
     let live = |words: &[&str]| bench.whimbrel().run([&["--env", "live"][..], words].concat());
-    live(&["up"]).success();
+    live(&["up", "--no-backup"]).success();
     let asked = live(&["purge", "--older-than", "0", "--yes"]).expect_code(6);
     assert!(asked.stderr.contains("`PURGE 2 TABLES IN live`"), "{asked}");
     bench.database.query("INSERT INTO cards VALUES (900001, 'mine')");

@@ -8,54 +8,11 @@ use crate::backup::Journaled;
 use crate::error::EngineError;
 use crate::project::Project;
 use crate::project::backup::now_ms;
-use crate::project::status::KeptDatabase;
 use crate::project::up::Run;
 
 impl Project {
-    /// The restores in place of this database that somebody should know of: those that keep the
-    /// replaced database, and those that were interrupted.
-    ///
-    /// # Errors
-    /// When a journal or the ledger cannot be read.
-    pub(crate) async fn kept_databases(
-        &self,
-        session: &mut dyn Session,
-    ) -> Result<Vec<KeptDatabase>, EngineError> {
-        let mut out = Vec::new();
-        for one in self.restores_here()? {
-            let journal = &one.journal;
-            let replaced = self.was_replaced(session, &journal.run_id).await?;
-            out.push(KeptDatabase {
-                run_id: journal.run_id.clone(),
-                backup: journal.backup.clone(),
-                began_ms: journal.began_ms,
-                interrupted: journal.phase != Phase::Done,
-                replaced: replaced || journal.phase == Phase::Done,
-                kept: one.kept(),
-                bytes: one.kept_bytes(),
-            });
-        }
-        Ok(out)
-    }
-
-    /// Removes the database that the restore of the run `run_id` has replaced; it cannot be taken
-    /// back then.
-    ///
-    /// # Errors
-    /// When there is no such restore, it was interrupted, or the file cannot be removed.
-    pub fn remove_kept(&self, run_id: &str) -> Result<(), EngineError> {
-        let found = self.restores_here()?.into_iter().find(|one| one.journal.run_id == run_id);
-        match found {
-            Some(one) if one.journal.phase == Phase::Done => one.remove(),
-            Some(_) => Err(EngineError::Refused(format!(
-                "The restore of run {run_id} was interrupted; let it go on, or take it back"
-            ))),
-            None => Err(EngineError::NotFound(format!("There is no restore of run {run_id}"))),
-        }
-    }
-
     /// Restores of this database, oldest first.
-    pub(super) fn restores_here(&self) -> Result<Vec<Journaled>, EngineError> {
+    pub(in crate::project) fn restores_here(&self) -> Result<Vec<Journaled>, EngineError> {
         let here = self.full_label();
         let mut all = Journaled::all(&self.options.root)?;
         all.retain(|one| one.journal.database == here);
@@ -69,7 +26,7 @@ impl Project {
     }
 
     /// Whether the database is the one that the run `run_id` has put here: it holds its end.
-    pub(super) async fn was_replaced(
+    pub(in crate::project) async fn was_replaced(
         &self,
         session: &mut dyn Session,
         run_id: &str,

@@ -1,19 +1,24 @@
 //! `--how immediate`: which backup belongs to a run, and what others wrote since, apart from what
 //! the run itself changed. That is found out by undoing the run in a copy of the database.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use whimbrel_core::database_url::DatabaseUrl;
 use whimbrel_core::plan::{GroupMode, OnConflict};
 
+use super::super::backup::{free_the_lease, open_file};
 use super::super::{Project, RunOptions, Target};
 use super::choose::FORMAT_WITH_BACKUPS;
 use super::{Answer, Rollback, RollbackHow, RollbackStage};
 use crate::apply::StopFlag;
 use crate::backend::Session;
+use crate::backup::Scratch;
 use crate::error::EngineError;
 use crate::event::{Event, Events};
 use crate::ledger::{number, text};
+
+/// The copy, in the scratch folder.
+const COPY: &str = "copy.db";
 
 /// Says yes to everything: it is a copy.
 struct Agreeing;
@@ -56,12 +61,34 @@ impl Project {
         }
     }
 
+    /// A copy of the database in which what the run did is undone, or why it cannot be.
+    ///
+    /// # Errors
+    /// When the copy cannot be made, or somebody asked for a stop.
+    pub(in crate::project) async fn undone_copy(
+        &self,
+        session: &mut dyn Session,
+        scratch: &Scratch,
+        run_id: &str,
+        stop: &StopFlag,
+    ) -> Result<Result<Box<dyn Session>, String>, EngineError> {
+        remove_copy(&scratch.file(COPY))?;
+        let copy = scratch.private(COPY)?;
+        session.copy_into(&copy, stop).await?;
+        free_the_lease(&copy).await?;
+        match self.undo_in_copy(&copy, run_id, stop).await {
+            Ok(()) => Ok(Ok(open_file(&copy).await?)),
+            Err(EngineError::Stopped) => Err(EngineError::Stopped),
+            Err(error) => Ok(Err(error.to_string())),
+        }
+    }
+
     /// Undoes what a run did in the copy of the database at `path`, as far as nobody has changed it
     /// since.
     ///
     /// # Errors
     /// When it cannot be undone there either.
-    pub(in crate::project) async fn undo_in_copy(
+    async fn undo_in_copy(
         &self,
         path: &Path,
         run_id: &str,
@@ -112,4 +139,20 @@ impl Project {
         let rows = session.query(&sql).await?;
         Ok(rows.first().is_some_and(|row| number(row, 0) > 0))
     }
+}
+
+/// Removes what an earlier count has left.
+fn remove_copy(copy: &Path) -> Result<(), EngineError> {
+    for suffix in ["", "-wal", "-shm", "-journal"] {
+        let mut name = copy.as_os_str().to_owned();
+        name.push(suffix);
+        let path = PathBuf::from(name);
+        match std::fs::remove_file(&path) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                return Err(EngineError::File { path, error });
+            }
+            _ => {}
+        }
+    }
+    Ok(())
 }
