@@ -3,6 +3,7 @@
 //! The runs of all sides are interleaved, so that a noisy machine disturbs them alike; the figure
 //! to quote is the ratio of the medians.
 
+mod backup;
 mod data;
 mod schema;
 
@@ -16,7 +17,7 @@ use crate::Outcome;
 use crate::output::say;
 
 const USAGE: &str =
-    "usage: cargo xtask bench schema|data [--runs=N] [--files=N] [--rows=N] [--only=WORD]";
+    "usage: cargo xtask bench schema|data|backup [--runs=N] [--files=N] [--rows=N] [--only=WORD]";
 
 /// What was asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,6 +45,7 @@ pub(crate) fn main(arguments: &[String]) -> Outcome {
     match name {
         "schema" => schema::bench(&program()?, &request),
         "data" => data::bench(&program()?, &request),
+        "backup" => backup::bench(&program()?, &request),
         _ => Err(USAGE.to_owned()),
     }
 }

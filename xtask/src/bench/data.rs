@@ -1,7 +1,7 @@
 //! Data: many rows, beside what people use for the same work.
 
 mod copy;
-mod rows;
+pub(super) mod rows;
 mod update;
 mod validate;
 

@@ -26,7 +26,8 @@ const OF_THE_DUMP: [&str; 6] = [
 /// What differs between two schemas, given as their dumps: in words, one for each object.
 ///
 /// PostgreSQL moves casts and parentheses of an expression when it reads it again, so those are
-/// not compared; neither are the next numbers of MariaDB's tables and sequences, which are not the schema's.
+/// not compared; neither are the next numbers of MariaDB's tables and sequences, which are not the
+/// schema's.
 pub fn schema_differences(saved: &str, restored: &str) -> Vec<String> {
     let (saved, restored) = (objects(saved), objects(restored));
     let mut out = Vec::new();

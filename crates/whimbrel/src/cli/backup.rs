@@ -28,9 +28,10 @@ const PASSPHRASE: &str = "WHIMBREL_BACKUP_PASSPHRASE";
 
 /// Save the whole database, look after what was saved, and bring it back
 ///
-/// SQLite, PostgreSQL and MariaDB. A backup is compressed, sealed with age for the keys that are named, and
-/// signed with the project's key, which the first backup makes (`.whimbrel/signing.key`). What lies
-/// in it and how to open it without Whimbrel is in docs/formats/backup.md.
+/// SQLite, PostgreSQL and MariaDB. A backup is compressed, sealed with age for the keys that are
+/// named, and signed with the project's key, which the first backup makes
+/// (`.whimbrel/signing.key`). What lies in it and how to open it without Whimbrel is in
+/// docs/formats/backup.md.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(subcommand)]

@@ -22,8 +22,10 @@ servers!(
     a_server_comes_back_as_it_was,
     it_is_one_picture_while_others_write,
     long_rows_are_cut_and_come_back,
+    a_big_table_goes_over_several_connections,
     some_tables_and_the_schema_alone,
     nothing_is_written_when_something_is_wrong,
+    it_can_be_restored_without_whimbrel,
 );
 
 /// Something of everything that PostgreSQL has.
@@ -74,7 +76,7 @@ const POSTGRES_ROWS: &str = r#"
 INSERT INTO people (name, m, p, kind) SELECT 'n' || i || E'\t\n\\', 'it''s', i, 'a'
     FROM generate_series(1, 300) i;
 UPDATE people SET parent = 1 WHERE id > 3;
-BEGIN; INSERT INTO "Other one".pets VALUES (1, 'rex"'), (2, ''); 
+BEGIN; INSERT INTO "Other one".pets VALUES (1, 'rex"'), (2, '');
 UPDATE people SET pet = 'rex"' WHERE id = 1; COMMIT;
 INSERT INTO kinds VALUES (true, -32768, 9223372036854775807, 'NaN', 'Infinity', -0.0, E'\\N', '',
     'infinity', '24:00', '-infinity', '4713-01-01 BC', '-1 year 3 days -00:00:00.000001',
@@ -246,13 +248,12 @@ fn a_server_comes_back_as_it_was(bench: &Bench) {
             assert_eq!(restored.query(next), "-1|301");
         }
     }
-    let left = bench.database.query(match bench.engine {
-        "postgres" => "SELECT count(*) FROM pg_database WHERE datname LIKE 'whimbrel_scratch%'",
-        _ => {
-            "SELECT count(*) FROM information_schema.schemata \
-              WHERE schema_name LIKE 'whimbrel_scratch%' AND FALSE"
-        }
-    });
+    let catalog = match bench.engine {
+        "postgres" => "pg_database WHERE datname",
+        _ => "information_schema.schemata WHERE schema_name",
+    };
+    let scratch = id.replace("backup_", "whimbrel_scratch_");
+    let left = bench.database.query(&format!("SELECT count(*) FROM {catalog} = '{scratch}'"));
     assert_eq!(left.trim(), "0");
 }
 
@@ -318,6 +319,25 @@ fn long_rows_are_cut_and_come_back(bench: &Bench) {
     let sum = "SELECT id, length(v), md5(v) FROM long_ones ORDER BY id";
     assert_eq!(restored.query(sum), bench.database.query(sum));
     bench.whimbrel().run(["backup", "verify", &id, "--restore"]).success();
+}
+
+/// More than 16 MiB, so that it is loaded and read in slices, with a row across two chunks.
+fn a_big_table_goes_over_several_connections(bench: &Bench) {
+    bench.project.folder("migrations");
+    let many = match bench.engine {
+        "postgres" => "SELECT i, repeat(md5(i::text), 32) FROM generate_series(1, 17000) i",
+        _ => "SELECT seq, repeat(md5(seq), 32) FROM seq_1_to_17000",
+    };
+    let text = if bench.engine == "postgres" { "text" } else { "longtext" };
+    bench.database.query(&format!(
+        "CREATE TABLE big (id int PRIMARY KEY, v {text}); \
+        INSERT INTO big {many}; UPDATE big SET v = repeat('x', 9000000) WHERE id = 8000"
+    ));
+    let id = create(bench, &["--no-encrypt"]);
+    let restored = another(bench);
+    bench.whimbrel().run(["backup", "restore", &id, "--to", &restored.url]).success();
+    let sum = "SELECT count(*), count(DISTINCT id), sum(length(v)), min(md5(v)) FROM big";
+    assert_eq!(restored.query(sum), bench.database.query(sum));
 }
 
 fn some_tables_and_the_schema_alone(bench: &Bench) {
@@ -430,6 +450,45 @@ fn columns_in_another_order_hold_the_same_rows() {
         assert_eq!(restored.query("SELECT id, extra, late FROM child"), "1|2|three");
         assert_eq!(restored.query("SELECT * FROM child"), "1|three|2");
     });
+}
+
+/// The blocks of the page, on a backup of everything.
+fn it_can_be_restored_without_whimbrel(bench: &Bench) {
+    full(bench);
+    let id = create(bench, &["--no-encrypt"]);
+    let restored = another(bench);
+    let page =
+        std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/formats/backup.md");
+    let page = std::fs::read_to_string(page).expect("the page");
+    let block = |behind: &str| {
+        let (_, rest) = page.split_once(behind).expect("the words");
+        let (_, rest) = rest.split_once("```sh\n").expect("a block");
+        rest.split("```").next().unwrap_or_default().to_owned()
+    };
+    let first = block("A server's backup has its parts").replace("backup_1712345678901", &id);
+    let first = first.replace("/tmp/contents.json", "\"$CONTENTS\"");
+    let second = match bench.engine {
+        "postgres" => block("PostgreSQL, into an empty database"),
+        _ => block("On MariaDB each line"),
+    };
+    // The test's server has no option file.
+    let client = restored.client_command();
+    let arguments: Vec<String> =
+        client.get_args().map(|one| format!("'{}'", one.to_string_lossy())).collect();
+    let script = format!("set -e\n{first}{second}").replace(
+        "mariadb --comments \"$DATABASE\"",
+        &format!("mariadb {} --comments", arguments.join(" ")),
+    );
+    let output = std::process::Command::new("bash")
+        .args(["-o", "pipefail", "-c", &script])
+        .current_dir(bench.project.path())
+        .env("URL", &restored.url)
+        .env("CONTENTS", bench.project.at("contents.json"))
+        .output()
+        .expect("a shell");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let (before, after) = (all_of(bench, &bench.database), all_of(bench, &restored));
+    assert!(after == before, "{}", difference(&before, &after));
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Rows to measure with: the same on every database, about 200 bytes each, all good.
 
 /// `rows` rows of 10 mixed columns.
-pub(super) fn sqlite_rows(rows: usize) -> String {
+pub(in crate::bench) fn sqlite_rows(rows: usize) -> String {
     format!(
         "CREATE TABLE accounts (id INTEGER PRIMARY KEY, public_id TEXT NOT NULL, email \
          VARCHAR(200) NOT NULL, tier TEXT NOT NULL, created_at TEXT NOT NULL, age INTEGER NOT \
@@ -16,7 +16,7 @@ pub(super) fn sqlite_rows(rows: usize) -> String {
 }
 
 /// The same on PostgreSQL.
-pub(super) fn postgres_rows(rows: usize) -> String {
+pub(in crate::bench) fn postgres_rows(rows: usize) -> String {
     format!(
         "CREATE TABLE accounts (id BIGINT PRIMARY KEY, public_id UUID NOT NULL, email \
          VARCHAR(200) NOT NULL, tier TEXT NOT NULL, created_at TIMESTAMPTZ NOT NULL, age INTEGER \
@@ -32,7 +32,7 @@ pub(super) fn postgres_rows(rows: usize) -> String {
 }
 
 /// The same on MariaDB, whose sequence engine counts.
-pub(super) fn mariadb_rows(rows: usize) -> String {
+pub(in crate::bench) fn mariadb_rows(rows: usize) -> String {
     format!(
         "CREATE TABLE accounts (id BIGINT PRIMARY KEY, public_id CHAR(36) NOT NULL, email \
          VARCHAR(200) NOT NULL, tier VARCHAR(10) NOT NULL, created_at DATETIME NOT NULL, age \

@@ -41,9 +41,12 @@ impl ServerSide<'_> {
             let name = table.rows.name();
             parts.into_iter().find(|rows| rows.name() == name).cloned()
         };
-        let tables = found.into_iter().map(|table| {
+        let tables = found.into_iter().flat_map(|table| {
             let rows = rows(&table).unwrap_or_else(|| table.rows.clone());
-            Table { rows, ..table }
+            match self.dialect() {
+                Dialect::Postgres => postgres::slices(Table { rows, ..table }),
+                Dialect::Mysql | Dialect::Sqlite => vec![Table { rows, ..table }],
+            }
         });
         let mut sessions = Vec::new();
         for _ in 0..CONNECTIONS {

@@ -1,4 +1,4 @@
-//! MariaDB and MySQL: the snapshot, what there is in a database, and what a restored one is made of.
+//! MariaDB and MySQL: the snapshot, what there is in a database, what a restored one is made of.
 
 use std::collections::BTreeMap;
 

@@ -7,7 +7,7 @@ use whimbrel_core::backup::RowsOf;
 use whimbrel_core::sql::dialect::Dialect;
 use whimbrel_core::sql::quote::{quote_ident, quote_text};
 
-use super::rows::Table;
+use super::rows::{CONNECTIONS, Table};
 use super::{LARGE_OBJECTS, Seen};
 use crate::backend::{Backend, DbError, DbErrorKind, Session};
 use crate::error::EngineError;
@@ -17,6 +17,10 @@ use crate::ledger::{number, text};
 const TRIES_MAX: u32 = 5;
 /// Tables that are locked, and sequences that are read, by one statement.
 const NAMES_AT_ONCE: usize = 200;
+/// Bytes of a block, unless the server was built otherwise; it only decides where slices meet.
+const BLOCK_BYTES: u64 = 8_192;
+/// Fewest bytes of a table that is read in slices.
+const SPLIT_BYTES_MIN: u64 = 16 * 1024 * 1024;
 /// The schema whose table says that a restore is at it.
 pub(super) const MARKER_SCHEMA: &str = "whimbrel_restoring";
 /// Code of the error for a table that is not there.
@@ -235,6 +239,24 @@ pub(super) fn create_database(name: &str, like: &BTreeMap<String, String>) -> St
         _ => {}
     }
     sql
+}
+
+/// A big table as slices for several connections, by the places of its rows.
+pub(super) fn slices(table: Table) -> Vec<Table> {
+    let blocks = table.bytes / BLOCK_BYTES;
+    if table.bytes < SPLIT_BYTES_MIN || table.rows.only.is_some() {
+        return vec![table];
+    }
+    let count = CONNECTIONS as u64;
+    let each = blocks / count;
+    let slice = |number: u64| {
+        let first = (number > 0).then(|| format!("ctid >= '({},0)'", each * number));
+        let end = (number + 1 < count).then(|| format!("ctid < '({},0)'", each * (number + 1)));
+        let conditions: Vec<String> = first.into_iter().chain(end).collect();
+        let only = Some(format!("WHERE {}", conditions.join(" AND ")));
+        Table { rows: RowsOf { only, ..table.rows.clone() }, bytes: table.bytes / count }
+    };
+    (0..count).map(slice).collect()
 }
 
 /// The statements that set all sequences to where they stand.

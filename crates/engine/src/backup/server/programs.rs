@@ -116,7 +116,7 @@ impl Program {
     /// Runs it with `input`; what it writes.
     ///
     /// # Errors
-    /// When it cannot be started, does not end with 0, writes too much, or somebody asks for a stop.
+    /// When it cannot be started, does not end with 0, writes too much, or a stop is asked for.
     pub(crate) async fn run(
         &self,
         arguments: &[String],

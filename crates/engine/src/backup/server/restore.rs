@@ -60,7 +60,8 @@ impl ServerSide<'_> {
         archive: Archive,
         with: &OpenWith,
     ) -> Result<(Manifest, Contents), EngineError> {
-        let name = format!("whimbrel_scratch_{}", archive.manifest.created_ms);
+        let number = archive.manifest.id.rsplit('_').next().unwrap_or_default();
+        let name = format!("whimbrel_scratch_{number}");
         let Some(backend) = self.backend.at_database(&name) else {
             return Err(EngineError::Refused("This database is not a server's".to_owned()));
         };

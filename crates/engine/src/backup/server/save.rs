@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use whimbrel_core::backup::{Contents, Manifest, TableDigest};
+use whimbrel_core::backup::{Contents, Manifest, RowHasher, TableDigest};
 use whimbrel_core::sql::dialect::Dialect;
 
 use super::programs::{self, Program};
@@ -220,11 +220,20 @@ impl ServerSide<'_> {
         tables: Vec<Table>,
     ) -> Result<Vec<TableDigest>, EngineError> {
         let read = read_all(sessions, tables.clone(), None, self.place).await?;
-        let digest = |(table, read): (Table, super::rows::ReadTable)| {
-            let (rows, digest) = read.hasher.finish();
-            TableDigest { name: table.rows.name(), rows, digest }
+        // What was read in slices is one table again.
+        let mut all: Vec<(String, RowHasher)> = Vec::new();
+        for (table, read) in tables.into_iter().zip(read) {
+            let name = table.rows.name();
+            match all.last_mut() {
+                Some((last, hasher)) if *last == name => hasher.merge(&read.hasher),
+                _ => all.push((name, read.hasher)),
+            }
+        }
+        let digest = |(name, hasher): (String, RowHasher)| {
+            let (rows, digest) = hasher.finish();
+            TableDigest { name, rows, digest }
         };
-        Ok(tables.into_iter().zip(read).map(digest).collect())
+        Ok(all.into_iter().map(digest).collect())
     }
 
     /// Reads the ledger: which database this is, and the applied migrations.
