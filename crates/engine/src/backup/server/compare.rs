@@ -116,10 +116,11 @@ impl ServerSide<'_> {
 
     /// Prepares a session that reads or writes rows as text.
     pub(super) async fn prepare(&self, session: &mut dyn Session) -> Result<(), EngineError> {
-        Ok(match self.dialect() {
+        match self.dialect() {
             Dialect::Mysql => mariadb::prepare(session).await?,
             Dialect::Postgres | Dialect::Sqlite => postgres::prepare(session).await?,
-        })
+        }
+        Ok(())
     }
 
     /// All of the part with this name, if there is one.
