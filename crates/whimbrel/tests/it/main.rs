@@ -3,6 +3,7 @@
 #![cfg(test)]
 
 mod backup;
+mod backup_everything;
 mod backup_random;
 mod backup_server_faults;
 mod backup_servers;
