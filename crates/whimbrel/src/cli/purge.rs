@@ -16,8 +16,8 @@ use crate::printer::{Format, Printer};
 /// Let go of what was kept for the way back
 ///
 /// Lists the undo tables, replaced databases and expired backups that would go, and the migrations
-/// that cannot be taken back after it, and asks. In a protected environment it asks for a phrase. What a migration
-/// that is half-way needs is never touched.
+/// that cannot be taken back after it, and asks. In a protected environment it asks for a phrase.
+/// What a migration that is half-way needs is never touched.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Only what was last needed before that time
