@@ -227,7 +227,7 @@ fn a_protected_environment_wants_its_name(bench: &Bench) {
         let all = arguments.iter().chain(&["--env", "prod"]).copied().collect::<Vec<_>>();
         bench.whimbrel().run(all)
     };
-    prod(&["up"]).success();
+    prod(&["up", "--no-backup"]).success();
     for refused in [
         &["down"][..],
         &["down", "--yes"],
