@@ -177,26 +177,28 @@ impl Job {
     pub(super) fn temporary_table_sql(&self, name: &str, select: &str) -> Vec<String> {
         // Keys of another database are long texts.
         let indexed = self.source.is_none();
-        temporary_table_sql(&self.keys, (name, select), self.pooled, indexed)
+        let keys = indexed && self.keys.may_be_indexed();
+        let names = self.keys.names().join(", ");
+        temporary_table_sql(self.dialect, (name, select), (&names, keys), self.pooled)
     }
 }
 
 /// The statements that make the empty temporary table `name` with the columns of a query, and an
-/// index on the key, by which rows are looked up one by one where no hash join is made. `ends` says
-/// that it goes with the transaction, where the database can do that.
+/// index on those of the key, by which rows are looked up one by one where no hash join is made;
+/// `indexed` is whether MySQL can make one. `ends` says that the table goes with the transaction,
+/// where the database can do that.
 pub(super) fn temporary_table_sql(
-    keys: &Keys,
+    dialect: Dialect,
     (name, select): (&str, &str),
+    (key, indexed): (&str, bool),
     ends: bool,
-    indexed: bool,
 ) -> Vec<String> {
-    let table = temporary(keys.dialect, name);
-    let names = keys.names().join(", ");
-    match keys.dialect {
+    let table = temporary(dialect, name);
+    match dialect {
         Dialect::Sqlite => vec![
             format!("DROP TABLE IF EXISTS {table}"),
             format!("CREATE TABLE {table} AS {select} LIMIT 0"),
-            format!("CREATE INDEX {table}_key ON {name} ({names})"),
+            format!("CREATE INDEX {table}_key ON {name} ({key})"),
         ],
         Dialect::Postgres => {
             let end = if ends { "DROP" } else { "DELETE ROWS" };
@@ -206,10 +208,7 @@ pub(super) fn temporary_table_sql(
             ]
         }
         Dialect::Mysql => {
-            let index = match indexed && keys.may_be_indexed() {
-                true => format!(" (KEY ({names}))"),
-                false => String::new(),
-            };
+            let index = if indexed { format!(" (KEY ({key}))") } else { String::new() };
             vec![
                 format!("DROP TEMPORARY TABLE IF EXISTS {table}"),
                 format!("CREATE TEMPORARY TABLE {table}{index} AS {select} LIMIT 0"),

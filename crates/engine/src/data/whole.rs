@@ -199,7 +199,9 @@ impl Whole {
     fn before_sql(&self) -> Vec<String> {
         let select =
             format!("SELECT {} FROM {} whimbrel_t", self.old_items().join(", "), self.keys.table);
-        let mut sql = temporary_table_sql(&self.keys, (BEFORE, &select), true, true);
+        let key = (self.keys.names().join(", "), self.keys.may_be_indexed());
+        let mut sql =
+            temporary_table_sql(self.keys.dialect, (BEFORE, &select), (&key.0, key.1), true);
         let lock = if self.keys.dialect == Dialect::Mysql { " FOR UPDATE" } else { "" };
         let before = temporary(self.keys.dialect, BEFORE);
         sql.push(format!("INSERT INTO {before} {select}{lock}"));
