@@ -155,6 +155,31 @@ fn build() -> Result<PathBuf, String> {
     programs.next_back().ok_or_else(|| "cargo does not say where the program is".to_owned())
 }
 
+/// Runs `work` for the numbers below `count`, `piece` of them at a time, as [`each`] does.
+fn each_piece<R: Send>(
+    count: usize,
+    piece: usize,
+    work: impl Fn(std::ops::Range<usize>) -> R + Sync,
+) -> Vec<R> {
+    let pieces: Vec<usize> = (0..count).step_by(piece).collect();
+    each(&pieces, |from| work(*from..(from + piece).min(count)))
+}
+
+/// The case `ENGINE/SEED/NUMBER`; a failure when it is none.
+fn numbered(case: &str, findings: &mut Findings) -> Option<(Engine, u64, usize)> {
+    let words: Vec<&str> = case.split('/').collect();
+    let parsed = match words.as_slice() {
+        [engine, seed, number] => Engine::from_name(engine)
+            .zip(seed.parse::<u64>().ok())
+            .zip(number.parse::<usize>().ok()),
+        _ => None,
+    };
+    if parsed.is_none() {
+        findings.failures.push(format!("`{case}` is not ENGINE/SEED/NUMBER"));
+    }
+    parsed.map(|((engine, seed), number)| (engine, seed, number))
+}
+
 /// Runs `work` for each item on two threads, telling how far it is, and collects what it returns.
 fn each<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
     let next = std::sync::atomic::AtomicUsize::new(0);

@@ -2,10 +2,9 @@
 
 use std::path::Path;
 
-use whimbrel_testkit::proof::engine::Engine;
 use whimbrel_testkit::proof::equality::{self, Report};
 
-use super::{Findings, Request, each};
+use super::{Findings, Request, each_piece, numbered};
 use crate::output::{complain, say};
 
 /// Statements for each engine.
@@ -21,9 +20,7 @@ pub(super) fn prove(program: &Path, request: &Request) -> Findings {
     }
     for engine in &request.engines {
         let count = request.count.unwrap_or(STATEMENTS);
-        let pieces: Vec<usize> = (0..count).step_by(PIECE).collect();
-        let results = each(&pieces, |from| {
-            let numbers = *from..(from + PIECE).min(count);
+        let results = each_piece(count, PIECE, |numbers| {
             equality::compare(program, *engine, request.seed, numbers)
         });
         let mut report = Report::default();
@@ -63,17 +60,7 @@ fn tell(report: &Report) {
 
 /// `ENGINE/SEED/NUMBER`, or `ENGINE/NUMBER` of this seed.
 fn one(program: &Path, case: &str, findings: &mut Findings) {
-    let words: Vec<&str> = case.split('/').collect();
-    let parsed = match words.as_slice() {
-        [engine, seed, number] => Engine::from_name(engine)
-            .zip(seed.parse::<u64>().ok())
-            .zip(number.parse::<usize>().ok()),
-        _ => None,
-    };
-    let Some(((engine, seed), number)) = parsed else {
-        findings.failures.push(format!("`{case}` is not ENGINE/SEED/NUMBER"));
-        return;
-    };
+    let Some((engine, seed, number)) = numbered(case, findings) else { return };
     say(&equality::text(engine, seed, number));
     findings.cases = 1;
     match equality::compare(program, engine, seed, number..number + 1) {

@@ -5,7 +5,7 @@ use std::path::Path;
 use whimbrel_testkit::proof::engine::Engine;
 use whimbrel_testkit::proof::rollback::{self, Report};
 
-use super::{Findings, Request, each};
+use super::{Findings, Request, each_piece, numbered};
 use crate::output::say;
 
 /// Interleavings on SQLite.
@@ -24,9 +24,7 @@ pub(super) fn prove(program: &Path, request: &Request) -> Findings {
     for engine in &request.engines {
         let most = if *engine == Engine::Sqlite { SQLITE } else { SERVERS };
         let count = request.count.unwrap_or(most);
-        let pieces: Vec<usize> = (0..count).step_by(PIECE).collect();
-        let results = each(&pieces, |from| {
-            let numbers = *from..(from + PIECE).min(count);
+        let results = each_piece(count, PIECE, |numbers| {
             rollback::run(program, *engine, request.seed, numbers)
         });
         let mut report = Report::default();
@@ -43,17 +41,7 @@ pub(super) fn prove(program: &Path, request: &Request) -> Findings {
 
 /// `ENGINE/SEED/NUMBER`.
 fn one(program: &Path, case: &str, findings: &mut Findings) {
-    let words: Vec<&str> = case.split('/').collect();
-    let parsed = match words.as_slice() {
-        [engine, seed, number] => Engine::from_name(engine)
-            .zip(seed.parse::<u64>().ok())
-            .zip(number.parse::<usize>().ok()),
-        _ => None,
-    };
-    let Some(((engine, seed), number)) = parsed else {
-        findings.failures.push(format!("`{case}` is not ENGINE/SEED/NUMBER"));
-        return;
-    };
+    let Some((engine, seed, number)) = numbered(case, findings) else { return };
     findings.cases = 1;
     match rollback::run(program, engine, seed, number..number + 1) {
         Some(report) => {

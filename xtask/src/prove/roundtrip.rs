@@ -5,7 +5,7 @@ use std::path::Path;
 use whimbrel_testkit::proof::engine::Engine;
 use whimbrel_testkit::proof::roundtrip::{self, Report};
 
-use super::{Findings, Request, each};
+use super::{Findings, Request, each_piece, numbered};
 use crate::output::say;
 
 /// Databases of each server.
@@ -24,9 +24,8 @@ pub(super) fn prove(program: &Path, request: &Request) -> Findings {
     for engine in &request.engines {
         let all = if *engine == Engine::Sqlite { FILES } else { SERVERS };
         let count = request.count.unwrap_or(all);
-        let pieces: Vec<usize> = (0..count).step_by(PIECE).collect();
-        let results = each(&pieces, |from| {
-            roundtrip::run(program, *engine, request.seed, *from..(from + PIECE).min(count))
+        let results = each_piece(count, PIECE, |numbers| {
+            roundtrip::run(program, *engine, request.seed, numbers)
         });
         let mut report = Report::default();
         results.into_iter().flatten().for_each(|part| report.add(part));
@@ -41,17 +40,7 @@ pub(super) fn prove(program: &Path, request: &Request) -> Findings {
 
 /// `ENGINE/SEED/NUMBER`.
 fn one(program: &Path, case: &str, findings: &mut Findings) {
-    let words: Vec<&str> = case.split('/').collect();
-    let parsed = match words.as_slice() {
-        [engine, seed, number] => Engine::from_name(engine)
-            .zip(seed.parse::<u64>().ok())
-            .zip(number.parse::<usize>().ok()),
-        _ => None,
-    };
-    let Some(((engine, seed), number)) = parsed else {
-        findings.failures.push(format!("`{case}` is not ENGINE/SEED/NUMBER"));
-        return;
-    };
+    let Some((engine, seed, number)) = numbered(case, findings) else { return };
     say(&roundtrip::text(engine, seed, number));
     findings.cases = 1;
     if let Some(report) = roundtrip::run(program, engine, seed, number..number + 1) {

@@ -17,6 +17,17 @@ pub enum DataKind {
     Insert,
 }
 
+impl DataKind {
+    /// The word that the ledger and messages have for it.
+    pub fn word(self) -> &'static str {
+        match self {
+            DataKind::Update => "update",
+            DataKind::Delete => "delete",
+            DataKind::Insert => "insert",
+        }
+    }
+}
+
 /// What an INSERT does with a row whose key is there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Conflict {

@@ -92,20 +92,13 @@ impl Applier<'_> {
         self.begin(limits).await
     }
 
-    /// BEGIN, limits that belong to the transaction, and the fence: one message on PostgreSQL, as
-    /// each answer costs more than its statement.
+    /// BEGIN, limits that belong to the transaction, and the fence.
     async fn begin(&mut self, limits: Limits) -> Result<(), EngineError> {
-        let begin = self.ledger.begin();
-        let before = match self.session.limit_text(limits) {
-            Some(text) => {
-                self.in_force = Some(limits);
-                format!("{begin}; {text};\n")
-            }
-            None => {
-                self.session.batch(begin).await?;
-                String::new()
-            }
-        };
+        let mut before = self.ledger.begin().to_owned();
+        if let Some(text) = self.session.limit_text(limits) {
+            self.in_force = Some(limits);
+            before.push_str(&format!("; {text}"));
+        }
         self.lease.fence_after(&before, self.session.as_mut()).await?;
         failpoint::pass("transaction.after_begin");
         Ok(())

@@ -35,7 +35,7 @@ pub(crate) use self::prune::{clean, plan as plan_prune, remove};
 pub(crate) use self::read::{Archive, state};
 use self::seal::Sealer;
 pub(crate) use self::server::{ServerSide, dump_program, server_engine};
-pub(crate) use self::store::{Restoring, Scratch, create_private};
+pub(crate) use self::store::{Restoring, Scratch, create_private, database_files};
 pub(crate) use self::write::Writer;
 
 /// Where backups lie, whose are trusted, and who may stop the work on them.

@@ -266,8 +266,7 @@ pub(crate) struct Restoring {
 impl Restoring {
     /// Begins to restore into the file `target`, which must not be there.
     pub(crate) fn begin(target: &Path) -> Result<(Restoring, File), EngineError> {
-        let sides = SIDE_FILES.iter().map(|side| with_suffix(target, side));
-        if let Some(there) = sides.into_iter().find(|path| path.exists()) {
+        if let Some(there) = database_files(target).find(|path| path.exists()) {
             let message = format!(
                 "{} is there already; a backup is restored into a new file",
                 there.display()
@@ -305,10 +304,15 @@ impl Restoring {
 
 impl Drop for Restoring {
     fn drop(&mut self) {
-        for side in SIDE_FILES {
-            let _ = fs::remove_file(with_suffix(&self.path, side));
+        for file in database_files(&self.path) {
+            let _ = fs::remove_file(file);
         }
     }
+}
+
+/// The file of a SQLite database and those that SQLite lays beside it.
+pub(crate) fn database_files(path: &Path) -> impl Iterator<Item = PathBuf> + '_ {
+    SIDE_FILES.iter().map(|side| with_suffix(path, side))
 }
 
 /// `path` with something at the end of its name.

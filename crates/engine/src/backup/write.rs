@@ -14,8 +14,10 @@ use super::keys::{DataKey, Signer};
 use super::seal::Sealer;
 use super::store::{Draft, FolderStore, MANIFEST, Putter, SIGNATURE, Scratch, at};
 use super::{BackupOptions, BackupPlace};
+use crate::backend::Session;
 use crate::error::EngineError;
 use crate::failpoint;
+use crate::ledger::Ledger;
 
 /// Chunks that are sealed at the same time, at most; each takes about three times its size.
 const WORKERS_MAX: usize = 4;
@@ -60,6 +62,19 @@ impl Writer {
         }
         let (place, sealer) = (place.clone(), Arc::new(Sealer { id, key }));
         Ok(Writer { draft, place, signer, sealer, manifest, parts: Vec::new() })
+    }
+
+    /// Notes which database this is, as its ledger says; the applied migrations.
+    pub(crate) async fn identify(
+        &mut self,
+        ledger: Ledger,
+        session: &mut dyn Session,
+    ) -> Result<Vec<String>, EngineError> {
+        let Some(identity) = ledger.identity(session).await? else { return Ok(Vec::new()) };
+        self.manifest.environment = identity.environment;
+        self.manifest.database_id = Some(identity.database_id);
+        let state = ledger.read(session).await?;
+        Ok(state.applied().map(|one| one.row.name.clone()).collect())
     }
 
     /// A place for the copy of the database.

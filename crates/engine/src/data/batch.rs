@@ -32,9 +32,12 @@ impl Applier<'_> {
         work: &StepWork<'_>,
     ) -> Result<Option<Done>, EngineError> {
         let mut job = match self.prepare(work).await? {
-            Prepared::Whole(reason) => {
+            Prepared::Whole(reason, whole) => {
                 self.say_whole(work, reason);
-                self.whole = self.whole(work).await?;
+                self.whole = match whole {
+                    Some(whole) => self.begin_whole(work, *whole).await?,
+                    None => None,
+                };
                 let done = self.transaction(work).await;
                 self.whole = None;
                 return done;

@@ -116,7 +116,7 @@ pub(super) async fn prepare(
 /// Nothing of another database can run whole.
 fn refused(migration: &PlannedMigration, index: usize, refusal: &data::Refusal) -> Prepared {
     let refusal = data::Refusal { code: RefusalCode::NotParsed, ..refusal.clone() };
-    whole_or_refused(migration, index, &refusal, false)
+    whole_or_refused(migration, index, &refusal, false, None)
 }
 
 impl Job {

@@ -22,6 +22,7 @@ use super::key::Keys;
 use super::moment::Moment;
 use super::sources::{self, Source};
 use super::until::{self, Until};
+use super::whole::Whole;
 use crate::apply::keep::sql_name;
 use crate::apply::{Applier, StepWork};
 use crate::backend::{DbError, DbErrorKind, Session};
@@ -121,8 +122,8 @@ pub(super) fn quote_column(name: &str, dialect: Dialect) -> String {
 
 /// How a statement will run.
 pub(crate) enum Prepared {
-    /// In one transaction, with the reason.
-    Whole(String),
+    /// In one transaction, with the reason, and what can be kept of it.
+    Whole(String, Option<Box<Whole>>),
     /// In batches.
     Batches(Box<Job>),
     /// Again and again, until it changes no row.
@@ -151,7 +152,7 @@ impl Applier<'_> {
                 job.rules = self.rules_of(&job);
                 Ok(Prepared::Batches(job))
             }
-            other @ (Prepared::Whole(_) | Prepared::Until(_)) => Ok(other),
+            other @ (Prepared::Whole(..) | Prepared::Until(_)) => Ok(other),
         }
     }
 }
@@ -184,7 +185,7 @@ pub(crate) async fn prepare(
     let mentions = match mentions {
         Ok(mentions) => mentions,
         // What cannot be parsed is run as it is, like in a schema migration.
-        Err(refusal) => return Ok(Prepared::Whole(reason(&refusal))),
+        Err(refusal) => return Ok(Prepared::Whole(reason(&refusal), None)),
     };
     let snapshot = session.inspect(None).await?;
     let functions = functions(ledger, session, &mentions).await?;
@@ -193,15 +194,17 @@ pub(crate) async fn prepare(
         Ok(batchable) => batchable,
         Err(refusal) => {
             let small = are_small(ledger, session, &mentions).await?;
-            return Ok(whole_or_refused(migration, index, &refusal, small));
+            let whole = Whole::of(&text, &settled, &catalog);
+            return Ok(whole_or_refused(migration, index, &refusal, small, whole));
         }
     };
     if let Some(refusal) = null_in_key(ledger, session, &batchable).await? {
         let small = are_small(ledger, session, &mentions).await?;
-        return Ok(whole_or_refused(migration, index, &refusal, small));
+        let whole = Whole::of(&text, &settled, &catalog);
+        return Ok(whole_or_refused(migration, index, &refusal, small, whole));
     }
     let Some(target) = snapshot.table(&batchable.target, dialect).cloned() else {
-        return Ok(Prepared::Whole(format!("`{}` is no table", batchable.target)));
+        return Ok(Prepared::Whole(format!("`{}` is no table", batchable.target), None));
     };
     let undo = match wants_undo(&settled, &batchable, &snapshot, dialect) {
         Ok(undo) => undo,
@@ -249,10 +252,11 @@ pub(super) fn whole_or_refused(
     index: usize,
     refusal: &Refusal,
     small: bool,
+    whole: Option<Whole>,
 ) -> Prepared {
     let reason = reason(refusal);
     if small || refusal.code == data::RefusalCode::NoFrom {
-        return Prepared::Whole(reason);
+        return Prepared::Whole(reason, whole.map(Box::new));
     }
     let script = &migration.script;
     let start = script.statements.get(index).map_or(0, |one| one.span.start);

@@ -51,7 +51,7 @@ impl Applier<'_> {
             if !jobs.iter().any(|(statement, _)| *statement == row.statement) {
                 match self.prepare(&work).await? {
                     Prepared::Batches(job) => jobs.push((row.statement, job)),
-                    Prepared::Whole(reason) => return Err(EngineError::Refused(reason)),
+                    Prepared::Whole(reason, _) => return Err(EngineError::Refused(reason)),
                     Prepared::Until(_) => {}
                     Prepared::Refused(problem) => return Err(EngineError::Files(vec![problem])),
                 }

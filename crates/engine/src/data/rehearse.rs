@@ -44,10 +44,10 @@ impl Applier<'_> {
                     Err(EngineError::Files(problems)) if problems.len() == 1 => problems
                         .into_iter()
                         .next()
-                        .map_or_else(|| Prepared::Whole(String::new()), Prepared::Refused),
+                        .map_or_else(|| Prepared::Whole(String::new(), None), Prepared::Refused),
                     other => other?.for_rehearsal(),
                 },
-                _ => Prepared::Whole(String::new()),
+                _ => Prepared::Whole(String::new(), None),
             };
             steps.push((work, prepared));
         }
@@ -112,7 +112,7 @@ impl Applier<'_> {
             }
             Prepared::Batches(job) => return self.rehearse_job(work, job, sample, out).await,
             Prepared::Until(until) => until.text.clone(),
-            Prepared::Whole(_) => {
+            Prepared::Whole(..) => {
                 let moment = self.moment(&work.migration.name).await?;
                 moment.fill(work.migration.script.statement(index), self.ledger.dialect)
             }
@@ -134,11 +134,7 @@ impl Applier<'_> {
     ) -> Result<(), EngineError> {
         let mut cursor = self.rehearsal_cursor(work, job).await?;
         out.table = job.keys.table.clone();
-        out.kind = match job.batchable.kind {
-            DataKind::Update => "update",
-            DataKind::Delete => "delete",
-            DataKind::Insert => "insert",
-        };
+        out.kind = job.batchable.kind.word();
         let (mut windows, mut pause_ms) = (Windows::default(), 0);
         while !cursor.done {
             if sample.is_none() {

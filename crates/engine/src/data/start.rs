@@ -156,10 +156,7 @@ impl Applier<'_> {
         job: &Job,
         details: &mut Details,
     ) -> Result<(), EngineError> {
-        let run = self.lease.run_id.get(24..).unwrap_or("run");
-        self.copies_made += 1;
-        // The number tells the migrations of one run apart, and tries that a lost connection ended.
-        let end = format!("{run}_{}{}", self.copies_made, suffix(job.statement));
+        let end = self.kept_suffix(job.statement);
         if job.undo {
             let name = format!("undo_{end}");
             let sql = format!(
@@ -190,6 +187,14 @@ impl Applier<'_> {
         Ok(())
     }
 
+    /// What the names of tables end with that are made for statement `index`: never the same twice.
+    pub(super) fn kept_suffix(&mut self, index: usize) -> String {
+        let run = self.lease.run_id.get(24..).unwrap_or("run");
+        self.copies_made += 1;
+        // The number tells the migrations of one run apart, and tries that a lost connection ended.
+        format!("{run}_{}{}", self.copies_made, suffix(index))
+    }
+
     /// The table of missing keys that an earlier statement of the same file has made for the same
     /// driving table and key.
     async fn missing_table(
@@ -214,17 +219,16 @@ impl Applier<'_> {
     }
 
     fn undo_row(&self, work: &StepWork<'_>, job: &Job, undo: &str) -> String {
-        let (kind, keys, columns) = match job.batchable.kind {
-            DataKind::Update => ("update", job.key_names(), job.image_columns()),
-            DataKind::Delete => ("delete", job.key_names(), job.image_columns()),
-            DataKind::Insert => ("insert", job.target_key.clone(), job.stored_columns()),
+        let (keys, columns) = match job.batchable.kind {
+            DataKind::Update | DataKind::Delete => (job.key_names(), job.image_columns()),
+            DataKind::Insert => (job.target_key.clone(), job.stored_columns()),
         };
         self.ledger.undo_sql(&UndoEntry {
             run_id: &self.lease.run_id,
             migration: &work.migration.name,
             statement_index: job.statement,
             event: "kept",
-            kind,
+            kind: job.batchable.kind.word(),
             object: &job.target.name.to_string(),
             kept_as: undo,
             key_columns: &keys,

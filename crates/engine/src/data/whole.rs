@@ -1,15 +1,14 @@
 //! Keeping what a statement changes that cannot be cut and runs in one go: the table as it was is
 //! held against the table as it is afterwards, in the same transaction.
 
-use whimbrel_core::data::{self, DataKind, Volatility, stamped_columns};
+use whimbrel_core::data::{self, Catalog, DataKind, FunctionFacts, Volatility, stamped_columns};
 use whimbrel_core::ddl::name::same_column_name;
 use whimbrel_core::directive::UndoMode;
 use whimbrel_core::snapshot::{Snapshot, Table};
 use whimbrel_core::sql::dialect::Dialect;
 
 use super::image::{new_name, old_name, temporary, temporary_table_sql};
-use super::insert::suffix;
-use super::job::{Settled, functions, quote_column, said};
+use super::job::{Settled, quote_column};
 use super::key::{Keys, key_columns};
 use super::start::empty;
 use super::undo_sql::same_value;
@@ -32,60 +31,23 @@ pub(crate) struct Whole {
     keys: Keys,
     /// The columns whose values are kept.
     columns: Vec<String>,
+    /// The table that keeps them; it has its name when the statement is about to run.
     undo_table: String,
 }
 
 impl Applier<'_> {
-    /// What can be kept of a statement that runs in one go; `None` where it cannot be all, so that
-    /// a way back is refused.
-    pub(super) async fn whole(
+    /// Names the table that keeps; `None` where the statement's own table is too large.
+    pub(super) async fn begin_whole(
         &mut self,
         work: &StepWork<'_>,
+        whole: Whole,
     ) -> Result<Option<Whole>, EngineError> {
-        let (dialect, index) = (self.ledger.dialect, work.step.statements.start);
-        let settled = Settled::of(&said(work.migration, index), dialect);
-        let moment = self.moment(&work.migration.name).await?;
-        let text = moment.fill(work.migration.script.statement(index), dialect);
-        let (Some(writes), Ok(mentions)) =
-            (data::writes(&text, dialect), data::mentions(&text, dialect))
-        else {
-            return Ok(None);
-        };
-        if settled.undo == UndoMode::Off {
-            return Ok(None);
-        }
-        let snapshot = self.session.inspect(None).await?;
-        let Some(target) = snapshot.table(&writes.target, dialect) else { return Ok(None) };
-        let key = data::row_key(target, dialect);
-        let Some(columns) = kept_columns(target, writes.kind, &writes.assigned, dialect) else {
-            return Ok(None);
-        };
-        let writes_key = writes.kind == DataKind::Update && key.iter().any(|k| columns.contains(k));
-        if key.is_empty() || writes_key {
-            return Ok(None);
-        }
-        let called = functions(self.ledger, self.session.as_mut(), &mentions).await?;
-        let more = called
-            .values()
-            .any(|facts| facts.volatility == Volatility::Volatile && facts.reads_tables)
-            || writes_more((target, writes.kind), &snapshot, dialect);
-        if more && settled.undo != UndoMode::BestEffort {
-            return Ok(None);
-        }
-        let table = sql_name(&target.name, dialect);
-        let large = format!("SELECT 1 FROM {table} LIMIT 1 OFFSET {TABLE_ROWS_MAX}");
+        let large = format!("SELECT 1 FROM {} LIMIT 1 OFFSET {TABLE_ROWS_MAX}", whole.keys.table);
         if !self.session.query(&large).await?.is_empty() {
             return Ok(None);
         }
-        self.copies_made += 1;
-        let run = self.lease.run_id.get(24..).unwrap_or("run");
-        let undo_table = format!("undo_{run}_{}{}", self.copies_made, suffix(index));
-        let mut columns_of_key = key_columns(target, &key);
-        for column in columns_of_key.iter_mut().filter(|column| !column.rowid) {
-            column.sql = quote_column(&column.name, dialect);
-        }
-        let keys = Keys { dialect, table, columns: columns_of_key, aside: Vec::new() };
-        Ok(Some(Whole { kind: writes.kind, target: target.clone(), keys, columns, undo_table }))
+        let undo_table = format!("undo_{}", self.kept_suffix(work.step.statements.start));
+        Ok(Some(Whole { undo_table, ..whole }))
     }
 
     /// What must happen before the transaction begins.
@@ -156,11 +118,7 @@ impl Applier<'_> {
             migration: &work.migration.name,
             statement_index: work.step.statements.start,
             event: "kept",
-            kind: match whole.kind {
-                DataKind::Insert => "insert",
-                DataKind::Update => "update",
-                DataKind::Delete => "delete",
-            },
+            kind: whole.kind.word(),
             object: &whole.target.name.to_string(),
             kept_as: &whole.undo_table,
             key_columns: &whole.key_names(),
@@ -173,6 +131,36 @@ impl Applier<'_> {
 }
 
 impl Whole {
+    /// What can be kept of a statement that runs in one go; `None` where it cannot be all, so that
+    /// a way back is refused.
+    pub(super) fn of(text: &str, settled: &Settled, catalog: &Catalog<'_>) -> Option<Whole> {
+        let Catalog { dialect, snapshot, functions } = *catalog;
+        let writes = data::writes(text, dialect).filter(|_| settled.undo != UndoMode::Off)?;
+        let target = snapshot.table(&writes.target, dialect)?;
+        let columns = kept_columns(target, writes.kind, &writes.assigned, dialect)?;
+        let key = data::row_key(target, dialect);
+        let writes_key =
+            writes.kind == DataKind::Update && key.iter().any(|name| columns.contains(name));
+        if key.is_empty() || writes_key {
+            return None;
+        }
+        let may_write =
+            |facts: &FunctionFacts| facts.volatility == Volatility::Volatile && facts.reads_tables;
+        let more = functions.values().any(may_write)
+            || writes_more((target, writes.kind), snapshot, dialect);
+        if more && settled.undo != UndoMode::BestEffort {
+            return None;
+        }
+        let keys = Keys {
+            dialect,
+            table: sql_name(&target.name, dialect),
+            columns: key_columns(target, &key),
+            aside: Vec::new(),
+        };
+        let (kind, target, undo_table) = (writes.kind, target.clone(), String::new());
+        Some(Whole { kind, target, keys, columns, undo_table })
+    }
+
     fn key_names(&self) -> Vec<String> {
         self.keys.columns.iter().map(|column| column.name.clone()).collect()
     }
@@ -270,9 +258,9 @@ impl Whole {
         let before = temporary(self.keys.dialect, BEFORE);
         format!(
             "SELECT whimbrel_x.a, (SELECT count(*) FROM {table}), whimbrel_x.b FROM \
-             (SELECT count(*) AS a, count(whimbrel_t.{}) AS b FROM {before} whimbrel_b \
+             (SELECT count(*) AS a, count({}) AS b FROM {before} whimbrel_b \
              LEFT JOIN {table} whimbrel_t ON {same}) whimbrel_x",
-            self.keys.columns.first().map_or("", |column| column.sql.as_str())
+            self.keys.of("whimbrel_t").first().map_or("*", String::as_str)
         )
     }
 }

@@ -256,7 +256,8 @@ impl Lease {
         self.fence_after("", session).await
     }
 
-    /// The same in one message with the statements `before`, on PostgreSQL.
+    /// The same after the statements `before`; on PostgreSQL all of it is one message, as each
+    /// answer costs more than its statement.
     pub(crate) async fn fence_after(
         &self,
         before: &str,
@@ -264,13 +265,17 @@ impl Lease {
     ) -> Result<(), EngineError> {
         self.check_lost()?;
         let fence = self.ledger.table("fence");
+        if self.ledger.dialect != Dialect::Postgres && !before.is_empty() {
+            session.batch(before).await?;
+        }
         let rows = match self.ledger.dialect {
             Dialect::Sqlite => {
                 session.batch(&self.renew_sql()).await?;
                 session.query(&format!("SELECT token FROM {fence} WHERE id = 1")).await?
             }
             Dialect::Postgres => {
-                let sql = format!("{before}SELECT token FROM {fence} WHERE id = 1 FOR SHARE");
+                let end = if before.is_empty() { "" } else { ";\n" };
+                let sql = format!("{before}{end}SELECT token FROM {fence} WHERE id = 1 FOR SHARE");
                 session.query(&sql).await?
             }
             Dialect::Mysql => {

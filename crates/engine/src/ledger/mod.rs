@@ -37,6 +37,18 @@ pub struct Identity {
     pub tool_version: String,
 }
 
+impl Identity {
+    /// Whether the ledger knows of batches: since format 2.
+    pub(crate) fn has_batches(&self) -> bool {
+        self.ledger_format >= 2
+    }
+
+    /// Whether the ledger knows of backups: since format 3.
+    pub(crate) fn has_backups(&self) -> bool {
+        self.ledger_format >= 3
+    }
+}
+
 /// The ledger of one kind of database.
 #[derive(Clone, Copy, Debug)]
 pub struct Ledger {

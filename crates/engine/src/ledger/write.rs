@@ -1,6 +1,7 @@
 //! The SQL that writes the ledger's rows.
 
 use whimbrel_core::ledger::{AttemptEvent, Direction, MigrationEvent};
+use whimbrel_core::sql::dialect::Dialect;
 use whimbrel_core::sql::quote::quote_text;
 
 use super::{LEDGER_FORMAT, Ledger, now_ms};
@@ -193,6 +194,17 @@ impl Ledger {
             entry.rows_kept,
             now_ms(self.dialect),
             entry.token
+        )
+    }
+
+    /// Empties the lease of a restored database and puts the fence above `token` and what it was:
+    /// whoever held them when it was saved does not hold them there.
+    pub(crate) fn free_sql(&self, token: i64) -> String {
+        let (lease, fence) = (self.table("lease"), self.table("fence"));
+        let greater = if self.dialect == Dialect::Sqlite { "max" } else { "greatest" };
+        format!(
+            "UPDATE {lease} SET owner = NULL, expires_ms = 0, step_now = ''; \
+             UPDATE {fence} SET token = {greater}(token, {token}) + 1"
         )
     }
 

@@ -90,8 +90,7 @@ impl Project {
         name: &str,
     ) -> Result<Account, EngineError> {
         let mut account = Account { migration: name.to_owned(), ..Account::default() };
-        let known = self.ledger.identity(session).await?;
-        if known.is_none_or(|one| one.ledger_format < 2) {
+        if !self.has_batches(session).await? {
             account.reasons.push(format!("`{name}` has not run yet"));
             return Ok(account);
         }

@@ -7,7 +7,6 @@ use whimbrel_core::backup::{Contents, Damage, Manifest};
 use whimbrel_core::sql::dialect::Dialect;
 
 use super::Project;
-use super::in_place::free_sql;
 use crate::backend::sqlite::{SqliteBackend, free_bytes};
 use crate::backend::{Backend, Session};
 use crate::backup::{
@@ -239,17 +238,8 @@ async fn look(
         return Err(EngineError::Refused(message));
     }
     let ledger = Ledger { dialect: Dialect::Sqlite };
-    let identity = ledger.identity(session.as_mut()).await?;
-    let migrations = match &identity {
-        Some(_) => {
-            let state = ledger.read(session.as_mut()).await?;
-            state.applied().map(|one| one.row.name.clone()).collect()
-        }
-        None => Vec::new(),
-    };
+    let migrations = writer.identify(ledger, session.as_mut()).await?;
     let manifest = &mut writer.manifest;
-    manifest.environment = identity.as_ref().map(|one| one.environment.clone()).unwrap_or_default();
-    manifest.database_id = identity.map(|one| one.database_id);
     manifest.engine = ENGINE.to_owned();
     manifest.engine_version = session.facts().await?.version;
     manifest.tool_version = env!("CARGO_PKG_VERSION").to_owned();
@@ -291,7 +281,7 @@ pub(super) async fn free_the_lease(path: &Path) -> Result<(), EngineError> {
     if ledger.identity(session.as_mut()).await?.is_none() {
         return Ok(());
     }
-    let sql = format!("BEGIN IMMEDIATE; {}; COMMIT", free_sql(&ledger, 0));
+    let sql = format!("BEGIN IMMEDIATE; {}; COMMIT", ledger.free_sql(0));
     Ok(session.batch(&sql).await?)
 }
 

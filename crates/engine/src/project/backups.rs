@@ -12,9 +12,6 @@ use crate::backup::{Archive, BackupLine, BackupPlace, Meter};
 use crate::error::EngineError;
 use crate::ledger::{BackupEntry, Identity, text};
 
-/// The first format of the ledger with the table `backups`.
-const FORMAT_WITH_BACKUPS: i64 = 3;
-
 impl Project {
     /// Writes into the ledger what happened to a backup of this database, and which run did it. A
     /// database without a ledger, or another one, has no row. Returns why it was not written.
@@ -99,7 +96,7 @@ impl Project {
             expires_ms: manifest.expires_ms,
         });
         let mut rollback = None;
-        if identity.ledger_format >= FORMAT_WITH_BACKUPS {
+        if identity.has_backups() {
             let sql = format!(
                 "SELECT run_id, backup_id FROM {} WHERE event = 'created' AND run_id <> '' \
                  ORDER BY seq DESC",

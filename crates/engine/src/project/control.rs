@@ -134,7 +134,7 @@ impl Project {
     /// Whether the ledger knows of batches.
     pub(super) async fn has_batches(&self, session: &mut dyn Session) -> Result<bool, EngineError> {
         let identity = self.ledger.identity(session).await?;
-        Ok(identity.is_some_and(|identity| identity.ledger_format >= 2))
+        Ok(identity.is_some_and(|identity| identity.has_batches()))
     }
 
     /// The batches of the data migration that the user calls `version`, in their order.

@@ -351,20 +351,11 @@ impl Project {
             }
             Some(_) => "SELECT 1".to_owned(),
         };
-        let free = free_sql(&ledger, run.lease.token);
+        let free = ledger.free_sql(run.lease.token);
         let mut target = open_file(&new).await?;
         let sql = format!("BEGIN IMMEDIATE; {restored}; {end}; {audit}; {free}; COMMIT");
         Ok(target.batch(&sql).await?)
     }
-}
-
-/// Empties the lease and puts the fence above `token` and what it was.
-pub(super) fn free_sql(ledger: &Ledger, token: i64) -> String {
-    let (lease, fence) = (ledger.table("lease"), ledger.table("fence"));
-    format!(
-        "UPDATE {lease} SET owner = NULL, expires_ms = 0, step_now = ''; \
-         UPDATE {fence} SET token = max(token, {token}) + 1"
-    )
 }
 
 /// Copies the rows of the present ledger that the attached one does not have.

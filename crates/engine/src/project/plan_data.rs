@@ -75,7 +75,7 @@ impl Project {
                     batches.undo_bytes = job.undo_bytes(session, batches.rows).await?;
                     batches
                 }
-                Prepared::Whole(reason) | Prepared::Refused(Problem { message: reason, .. })
+                Prepared::Whole(reason, _) | Prepared::Refused(Problem { message: reason, .. })
                     if waits =>
                 {
                     let note = "It is looked at again when the migrations before it are done";
@@ -91,7 +91,7 @@ impl Project {
                     )],
                     ..PlannedBatches::default()
                 },
-                Prepared::Whole(reason) => {
+                Prepared::Whole(reason, _) => {
                     PlannedBatches { whole: Some(reason), ..PlannedBatches::default() }
                 }
                 Prepared::Refused(problem) => PlannedBatches {

@@ -71,7 +71,7 @@ impl Project {
         filter: &QuarantineFilter,
     ) -> Result<Vec<QuarantinedRow>, EngineError> {
         let Some(mut session) = self.connect_to_read().await? else { return Ok(Vec::new()) };
-        if self.ledger.identity(session.as_mut()).await?.is_none_or(|one| one.ledger_format < 2) {
+        if !self.has_batches(session.as_mut()).await? {
             return Ok(Vec::new());
         }
         let name = self.name_of(filter.migration.as_deref())?;

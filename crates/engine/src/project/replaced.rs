@@ -13,7 +13,7 @@ impl Project {
     ///
     /// # Errors
     /// When a journal or the ledger cannot be read.
-    pub(crate) async fn kept_databases(
+    pub(super) async fn restores(
         &self,
         session: &mut dyn Session,
     ) -> Result<Vec<KeptDatabase>, EngineError> {

@@ -222,16 +222,11 @@ impl Project {
         Ok(BackupsLine::default())
     }
 
-    #[cfg(feature = "sqlite")]
+    #[cfg(not(feature = "sqlite"))]
     pub(super) async fn restores(
         &self,
-        session: &mut dyn Session,
+        _session: &mut dyn Session,
     ) -> Result<Vec<KeptDatabase>, EngineError> {
-        self.kept_databases(session).await
-    }
-
-    #[cfg(not(feature = "sqlite"))]
-    async fn restores(&self, _session: &mut dyn Session) -> Result<Vec<KeptDatabase>, EngineError> {
         Ok(Vec::new())
     }
 

@@ -9,7 +9,7 @@ use super::backup::Opening;
 use super::events::EventPrinter;
 use super::in_place;
 use super::text::plural;
-use super::undo::{How as OnConflictArg, conflict_json, conflict_text};
+use super::undo::{How as OnConflictArg, conflict_json, conflict_text, statement_json};
 use super::up::one_by_one;
 use crate::context::Context;
 use crate::error::{CommandError, Exit, fact_text};
@@ -254,14 +254,7 @@ pub(super) fn stage_json(stage: &RollbackStage) -> Value {
         .steps
         .iter()
         .map(|step| {
-            let statements: Vec<Value> = step
-                .statements
-                .iter()
-                .map(|one| {
-                    json!({ "statement": one.statement, "kind": one.kind, "table": one.table,
-                            "rows": one.rows })
-                })
-                .collect();
+            let statements: Vec<Value> = step.statements.iter().map(statement_json).collect();
             let losses: Vec<Value> = step
                 .losses
                 .iter()

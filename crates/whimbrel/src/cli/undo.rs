@@ -1,6 +1,6 @@
 use serde_json::json;
 use whimbrel_core::plan::OnConflict;
-use whimbrel_engine::{UndoConflict, UndoPlan};
+use whimbrel_engine::{UndoConflict, UndoPlan, UndoStatement};
 
 use super::events::EventPrinter;
 use super::text::plural;
@@ -64,14 +64,7 @@ pub(super) async fn run(args: &Args, context: &mut Context) -> Result<Exit, Comm
 fn show(plan: &UndoPlan, context: &mut Context) {
     let printer = &mut context.printer;
     if printer.format() == Format::Json {
-        let statements: Vec<_> = plan
-            .statements
-            .iter()
-            .map(|one| {
-                json!({ "statement": one.statement, "kind": one.kind, "table": one.table,
-                        "rows": one.rows })
-            })
-            .collect();
+        let statements: Vec<_> = plan.statements.iter().map(statement_json).collect();
         let conflicts: Vec<_> = plan.shown.iter().map(conflict_json).collect();
         printer.json(
             &json!({
@@ -121,6 +114,10 @@ pub(crate) fn conflict_text(conflict: &UndoConflict) -> String {
         value(&conflict.new),
         value(&conflict.now)
     )
+}
+
+pub(super) fn statement_json(one: &UndoStatement) -> serde_json::Value {
+    json!({ "statement": one.statement, "kind": one.kind, "table": one.table, "rows": one.rows })
 }
 
 pub(super) fn conflict_json(conflict: &UndoConflict) -> serde_json::Value {

@@ -348,11 +348,7 @@ impl ServerSide<'_> {
     async fn free(&self, session: &mut dyn Session) -> Result<(), EngineError> {
         let mut sql = String::from("BEGIN; ");
         if self.ledger.identity(session).await?.is_some() {
-            let (lease, fence) = (self.ledger.table("lease"), self.ledger.table("fence"));
-            sql.push_str(&format!(
-                "UPDATE {lease} SET owner = NULL, expires_ms = 0, step_now = ''; \
-                 UPDATE {fence} SET token = token + 1; "
-            ));
+            sql.push_str(&format!("{}; ", self.ledger.free_sql(0)));
         }
         let mark = match self.dialect() {
             // It ends the transaction by itself.

@@ -60,7 +60,7 @@ impl ServerSide<'_> {
         seen.refused.extend(foreign);
         let mut contents = Contents { left_out: allowed(seen, what)?, ..Contents::default() };
         contents.database = postgres::database(session.as_mut()).await?;
-        contents.migrations = self.look(session.as_mut(), writer).await?;
+        contents.migrations = writer.identify(self.ledger, session.as_mut()).await?;
         let tables = chosen(tables, what, &mut contents)?;
         let schema = |section| self.postgres_schema(&dump, section, Some(&snapshot), what);
         self.check_room(&tables)?;
@@ -114,7 +114,7 @@ impl ServerSide<'_> {
         let seen = mariadb::others(session.as_mut()).await?;
         let mut contents = Contents { left_out: allowed(seen, what)?, ..Contents::default() };
         contents.database = mariadb::database(session.as_mut()).await?;
-        contents.migrations = self.look(session.as_mut(), writer).await?;
+        contents.migrations = writer.identify(self.ledger, session.as_mut()).await?;
         let tables = chosen(tables, what, &mut contents)?;
         self.check_room(&tables)?;
         writer.text(BEFORE, &before)?;
@@ -234,19 +234,6 @@ impl ServerSide<'_> {
             TableDigest { name, rows, digest }
         };
         Ok(all.into_iter().map(digest).collect())
-    }
-
-    /// Reads the ledger: which database this is, and the applied migrations.
-    async fn look(
-        &self,
-        session: &mut dyn Session,
-        writer: &mut Writer,
-    ) -> Result<Vec<String>, EngineError> {
-        let Some(identity) = self.ledger.identity(session).await? else { return Ok(Vec::new()) };
-        writer.manifest.environment = identity.environment;
-        writer.manifest.database_id = Some(identity.database_id);
-        let state = self.ledger.read(session).await?;
-        Ok(state.applied().map(|one| one.row.name.clone()).collect())
     }
 }
 

@@ -14,8 +14,6 @@ use crate::ledger::text;
 
 /// The word for the newest run that applied something.
 const LAST: &str = "last";
-/// The first format of the ledger that knows of backups.
-pub(super) const FORMAT_WITH_BACKUPS: i64 = 3;
 /// Most ids of runs that an error names.
 const IDS_SHOWN_MAX: usize = 5;
 
@@ -42,12 +40,8 @@ impl Project {
         );
         if asked == LAST {
             // Of a run whose backup was restored nothing else is left.
-            let has_backups = self
-                .ledger
-                .identity(session)
-                .await?
-                .is_some_and(|one| one.ledger_format >= FORMAT_WITH_BACKUPS);
-            let saved = match has_backups {
+            let identity = self.ledger.identity(session).await?;
+            let saved = match identity.is_some_and(|one| one.has_backups()) {
                 true => format!(
                     " OR EXISTS (SELECT 1 FROM {} b WHERE b.run_id = r.run_id \
                      AND b.event = 'created')",
@@ -141,7 +135,7 @@ impl Project {
         let file = picture.files.directory.get(name);
         recorded.map_or_else(
             || file.is_some_and(|file| file.id.kind == Kind::Data),
-            |one| one.row.kind == "data",
+            |one| one.row.kind == Kind::Data.name(),
         )
     }
 
@@ -178,7 +172,8 @@ impl Project {
     ) -> Result<(), EngineError> {
         let dialect = self.ledger.dialect;
         for name in names {
-            let Some(own) = picture.ledger.migration(name).filter(|one| one.row.kind != "data")
+            let Some(own) =
+                picture.ledger.migration(name).filter(|one| one.row.kind != Kind::Data.name())
             else {
                 continue;
             };

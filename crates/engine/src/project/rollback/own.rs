@@ -1,18 +1,17 @@
 //! `--how immediate`: which backup belongs to a run, and what others wrote since, apart from what
 //! the run itself changed. That is found out by undoing the run in a copy of the database.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use whimbrel_core::database_url::DatabaseUrl;
 use whimbrel_core::plan::{GroupMode, OnConflict};
 
 use super::super::backup::{free_the_lease, open_file};
 use super::super::{Project, RunOptions, Target};
-use super::choose::FORMAT_WITH_BACKUPS;
 use super::{Answer, Rollback, RollbackHow, RollbackStage};
 use crate::apply::StopFlag;
 use crate::backend::Session;
-use crate::backup::Scratch;
+use crate::backup::{Scratch, database_files};
 use crate::error::EngineError;
 use crate::event::{Event, Events};
 use crate::ledger::{number, text};
@@ -44,7 +43,7 @@ impl Project {
         self.check_environment(&picture)?;
         let run_id = self.run_named(session.as_mut(), asked).await?;
         let mut rows = Vec::new();
-        if identity.ledger_format >= FORMAT_WITH_BACKUPS {
+        if identity.has_backups() {
             let sql = format!(
                 "SELECT backup_id FROM {} WHERE event = 'created' AND run_id = {} ORDER BY seq",
                 self.ledger.table("backups"),
@@ -143,10 +142,7 @@ impl Project {
 
 /// Removes what an earlier count has left.
 fn remove_copy(copy: &Path) -> Result<(), EngineError> {
-    for suffix in ["", "-wal", "-shm", "-journal"] {
-        let mut name = copy.as_os_str().to_owned();
-        name.push(suffix);
-        let path = PathBuf::from(name);
+    for path in database_files(copy) {
         match std::fs::remove_file(&path) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
                 return Err(EngineError::File { path, error });
