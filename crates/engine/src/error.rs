@@ -359,6 +359,9 @@ impl EngineError {
 
 impl From<DbError> for EngineError {
     fn from(error: DbError) -> EngineError {
+        if error.ahead && error.message.contains(crate::lease::LOST) {
+            return EngineError::LeaseLost;
+        }
         EngineError::Database(Box::new(error))
     }
 }

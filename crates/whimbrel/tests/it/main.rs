@@ -55,6 +55,7 @@ mod rollback_purge;
 mod rollback_random;
 #[cfg(feature = "postgres")]
 mod supabase;
+mod terminal;
 mod throttle;
 mod validate;
 mod wrangler;
