@@ -48,6 +48,9 @@ struct Writing {
     boot_id: String,
     pid: u32,
     process_start: String,
+    /// Differs each time, so that a writer knows its own mark.
+    #[serde(default)]
+    nonce: String,
 }
 
 impl BucketStore {
@@ -71,7 +74,7 @@ impl BucketStore {
         let writing = self.stored(id).read(UNFINISHED, UNFINISHED_BYTES_MAX).ok();
         let owner = writing.and_then(|bytes| serde_json::from_slice::<Writing>(&bytes).ok());
         let is_dead = |one: Writing| {
-            let Writing { host, boot_id, pid, process_start } = one;
+            let Writing { host, boot_id, pid, process_start, .. } = one;
             let owner = Owner { actor: String::new(), host, boot_id, pid, process_start };
             Owner::this_process("").knows_dead(&owner)
         };
@@ -105,7 +108,8 @@ impl BucketStore {
 fn writing() -> Vec<u8> {
     let Owner { host, boot_id, pid, process_start, .. } = Owner::this_process("");
     // Texts and a number only: there is nothing that could fail.
-    serde_json::to_vec(&Writing { host, boot_id, pid, process_start }).unwrap_or_default()
+    let nonce = uuid::Uuid::new_v4().to_string();
+    serde_json::to_vec(&Writing { host, boot_id, pid, process_start, nonce }).unwrap_or_default()
 }
 
 impl Store for BucketStore {

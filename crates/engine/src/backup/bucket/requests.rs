@@ -100,7 +100,6 @@ impl Client {
     /// Writes an object if there is none of that name.
     async fn create(&self, path: &Path, payload: PutPayload) -> Result<(), Error> {
         let mut waits = CREATE_WAITS.iter();
-        let mut is_again = false;
         loop {
             let options = PutOptions::from(PutMode::Create);
             let error = match self.store.put_opts(path, payload.clone(), options).await {
@@ -108,17 +107,14 @@ impl Client {
                 Err(error) => error,
             };
             match (&error, waits.next()) {
-                // The first try has written it, and its answer was lost.
-                (Error::AlreadyExists { .. }, _)
-                    if is_again && self.holds(path, &payload).await? =>
-                {
+                // A try before this one has written it, and its answer was lost.
+                (Error::AlreadyExists { .. }, _) if self.holds(path, &payload).await? => {
                     return Ok(());
                 }
                 (error, _) if knows_no_create(error) => break,
                 (error, Some(wait)) if is_lost(error) => tokio::time::sleep(*wait).await,
                 _ => return Err(error),
             }
-            is_again = true;
         }
         // This server cannot do it in one request.
         if self.has(path).await? {
