@@ -1,7 +1,7 @@
 //! Backups of servers that come back elsewhere: on a server that is named for the proof, and under
 //! another name.
 
-use crate::backup_servers::{another, create, full, servers};
+use crate::backup_servers::{all_of, another, create, difference, full, servers};
 use crate::engines::{Bench, on};
 
 servers!(it_is_proven_where_somebody_says);
@@ -93,5 +93,52 @@ fn the_saved_database_keeps_its_character_set() {
         let made_under = "SELECT database_collation FROM information_schema.routines \
                           WHERE routine_schema = DATABASE()";
         assert_eq!(restored.query(made_under).trim(), "latin1_swedish_ci");
+    });
+}
+
+/// More rows than those for which keys and indexes are made one after the other.
+#[test]
+fn keys_and_indexes_made_side_by_side_are_all_there() {
+    on("postgres", |bench| {
+        bench.migration(
+            "0001_big.sql",
+            "CREATE TABLE a (id INTEGER CONSTRAINT a_key PRIMARY KEY, v TEXT NOT NULL, w INTEGER);\n\
+             CREATE TABLE \"b b\" (id INTEGER PRIMARY KEY, a_id INTEGER REFERENCES a (id), v TEXT,\n\
+             UNIQUE (v, id), EXCLUDE USING btree (id WITH =));\n\
+             CREATE INDEX a_v ON a (v);\n\
+             CREATE UNIQUE INDEX a_lower ON a (lower(v)) WHERE w > 0;\n\
+             COMMENT ON INDEX a_v IS 'of; a\n-- Name: x; Type: INDEX;';\n\
+             COMMENT ON CONSTRAINT a_key ON a IS 'key';\n\
+             CREATE INDEX b_v ON \"b b\" USING hash (v);\n\
+             ALTER TABLE \"b b\" CLUSTER ON \"b b_pkey\";\n\
+             CREATE INDEX b_id ON \"b b\" (a_id);\n\
+             CREATE TABLE p (id INTEGER, d INTEGER, PRIMARY KEY (id, d)) PARTITION BY RANGE (d);\n\
+             CREATE TABLE p1 PARTITION OF p FOR VALUES FROM (0) TO (10);\n\
+             CREATE TABLE p2 PARTITION OF p FOR VALUES FROM (10) TO (20);\n\
+             CREATE INDEX p_d ON p (d);\n\
+             CREATE MATERIALIZED VIEW m AS SELECT id, v FROM a WHERE id < 100;\n\
+             CREATE UNIQUE INDEX m_id ON m (id);\n\
+             CREATE STATISTICS s ON id, w FROM a;\n\
+             CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';\n\
+             CREATE TRIGGER t BEFORE UPDATE ON a FOR EACH ROW EXECUTE FUNCTION f();\n",
+        );
+        bench.whimbrel().run(["up"]).success();
+        bench.database.query(
+            "INSERT INTO a SELECT i, repeat(md5(i::text), 8), i FROM generate_series(1, 60000) i; \
+             INSERT INTO \"b b\" SELECT i, i, repeat(md5(i::text), 4) FROM generate_series(1, 40000) i; \
+             INSERT INTO p SELECT i, i % 20 FROM generate_series(1, 1000) i; \
+             REFRESH MATERIALIZED VIEW m",
+        );
+        let id = create(bench, &["--no-encrypt"]);
+        let restored = another(bench);
+        bench.whimbrel().run(["backup", "restore", &id, "--to", &restored.url]).success();
+        let (before, after) = (all_of(bench, &bench.database), all_of(bench, &restored));
+        assert!(after == before, "{}", difference(&before, &after));
+        let invalid = "SELECT count(*) FROM pg_index WHERE NOT indisvalid";
+        assert_eq!(restored.query(invalid).trim(), "0");
+        let comments = "SELECT count(*) FROM pg_description d JOIN pg_class c ON c.oid = d.objoid \
+                        WHERE c.relname = 'a_v' AND d.description LIKE 'of; a%'";
+        assert_eq!(restored.query(comments).trim(), "1");
+        bench.whimbrel().run(["backup", "verify", &id, "--restore"]).success();
     });
 }

@@ -119,12 +119,15 @@ impl Store for BucketStore {
     }
 
     fn find(&self, id: &BackupId) -> Result<Option<Box<dyn Stored>>, EngineError> {
-        let objects = self.client.objects(id)?;
-        let has = |name: &str| {
-            let path = self.client.path_of(id, name);
-            objects.iter().any(|one| one.location == path)
+        let is_there = match self.client.head(&self.client.path_of(id, SIGNATURE))? {
+            Ok(()) => true,
+            Err(Error::NotFound { .. }) => {
+                let (objects, mark) =
+                    (self.client.objects(id)?, self.client.path_of(id, UNFINISHED));
+                !objects.is_empty() && objects.iter().all(|one| one.location != mark)
+            }
+            Err(error) => return Err(self.client.failed(&error)),
         };
-        let is_there = !objects.is_empty() && (has(SIGNATURE) || !has(UNFINISHED));
         Ok(is_there.then(|| -> Box<dyn Stored> { Box::new(self.stored(id)) }))
     }
 
