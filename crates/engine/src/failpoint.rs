@@ -53,6 +53,17 @@ pub const BACKUPS: &[&str] = &[
     "restore.after_rename",
 ];
 
+/// Every place of making a backup in an object store.
+pub const BUCKETS: &[&str] = &[
+    "backup.begun",
+    "backup.copied",
+    "backup.chunk",
+    "backup.manifest",
+    "backup.before_rename",
+    "backup.published",
+    "backup.after_rename",
+];
+
 /// Every place of letting go of an undo table.
 pub const PURGE: &[&str] = &["purge.before", "purge.journaled", "purge.after"];
 
@@ -133,7 +144,8 @@ mod active {
 
     pub(super) fn pass(name: &'static str) {
         let backups = [super::BACKUPS, super::SERVER_BACKUPS, super::IN_PLACE, super::PRUNE];
-        let lists = [super::ALL, super::BATCHES, super::PURGE].into_iter().chain(backups);
+        let lists =
+            [super::ALL, super::BATCHES, super::PURGE, super::BUCKETS].into_iter().chain(backups);
         let listed = lists.into_iter().any(|list| list.contains(&name));
         debug_assert!(listed, "unlisted failpoint {name}");
         let armed = armed();
