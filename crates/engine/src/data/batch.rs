@@ -47,8 +47,14 @@ impl Applier<'_> {
             Prepared::Refused(problem) => return Err(EngineError::Files(vec![problem])),
         };
         self.look_ahead(work, &job).await?;
-        self.open_temporary(&job).await?;
+        if job.work.is_none() {
+            self.open_temporary(&job).await?;
+        }
         let mut cursor = self.cursor(work, &job).await?;
+        if job.work.is_some() {
+            // It may have columns of the work table, which is there now.
+            self.open_temporary(&job).await?;
+        }
         job.keys.aside = self.keys_aside(work, &job).await?;
         let mut pace = job.pace(&cursor);
         let mut trials = Trials::default();
@@ -64,6 +70,7 @@ impl Applier<'_> {
             pause_ms = self.pause_after(&mut windows, began.elapsed(), job.settled.pause_ms);
         }
         self.session.batch(&job.drop_temporary_sql()).await?;
+        self.drop_ended_work(&job, &cursor).await?;
         self.analyze(&job, &cursor).await?;
         Ok(None)
     }
@@ -128,7 +135,8 @@ impl Applier<'_> {
         let next_range = job.keys.next(driving, cursor, pace.rows()).await?;
         let Some((after, last, rows)) = next_range else {
             next.done = true;
-            return self.commit_batch(work, next, None).await;
+            let row = self.end_work(work, job, &mut next);
+            return self.commit_batch(work, next, row).await;
         };
         next.done = Some(&last) == cursor.upper.as_ref();
         let mut tally = if divided {
@@ -154,7 +162,12 @@ impl Applier<'_> {
             duration_ms: elapsed.as_millis(),
             token: self.lease.token,
         };
-        let row = row.sql(&self.ledger);
+        let mut row = row.sql(&self.ledger);
+        if next.done
+            && let Some(end) = self.end_work(work, job, &mut next)
+        {
+            row = format!("{row}; {end}");
+        }
         self.commit_batch(work, next, Some(row)).await
     }
 
@@ -190,7 +203,10 @@ impl Applier<'_> {
             DataKind::Update | DataKind::Delete => {
                 let undo = details.undo_table.as_deref();
                 let written = self.change_range(work, job, undo, rows).await?;
-                Tally { written, produced: written, ..Tally::default() }
+                match job.work {
+                    Some(_) => self.account_frozen(job, details, rows, written).await?,
+                    None => Tally { written, produced: written, ..Tally::default() },
+                }
             }
         };
         self.judge_range(work, job, rows).await?;

@@ -45,6 +45,10 @@ pub struct Args {
     /// At most so many rows in a transaction (by bytes alone if not said)
     #[arg(long, value_name = "ROWS")]
     size: Option<u64>,
+    /// So many tables at a time, children after their parents (into SQLite, and from MariaDB and MySQL,
+    /// one)
+    #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u8).range(1..=64))]
+    jobs: u8,
     /// Show what belongs together and which values do not fit, and do nothing
     #[arg(long)]
     dry_run: bool,
@@ -61,6 +65,7 @@ pub(super) async fn run(args: &Args, context: &mut Context) -> Result<Exit, Comm
         no_scan: args.no_scan,
         verify: args.verify,
         rows_max: args.size,
+        jobs: usize::from(args.jobs),
         stop: context.stop.clone(),
     };
     let mut events = EventPrinter::new(&mut context.printer);
