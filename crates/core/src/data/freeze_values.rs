@@ -2,7 +2,10 @@
 
 use std::ops::Range;
 
-use sqlparser::ast::{Expr, SelectItem, SetExpr, Statement, UpdateTableFromKind, Value};
+use sqlparser::ast::{
+    Delete, Expr, FromTable, SelectItem, SetExpr, Statement, TableWithJoins, UpdateTableFromKind,
+    Value,
+};
 
 use super::cuts;
 use super::key;
@@ -58,7 +61,8 @@ impl Half<'_> {
 
     /// Whether the query's tree has the statement's own parts.
     fn is_same(&self, parsed: &Parsed, sql: &str) -> bool {
-        let Ok(found) = parse(sql, parsed.text.dialect) else { return false };
+        let dialect = parsed.text.dialect;
+        let Ok(found) = parse(sql, dialect) else { return false };
         let Statement::Query(query) = &found.tree else { return false };
         let SetExpr::Select(select) = query.body.as_ref() else { return false };
         if query.with.as_ref() != parsed.inner().0 {
@@ -89,16 +93,32 @@ impl Half<'_> {
                 (update.selection.as_ref(), &update.order_by, update.limit.is_some())
             }
             Statement::Delete(delete) => {
+                if select.from.iter().collect::<Vec<_>>() != deleted_from(delete, dialect) {
+                    return false;
+                }
                 (delete.selection.as_ref(), &delete.order_by, delete.limit.is_some())
             }
             _ => return false,
         };
         let nested = selection.map(|one| Expr::Nested(Box::new(one.clone())));
-        let is_number = |expr: &Expr| matches!(expr, Expr::Value(value) if matches!(value.value, Value::Number(..)));
+        let is_number = |expr: &Expr| match expr {
+            Expr::Value(value) => matches!(value.value, Value::Number(..)),
+            _ => false,
+        };
         select.selection == nested
             && order_items(query) == order_by.iter().collect::<Vec<_>>()
             && !order_by.iter().any(|one| is_number(&one.expr))
             && is_limited(query) == limited
+    }
+}
+
+/// The tables of a DELETE; on MySQL those behind USING introduce what stands before it.
+fn deleted_from(delete: &Delete, dialect: Dialect) -> Vec<&TableWithJoins> {
+    let (FromTable::WithFromKeyword(from) | FromTable::WithoutKeyword(from)) = &delete.from;
+    let using = delete.using.iter().flatten();
+    match (dialect, &delete.using) {
+        (Dialect::Mysql, Some(_)) => using.collect(),
+        _ => from.iter().chain(using).collect(),
     }
 }
 

@@ -50,14 +50,21 @@ impl Applier<'_> {
         if job.work.is_none() {
             self.open_temporary(&job).await?;
         }
-        let mut cursor = self.cursor(work, &job).await?;
+        let mut trials = Trials::default();
+        let mut cursor = loop {
+            match self.cursor(work, &job).await {
+                Err(error) if job.work.is_some() && error.database().is_some() => {
+                    self.after_failure(work, error, &mut trials).await?;
+                }
+                other => break other?,
+            }
+        };
         if job.work.is_some() {
             // It may have columns of the work table, which is there now.
             self.open_temporary(&job).await?;
         }
         job.keys.aside = self.keys_aside(work, &job).await?;
         let mut pace = job.pace(&cursor);
-        let mut trials = Trials::default();
         self.watch_waiters().await?;
         self.say_progress(work, &cursor, true);
         let (mut windows, mut pause_ms) = (Windows::default(), 0);

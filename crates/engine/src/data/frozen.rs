@@ -136,6 +136,10 @@ impl Applier<'_> {
 
     /// Makes the empty work table.
     pub(super) async fn make_work(&mut self, frozen: &Work) -> Result<(), EngineError> {
+        if self.ledger.dialect == Dialect::Mysql && frozen.name != WorkName::Temporary {
+            // A try whose query was refused has left it.
+            self.session.batch(&format!("DROP TABLE IF EXISTS {}", frozen.sql)).await?;
+        }
         for sql in &frozen.create {
             self.session.batch(sql).await?;
         }
@@ -187,8 +191,8 @@ impl Applier<'_> {
         Ok(rows.first().map_or(0, |row| u64::try_from(number(row, 0)).unwrap_or(0)))
     }
 
-    /// What came of the frozen rows of one range: those that the batch has captured are changed, the
-    /// others were changed or deleted by somebody else since, and are noted.
+    /// What came of the frozen rows of one range: those that the batch has captured are changed,
+    /// the others were changed or deleted by somebody else since, and are noted.
     pub(super) async fn account_frozen(
         &mut self,
         job: &Job,

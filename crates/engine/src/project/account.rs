@@ -48,7 +48,7 @@ pub struct AccountLine {
     pub skipped: u64,
     /// Driving rows that produced nothing in this statement and were not declared to.
     pub missing: u64,
-    /// It is an INSERT, or its rows were computed first: its driving rows must all be accounted for.
+    /// It is an INSERT, or its rows were computed first: all driving rows must be accounted for.
     pub inserts: bool,
     /// It is an UPDATE or DELETE whose values were computed first; its missing rows are those that
     /// others have changed or deleted since.

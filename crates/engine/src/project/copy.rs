@@ -173,8 +173,8 @@ impl Work<'_> {
     }
 
     /// Further pairs of connections, those to the source in the snapshot of `from`; none where only
-    /// one table is to be copied at a time: SQLite has one writer, and MariaDB and MySQL give no two
-    /// connections the same snapshot.
+    /// one table is to be copied at a time: SQLite has one writer, and MariaDB and MySQL give no
+    /// two connections the same snapshot.
     async fn more_ends(
         &self,
         from: &mut dyn Session,

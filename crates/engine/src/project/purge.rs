@@ -51,7 +51,7 @@ pub struct PurgePlan {
     pub items: Vec<PurgeItem>,
     /// Databases that restores in place have replaced, oldest first.
     pub databases: Vec<KeptDatabase>,
-    /// Migrations that are in the middle of something; what they keep stays.
+    /// Migrations in the middle of something, or with rows in quarantine; what they keep stays.
     pub in_use: Vec<String>,
     /// Applied migrations that cannot be taken back whole any more, each with its run.
     pub migrations: Vec<(String, String)>,
@@ -238,8 +238,8 @@ impl Project {
             if plan.items.iter().any(|one| one.kept_as == item.kept_as) || item.at_ms > before {
                 continue;
             }
-            let retried = item.kind == "work" && aside.contains(&item.migration);
-            if (retried || busy.contains(&item.migration)) && !item.leftover {
+            let needed = aside.contains(&item.migration) || busy.contains(&item.migration);
+            if needed && !item.leftover {
                 if !plan.in_use.contains(&item.migration) {
                     plan.in_use.push(item.migration);
                 }
@@ -278,8 +278,8 @@ impl Project {
         Ok(names)
     }
 
-    /// Migrations with open rows in quarantine: those of a frozen statement are tried again from
-    /// its work table.
+    /// Migrations with open rows in quarantine: a retry reads what was computed for them, and keeps
+    /// what it changes where the rest is kept.
     async fn set_aside(&self, session: &mut dyn Session) -> Result<Vec<String>, EngineError> {
         if !self.has_batches(session).await? {
             return Ok(Vec::new());

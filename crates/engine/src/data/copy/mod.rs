@@ -234,8 +234,8 @@ impl Copier<'_> {
         Ok(done)
     }
 
-    /// Waits before a transaction is tried again that was rolled back because of others: a lock that
-    /// was not granted, a deadlock, a serialization failure. It goes on where the cursor stands.
+    /// Waits before a transaction is tried again that was rolled back because of others: a lock
+    /// that was not granted, a deadlock, a serialization failure. It goes on where the cursor stands.
     ///
     /// # Errors
     /// The error itself where no further try follows.

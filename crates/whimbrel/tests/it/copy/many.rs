@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use whimbrel_testkit::proof::proxy::Proxy;
+
 use super::{Ends, arguments, every_pair};
 
 every_pair!(a_forest_of_tables, a_kill_between_tables_changes_nothing);
@@ -70,6 +72,34 @@ fn a_kill_between_tables_changes_nothing(ends: &Ends) {
     let copy = ends.copy(&["--jobs", "2", "--size", "20", "--verify"]).success();
     assert_eq!(all_rows(ends), 9 * 90, "{copy}");
     assert_eq!(copy.stdout.matches("the same 90 rows").count(), 9, "{copy}");
+}
+
+/// One connection to the target ends after so many bytes, anywhere.
+fn a_cut(ends: &Ends) {
+    forest(ends);
+    let url = &ends.target.url;
+    let port = url.split_once("127.0.0.1:").and_then(|(_, rest)| rest.split_once('/'));
+    let port = port.and_then(|(port, _)| port.parse::<u16>().ok()).expect("a port");
+    for bytes in [4_000, 15_000, 30_000, 60_000] {
+        let proxy = Proxy::cutting_after(port, bytes).expect("a proxy");
+        let through = url.replace(&format!(":{port}/"), &format!(":{}/", proxy.port()));
+        ends.whimbrel()
+            .env("DATABASE_URL", through)
+            .run(arguments(&["--jobs", "3", "--size", "20"]));
+    }
+    let copy = ends.copy(&["--jobs", "2", "--size", "20", "--verify"]).success();
+    assert_eq!(all_rows(ends), 9 * 90, "{copy}");
+    assert_eq!(copy.stdout.matches("the same 90 rows").count(), 9, "{copy}");
+}
+
+#[test]
+fn a_cut_connection_changes_nothing_on_postgres() {
+    super::between("sqlite", "postgres", a_cut);
+}
+
+#[test]
+fn a_cut_connection_changes_nothing_on_mariadb() {
+    super::between("postgres", "mariadb", a_cut);
 }
 
 /// Somebody holds a lock for longer than is waited for it.
