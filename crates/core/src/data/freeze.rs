@@ -8,6 +8,7 @@
 
 use sqlparser::ast::{Insert, SetExpr, Statement};
 
+use super::freeze_table::{WorkColumn, as_table, create};
 use super::freeze_values::{self, Half};
 use super::insert;
 use super::key;
@@ -17,7 +18,7 @@ use super::refusal::{Allow, Lifted, Note, Refusal, RefusalCode};
 use super::rewrite::{Batchable, DataKind};
 use super::{BatchOptions, Catalog, cuts};
 use crate::ddl::ObjectName;
-use crate::snapshot::{Column, Table};
+use crate::snapshot::Table;
 use crate::sql::dialect::Dialect;
 use crate::sql::quote::quote_ident;
 
@@ -39,17 +40,6 @@ pub struct Frozen {
     pub apply: Batchable,
     /// The reasons for which the statement itself could not be cut.
     pub lifted: Vec<RefusalCode>,
-}
-
-/// A column of the work table.
-struct WorkColumn {
-    name: String,
-    /// The target's column whose type and collation it has.
-    of: String,
-    /// It is part of the key.
-    key: bool,
-    /// It holds what will be written.
-    written: bool,
 }
 
 /// Cuts the statement into a query that is run once and a statement that applies what it found;
@@ -128,9 +118,7 @@ fn change(
     };
     let mut apply = analysed(&text, catalog, &ours, as_table(work, &columns, target, dialect))
         .map_err(|refusal| Refusal { span: parsed.text.span(), ..refusal })?;
-    apply.notes = own.notes;
-    apply.notes.retain(|note| !["recomputed", "now-differs"].contains(&note.code));
-    apply.notes.insert(0, note(parsed, &own.frozen));
+    apply.notes = notes(parsed, &own);
     let create = create(&columns, target, work, dialect);
     Ok(Frozen { create, fill, apply, lifted: own.frozen })
 }
@@ -307,145 +295,6 @@ fn fill_change(
     }
 }
 
-/// The statements that make the work table.
-fn create(
-    columns: &[WorkColumn],
-    target: &Table,
-    work: &ObjectName,
-    dialect: Dialect,
-) -> Vec<String> {
-    let name = sql(work, dialect);
-    let keys: Vec<String> = columns
-        .iter()
-        .filter(|column| column.key)
-        .map(|column| quote_ident(&column.name, dialect))
-        .collect();
-    if dialect == Dialect::Sqlite {
-        let mut parts: Vec<String> =
-            columns.iter().map(|column| sqlite_column(column, target)).collect();
-        parts.push(match keys.is_empty() {
-            true => format!("{FROZEN_ROW} INTEGER PRIMARY KEY"),
-            false => format!("PRIMARY KEY ({})", keys.join(", ")),
-        });
-        if keys.is_empty() {
-            parts.rotate_right(1);
-        }
-        return vec![format!("CREATE TABLE {name} ({})", parts.join(", "))];
-    }
-    let items: Vec<String> = columns
-        .iter()
-        .map(|column| {
-            let name = quote_ident(&column.name, dialect);
-            format!("{} AS {name}", typed(column, target, dialect))
-        })
-        .collect();
-    let (items, target) = (items.join(", "), sql(&target.name, dialect));
-    if dialect == Dialect::Postgres {
-        let key = match keys.is_empty() {
-            true => {
-                format!("ADD COLUMN {FROZEN_ROW} bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY")
-            }
-            false => format!("ADD PRIMARY KEY ({})", keys.join(", ")),
-        };
-        return vec![
-            format!("CREATE TABLE {name} AS SELECT {items} FROM {target} whimbrel_t WITH NO DATA"),
-            format!("ALTER TABLE {name} {key}"),
-        ];
-    }
-    let key = match keys.is_empty() {
-        true => format!("{FROZEN_ROW} BIGINT NOT NULL AUTO_INCREMENT PRIMARY KEY"),
-        false => format!("PRIMARY KEY ({})", keys.join(", ")),
-    };
-    let temporary =
-        if work.schema.is_none() && work.name == FROZEN_TEMPORARY { "TEMPORARY " } else { "" };
-    // Outer columns may be NULL, so that a missing value is an error of the target's.
-    vec![format!(
-        "CREATE {temporary}TABLE {name} ({key}) ENGINE=InnoDB AS SELECT {items} FROM \
-         (SELECT 1 AS whimbrel_1) whimbrel_d LEFT JOIN {target} whimbrel_t ON 1 = 0 LIMIT 0"
-    )]
-}
-
-/// An expression with the type of a column of the work table. A value to be written has no length
-/// yet, so that one that is too long is found when its row is written, and can be set aside.
-fn typed(column: &WorkColumn, target: &Table, dialect: Dialect) -> String {
-    let of = format!("whimbrel_t.{}", quote_ident(&column.of, dialect));
-    let found = key::column(target, &column.of, dialect).filter(|_| column.written);
-    let declared = found.map(|one| one.type_name.to_ascii_lowercase()).unwrap_or_default();
-    let is = |start: &str| declared.starts_with(start) && !declared.ends_with("[]");
-    match dialect {
-        Dialect::Postgres if is("character") => format!("CAST({of} AS text)"),
-        Dialect::Postgres if is("numeric(") => format!("CAST({of} AS numeric)"),
-        // Longer than a row may be, so that it is a TEXT.
-        Dialect::Mysql if is("varchar(") || is("char(") => format!("CAST({of} AS CHAR(20000))"),
-        _ => of,
-    }
-}
-
-/// The name of a work table that goes with the session, for trying statements out.
-pub const FROZEN_TEMPORARY: &str = "whimbrel_work";
-
-/// A column of SQLite's: the affinity and the collation of the target's.
-fn sqlite_column(column: &WorkColumn, target: &Table) -> String {
-    let found = key::column(target, &column.of, Dialect::Sqlite);
-    let strict = target.options.to_ascii_uppercase().contains("STRICT");
-    // What is no column of the table is its rowid.
-    let declared = found.map_or("INTEGER", |one| one.type_name.as_str());
-    let collation = found.and_then(key::collation);
-    let collation = collation
-        .map(|name| format!(" COLLATE {}", quote_ident(&name, Dialect::Sqlite)))
-        .unwrap_or_default();
-    let end = if column.key { " NOT NULL" } else { "" };
-    format!(
-        "{} {}{collation}{end}",
-        quote_ident(&column.name, Dialect::Sqlite),
-        affinity(declared, strict)
-    )
-}
-
-/// SQLite's affinity of a declared type ("Datatypes in SQLite", 3.1); that of `ANY` in a STRICT
-/// table is none.
-fn affinity(declared: &str, strict: bool) -> &'static str {
-    let upper = declared.to_ascii_uppercase();
-    let has = |any: &[&str]| any.iter().any(|word| upper.contains(word));
-    if upper.is_empty() || strict && upper == "ANY" {
-        "BLOB"
-    } else if has(&["INT"]) {
-        "INTEGER"
-    } else if has(&["CHAR", "CLOB", "TEXT"]) {
-        "TEXT"
-    } else if has(&["BLOB"]) {
-        "BLOB"
-    } else if has(&["REAL", "FLOA", "DOUB"]) {
-        "REAL"
-    } else {
-        "NUMERIC"
-    }
-}
-
-/// The work table as the catalog would show it.
-fn as_table(work: &ObjectName, columns: &[WorkColumn], target: &Table, dialect: Dialect) -> Table {
-    let of = |column: &WorkColumn| {
-        let found = key::column(target, &column.of, dialect);
-        Column {
-            name: column.name.clone(),
-            type_name: found.map_or_else(|| "INTEGER".to_owned(), |one| one.type_name.clone()),
-            nullable: !column.key,
-            extra: found.map(|one| one.extra.clone()).unwrap_or_default(),
-            ..Column::default()
-        }
-    };
-    let mut all: Vec<Column> = columns.iter().map(of).collect();
-    let mut keys: Vec<String> = Vec::new();
-    keys.extend(columns.iter().filter(|one| one.key).map(|one| one.name.clone()));
-    if keys.is_empty() {
-        keys.push(FROZEN_ROW.to_owned());
-        let type_name = if dialect == Dialect::Sqlite { "INTEGER" } else { "bigint" };
-        let (name, type_name) = (FROZEN_ROW.to_owned(), type_name.to_owned());
-        all.insert(0, Column { name, type_name, identity: true, ..Column::default() });
-    }
-    Table { name: work.clone(), columns: all, primary_key: keys, ..Table::default() }
-}
-
 /// What is ours is not asked again what the author was asked.
 fn trusted() -> BatchOptions {
     let allow = Allow::ALL.to_vec();
@@ -461,6 +310,22 @@ fn analysed(
     let mut snapshot = catalog.snapshot.clone();
     snapshot.tables.push(work);
     super::analyse(text, &Catalog { snapshot: &snapshot, ..*catalog }, options)
+}
+
+/// What the plan says of an UPDATE or DELETE.
+fn notes(parsed: &Parsed, own: &Batchable) -> Vec<Note> {
+    let mut all = vec![note(parsed, &own.frozen)];
+    let stay = |note: &&Note| !["recomputed", "now-differs"].contains(&note.code);
+    all.extend(own.notes.iter().filter(stay).cloned());
+    let reads_written = own.frozen.contains(&RefusalCode::ReadsWrittenColumn);
+    if parsed.text.dialect == Dialect::Sqlite && own.kind == DataKind::Update && reads_written {
+        // `sqlite3` computes and writes row by row.
+        let message = "Other rows are read as they were before the statement; in one go SQLite \
+                       would read some as they are after it"
+            .to_owned();
+        all.push(Note { code: "reads-before", message, span: parsed.text.span() });
+    }
+    all
 }
 
 fn note(parsed: &Parsed, lifted: &[RefusalCode]) -> Note {
@@ -484,7 +349,7 @@ pub(super) fn old_name(at: usize) -> String {
 }
 
 /// A name as it stands in SQL.
-fn sql(name: &ObjectName, dialect: Dialect) -> String {
+pub(super) fn sql(name: &ObjectName, dialect: Dialect) -> String {
     let parts = name.schema.iter().chain(std::iter::once(&name.name));
     parts.map(|part| quote_ident(part, dialect)).collect::<Vec<_>>().join(".")
 }

@@ -9,6 +9,7 @@ mod builtins;
 mod change;
 mod cuts;
 mod freeze;
+mod freeze_table;
 mod freeze_values;
 mod functions;
 mod insert;
@@ -43,7 +44,8 @@ use std::collections::BTreeMap;
 use sqlparser::ast::Statement;
 
 pub use between::{Between, analyse_between};
-pub use freeze::{FROZEN_ROW, FROZEN_TEMPORARY, Frozen, freeze};
+pub use freeze::{FROZEN_ROW, Frozen, freeze};
+pub use freeze_table::FROZEN_TEMPORARY;
 pub use functions::{FunctionFacts, Volatility};
 pub use key::{row_key, stamped_columns, table_key};
 pub use literal::key_literal;

@@ -235,7 +235,7 @@ impl Copier<'_> {
     }
 
     /// Waits before a transaction is tried again that was rolled back because of others: a lock
-    /// that was not granted, a deadlock, a serialization failure. It goes on where the cursor stands.
+    /// that was not granted, a deadlock, a serialization failure. It goes on where the cursor is.
     ///
     /// # Errors
     /// The error itself where no further try follows.

@@ -36,7 +36,7 @@ pub fn compare(
     seed: u64,
     numbers: Range<usize>,
 ) -> Verdict<Option<Report>> {
-    compare_with(program, "", engine, (seed, numbers))
+    compare_with(program, engine, (seed, numbers), false)
 }
 
 /// The same with `materialize=true`, which also cuts the traps.
@@ -50,16 +50,18 @@ pub fn compare_frozen(
     seed: u64,
     numbers: Range<usize>,
 ) -> Verdict<Option<Report>> {
-    compare_with(program, " materialize=true", engine, (seed, numbers))
+    compare_with(program, engine, (seed, numbers), true)
 }
 
 fn compare_with(
     program: &Path,
-    directive: &'static str,
     engine: Engine,
     (seed, numbers): (u64, Range<usize>),
+    frozen: bool,
 ) -> Verdict<Option<Report>> {
-    let cases: Vec<Case> = numbers.map(|number| Case::new(engine, seed, number)).collect();
+    let directive = if frozen { " materialize=true" } else { "" };
+    let cases = numbers.map(|number| Case::new(engine, seed, number));
+    let cases: Vec<Case> = cases.filter(|case| !(frozen && case.is_row_by_row())).collect();
     let (undo, keep): (Vec<&Case>, Vec<&Case>) = cases.iter().partition(|case| case.form.undo);
     let mut report = Report::default();
     for cases in undo.chunks(CHUNK).chain(keep.chunks(CHUNK)) {
