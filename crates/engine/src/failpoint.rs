@@ -40,6 +40,10 @@ pub const BATCHES: &[&str] = &[
     "batch.after_commit",
 ];
 
+/// Every place of a statement whose rows and values are computed once. On SQLite and PostgreSQL the
+/// work table goes in the last batch's transaction, and `freeze.before_drop` is not passed.
+pub const FREEZE: &[&str] = &["freeze.made", "freeze.filled", "freeze.before_drop"];
+
 /// Every place of making and restoring a backup.
 pub const BACKUPS: &[&str] = &[
     "backup.begun",
@@ -144,8 +148,8 @@ mod active {
 
     pub(super) fn pass(name: &'static str) {
         let backups = [super::BACKUPS, super::SERVER_BACKUPS, super::IN_PLACE, super::PRUNE];
-        let lists =
-            [super::ALL, super::BATCHES, super::PURGE, super::BUCKETS].into_iter().chain(backups);
+        let data = [super::BATCHES, super::FREEZE, super::PURGE, super::BUCKETS];
+        let lists = [super::ALL].into_iter().chain(data).chain(backups);
         let listed = lists.into_iter().any(|list| list.contains(&name));
         debug_assert!(listed, "unlisted failpoint {name}");
         let armed = armed();

@@ -123,7 +123,7 @@ fn show(plan: &PurgePlan, expired: &PrunePlan, args: &Args, printer: &mut Printe
         return;
     }
     for name in &plan.in_use {
-        printer.note(&format!("{name} is half-way; what it keeps stays"));
+        printer.note(&format!("{name} is half-way or has rows in quarantine; what it keeps stays"));
     }
     if plan.is_empty() && expired.is_empty() {
         printer.out(&format!("Nothing to do: nothing is kept longer than {}", args.older_than));

@@ -20,6 +20,7 @@ mod crash;
 mod damage;
 mod data;
 mod data_accounts;
+mod data_frozen;
 mod data_rules;
 mod data_whole;
 mod demo;
