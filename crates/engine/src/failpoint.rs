@@ -68,6 +68,20 @@ pub const IN_PLACE: &[&str] = &[
     "in_place.done",
 ];
 
+/// Every place of a restore in place on a server, in their order.
+pub const SERVER_IN_PLACE: &[&str] = &[
+    "in_place.beside",
+    "in_place.copied",
+    "in_place.locked",
+    "in_place.journaled",
+    "in_place.prepared",
+    "in_place.alone",
+    "in_place.renamed",
+    "in_place.before_commit",
+    "in_place.replaced",
+    "in_place.done",
+];
+
 /// Every place of removing a backup.
 pub const PRUNE: &[&str] = &["prune.renamed"];
 
@@ -132,7 +146,9 @@ mod active {
     }
 
     pub(super) fn pass(name: &'static str) {
-        let backups = [super::BACKUPS, super::SERVER_BACKUPS, super::IN_PLACE, super::PRUNE];
+        let backups = [super::BACKUPS, super::SERVER_BACKUPS, super::PRUNE];
+        let in_place = [super::IN_PLACE, super::SERVER_IN_PLACE];
+        let backups = backups.into_iter().chain(in_place);
         let lists = [super::ALL, super::BATCHES, super::PURGE].into_iter().chain(backups);
         let listed = lists.into_iter().any(|list| list.contains(&name));
         debug_assert!(listed, "unlisted failpoint {name}");

@@ -34,7 +34,10 @@ pub use self::prune::PrunePlan;
 pub(crate) use self::prune::{clean, plan as plan_prune, remove};
 pub(crate) use self::read::{Archive, state};
 use self::seal::Sealer;
-pub(crate) use self::server::{ServerSide, dump_program, server_engine};
+pub(crate) use self::server::{
+    AS_ASKED, ServerSide, Swap, dump_program, interrupted, lock, lost_between, refuse,
+    server_engine, swap,
+};
 pub(crate) use self::store::{Restoring, Scratch, create_private, database_files};
 pub(crate) use self::write::Writer;
 

@@ -126,6 +126,8 @@ pub struct StatusReport {
     pub restores: Vec<KeptDatabase>,
     /// The backups of this database.
     pub backups: BackupsLine,
+    /// The backup of which a restore is filling this database, or has left it half filled.
+    pub restoring: Option<String>,
 }
 
 impl StatusReport {
@@ -166,6 +168,10 @@ impl Project {
         let restores = match &mut session {
             Some(session) if picture.identity.is_some() => self.restores(session.as_mut()).await?,
             _ => Vec::new(),
+        };
+        let restoring = match &mut session {
+            Some(session) => self.restoring(session.as_mut()).await?,
+            None => None,
         };
         let mut backups = match (&mut session, &picture.identity) {
             (Some(session), Some(one)) => self.backups_line(session.as_mut(), one).await?,
@@ -210,6 +216,7 @@ impl Project {
             issues: picture.files.issues,
             restores,
             backups,
+            restoring,
         })
     }
 
@@ -228,6 +235,11 @@ impl Project {
         _session: &mut dyn Session,
     ) -> Result<Vec<KeptDatabase>, EngineError> {
         Ok(Vec::new())
+    }
+
+    #[cfg(not(feature = "sqlite"))]
+    async fn restoring(&self, _session: &mut dyn Session) -> Result<Option<String>, EngineError> {
+        Ok(None)
     }
 
     /// How far the batches are of migrations that have begun, by file name.

@@ -186,6 +186,8 @@ impl Project {
         Self::check_files(&files)?;
         self.refuse_open_file().await?;
         let mut session = self.connect().await?;
+        #[cfg(feature = "sqlite")]
+        self.refuse_restoring(session.as_mut()).await?;
         let known = self.ledger.identity(session.as_mut()).await?.is_some();
         let other = self.other_tables();
         let dialect = self.ledger.dialect;

@@ -1,7 +1,9 @@
 //! Backups of databases that are servers: the schema by their own dump programs, the rows by our
 //! own connections, all from one picture of the database.
 
+mod belongings;
 mod compare;
+mod differ;
 mod load;
 mod mariadb;
 mod partial;
@@ -10,9 +12,14 @@ mod programs;
 mod restore;
 mod rows;
 mod save;
+mod swap;
 
 use whimbrel_core::sql::dialect::Dialect;
 
+pub(crate) use self::differ::lost_between;
+pub(crate) use self::restore::interrupted;
+pub(crate) use self::save::AS_ASKED;
+pub(crate) use self::swap::{Swap, lock, refuse, swap};
 use super::{Archive, BackupPlace, OpenWith, RestoreOptions, Sealer, Writer};
 use crate::backend::{Backend, Session};
 use crate::error::EngineError;

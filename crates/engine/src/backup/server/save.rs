@@ -17,6 +17,8 @@ use crate::backup::BackupWhat;
 use crate::error::EngineError;
 use crate::failpoint;
 
+/// Stands behind what was left out by name.
+pub(crate) const AS_ASKED: &str = ", as asked";
 /// How many times smaller than its tables a backup may be expected to be, at most.
 const SMALLER_AT_MOST: u64 = 8;
 
@@ -237,7 +239,7 @@ impl ServerSide<'_> {
     }
 }
 
-fn cut_short(dump: &Program) -> EngineError {
+pub(super) fn cut_short(dump: &Program) -> EngineError {
     let how = "it said that all went well, but the end of its output is missing";
     dump.failed(how.to_owned(), String::new())
 }
@@ -258,7 +260,7 @@ fn allowed(seen: Seen, what: &BackupWhat) -> Result<Vec<String>, EngineError> {
         return Err(EngineError::NotFound(message));
     }
     let mut out = seen.left_out;
-    out.extend(seen.refused.iter().map(|name| format!("`{name}`, as asked")));
+    out.extend(seen.refused.iter().map(|name| format!("`{name}`{AS_ASKED}")));
     Ok(out)
 }
 
@@ -269,7 +271,7 @@ fn chosen(
     contents: &mut Contents,
 ) -> Result<Vec<Table>, EngineError> {
     if what.schema_only {
-        contents.left_out.push("All rows, as asked".to_owned());
+        contents.left_out.push(format!("All rows{AS_ASKED}"));
         return Ok(Vec::new());
     }
     if what.tables.is_empty() {

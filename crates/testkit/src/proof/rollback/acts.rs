@@ -18,11 +18,20 @@ const PLACES: [&str; 9] = [
     "ledger.before_write",
     "ledger.after_write",
 ];
-/// Where a rollback to a backup is killed.
+/// Where a rollback to a backup is killed: of a file, and on a server.
 const IN_PLACE: [&str; 5] = [
     "in_place.locked",
     "in_place.kept",
     "in_place.before_pages",
+    "in_place.replaced",
+    "lock.after_acquire",
+];
+const SERVER_IN_PLACE: [&str; 7] = [
+    "in_place.copied",
+    "in_place.locked",
+    "in_place.prepared",
+    "in_place.alone",
+    "in_place.before_commit",
     "in_place.replaced",
     "lock.after_acquire",
 ];
@@ -40,7 +49,7 @@ impl World<'_> {
         if random.below(3) == 0 {
             words.extend(["--steps", &steps]);
         }
-        if self.engine == Engine::Sqlite && random.below(2) == 0 {
+        if self.restores_in_place() && random.below(2) == 0 {
             words.push("--backup");
         }
         let output = self.run(&words, None);
@@ -49,14 +58,20 @@ impl World<'_> {
         self.model.after_up(&rows)
     }
 
+    fn restores_in_place(&self) -> bool {
+        self.engine != Engine::Mariadb
+    }
+
     /// A rollback of a run, killed perhaps, and carried on.
     pub(super) fn roll_back(&mut self, random: &mut Random) -> Verdict<()> {
         let runs = self.runs()?;
         let Some(last) = runs.last() else { return Ok(()) };
-        if self.engine == Engine::Sqlite && random.below(4) == 0 {
+        if self.restores_in_place() && random.below(4) == 0 {
             self.report.immediate += 1;
+            let places =
+                if self.engine == Engine::Sqlite { &IN_PLACE[..] } else { &SERVER_IN_PLACE[..] };
             let words = ["rollback", "last", "--how", "immediate", "--yes"].map(str::to_owned);
-            let place = (random.below(3) == 0).then(|| random.pick(&IN_PLACE).copied());
+            let place = (random.below(3) == 0).then(|| random.pick(places).copied());
             return self.carry_on(&words, place.flatten(), random);
         }
         let run = match random.below(4) {
