@@ -75,8 +75,8 @@ fn the_saved_database_takes_the_place_of_the_present_one_and_back() {
     on("postgres", |bench| {
         let saved = saved(bench);
         let dry = restore(bench, &saved, &["--dry-run"]).success();
-        assert!(dry.stderr.contains("people: 1 row added, 1 changed, 1 removed"), "{dry}");
-        assert!(dry.stderr.contains("pairs: 2 rows added, 1 removed"), "{dry}");
+        assert!(dry.stderr.contains("people: 1 row added, 1 row changed, 1 row removed"), "{dry}");
+        assert!(dry.stderr.contains("pairs: 2 rows added, 1 row removed"), "{dry}");
         let without = restore(bench, &saved, &[]).expect_code(6);
         assert!(without.stderr.contains(PHRASE), "{without}");
         restore(bench, &saved, &["--confirm", "LOSE 5 ROWS"]).expect_code(6);
@@ -161,7 +161,7 @@ fn a_kill_anywhere_leaves_the_old_one_or_the_new_one() {
             bench.whimbrel().run(["purge", "--older-than", "0", "--yes"]).success();
             assert_eq!(beside(bench), Vec::<String>::new(), "{name}");
             // The lease of the dead run is in nobody's way.
-            bench.migration(&format!("0{at:03}_next.sql"), "SELECT 1;\n");
+            bench.migration(&format!("1{at:03}_next.sql"), "SELECT 1;\n");
             bench.whimbrel().run(["up", "--wait", "0s", "--out-of-order"]).success();
             saved.now = rows(&bench.database);
         }
@@ -268,11 +268,15 @@ fn owners_privileges_and_settings_come_along() {
             "CREATE ROLE {role}; GRANT SELECT, UPDATE (name) ON people TO {role}; \
              GRANT CREATE ON DATABASE {name} TO {role}; GRANT USAGE ON SCHEMA public TO {role}; \
              ALTER DATABASE {name} SET work_mem = '7MB'; \
-             ALTER ROLE {role} IN DATABASE {name} SET work_mem = '8MB'; \
              ALTER DATABASE {name} CONNECTION LIMIT 77; REVOKE TEMPORARY ON DATABASE {name} \
-             FROM PUBLIC; COMMENT ON DATABASE {name} IS 'ours'; ALTER DEFAULT PRIVILEGES \
-             IN SCHEMA public GRANT SELECT ON TABLES TO {role}"
+             FROM PUBLIC; COMMENT ON DATABASE {name} IS 'ours'"
         ));
+        let default = format!(
+            "ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT SELECT ON TABLES TO {role}"
+        );
+        bench.database.query(&default);
+        let own = format!("ALTER ROLE CURRENT_USER IN DATABASE {name} SET work_mem = '8MB'");
+        bench.database.query(&own);
         let facts = || {
             bench.database.admin(
                 "SELECT datname, pg_get_userbyid(datdba), ARRAY(SELECT a::text \
@@ -294,7 +298,7 @@ fn owners_privileges_and_settings_come_along() {
         let done = restore(bench, &saved, &["--confirm", PHRASE]);
         let after = facts();
         for database in beside(bench) {
-            bench.database.admin(&format!("DROP DATABASE {database}"));
+            bench.database.admin(&format!("DROP DATABASE {database} WITH (FORCE)"));
         }
         bench.database.admin(&format!("DROP OWNED BY {role}; DROP ROLE {role}"));
         done.success();
@@ -329,6 +333,21 @@ fn what_cannot_take_the_place_is_refused_before_anything() {
         let refused = bench.whimbrel().env("DATABASE_URL", pooled).run(words).expect_code(2);
         assert!(refused.stderr.contains("a pooler"), "{refused}");
         unchanged(&refused);
+        // A setting that this role may not make.
+        let role = format!("{}_r", bench.database.name);
+        let name = &bench.database.name;
+        bench.database.admin(&format!(
+            "CREATE ROLE {role}; ALTER ROLE {role} IN DATABASE {name} SET work_mem = '8MB'"
+        ));
+        let refused = restore(bench, &saved, &["--confirm", PHRASE]);
+        bench.database.admin(&format!("DROP ROLE {role}"));
+        assert!(refused.expect_code(2).stderr.contains("let the role do that"));
+        // Somebody else's database: only its owner may rename it.
+        let me = bench.database.query("SELECT current_user").trim().to_owned();
+        bench.database.admin(&format!("ALTER DATABASE {name} OWNER TO CURRENT_USER"));
+        let refused = restore(bench, &saved, &["--confirm", PHRASE]);
+        bench.database.admin(&format!("ALTER DATABASE {name} OWNER TO {me}"));
+        assert!(refused.expect_code(2).stderr.contains("Only its owner may rename"));
         // Part of the rows only.
         let part = create(bench, &["--no-encrypt", "--tables", "people"]);
         let part = Saved { id: part, old: String::new(), now: String::new() };

@@ -6,7 +6,7 @@ use whimbrel_core::sql::lexer::{Token, lex};
 use whimbrel_core::sql::split::split;
 
 use super::{ServerSide, postgres};
-use crate::backend::Session;
+use crate::backend::{DbError, Session};
 use crate::error::EngineError;
 
 /// Codes of the errors for what is not in the other database: table, column, routine, another
@@ -58,24 +58,40 @@ impl ServerSide<'_> {
 }
 
 impl Belongings {
+    /// Refuses what this role may not say about a database, before anything is done: all of it is said
+    /// of the one that is there, and rolled back.
+    pub(crate) async fn refuse(&self, session: &mut dyn Session) -> Result<(), EngineError> {
+        session.batch("BEGIN").await?;
+        let mut said = Ok(());
+        for statement in &self.database {
+            said = session.batch(statement).await.map_err(|error| cannot(statement, &error));
+            if said.is_err() {
+                break;
+            }
+        }
+        session.batch("ROLLBACK").await?;
+        said
+    }
+
     /// Gives the objects of the database of `session` their owners and privileges, as far as they
     /// are there.
     pub(crate) async fn give(&self, session: &mut dyn Session) -> Result<(), EngineError> {
         for statement in &self.objects {
             match session.batch(statement).await {
                 Err(error) if NOT_THERE.contains(&error.code.as_deref().unwrap_or_default()) => {}
-                Err(error) => {
-                    let message = format!(
-                        "What the database has of owners and privileges cannot be given to the \
-                         new one (`{statement}`): {error}"
-                    );
-                    return Err(EngineError::Refused(message));
-                }
+                Err(error) => return Err(cannot(statement, &error)),
                 Ok(()) => {}
             }
         }
         Ok(())
     }
+}
+
+fn cannot(statement: &str, error: &DbError) -> EngineError {
+    EngineError::Refused(format!(
+        "What belongs to the database and is in no backup cannot be given to the new one: {error} \
+         (`{statement}`); let the role do that, or connect as one that may"
+    ))
 }
 
 fn belongings_in(text: &str) -> Result<Belongings, EngineError> {

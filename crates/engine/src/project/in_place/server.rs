@@ -93,6 +93,8 @@ impl Project {
         let finished_by = self.sweep(&archive.manifest.id, takes_back.as_deref()).await?;
         let mut session = self.connect().await?;
         refuse(session.as_mut()).await?;
+        let belongings = self.server(place).belongings(session.as_mut()).await?;
+        belongings.refuse(session.as_mut()).await?;
         let name = session.facts().await?.database;
         if let Some(back) = &back
             && self.size_of(session.as_mut(), &back.journal.kept_as).await?.is_none()
