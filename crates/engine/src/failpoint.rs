@@ -82,6 +82,23 @@ pub const SERVER_IN_PLACE: &[&str] = &[
     "in_place.done",
 ];
 
+/// Every place of a restore in place on MariaDB, in their order. Between `in_place.marked` and
+/// `in_place.opened` the application has no tables.
+pub const MARIADB_IN_PLACE: &[&str] = &[
+    "in_place.beside",
+    "in_place.copied",
+    "in_place.marked",
+    "in_place.locked",
+    "in_place.journaled",
+    "in_place.prepared",
+    "in_place.bare",
+    "in_place.exchanged",
+    "in_place.triggers",
+    "in_place.opened",
+    "in_place.replaced",
+    "in_place.done",
+];
+
 /// Every place of removing a backup.
 pub const PRUNE: &[&str] = &["prune.renamed"];
 
@@ -147,7 +164,7 @@ mod active {
 
     pub(super) fn pass(name: &'static str) {
         let backups = [super::BACKUPS, super::SERVER_BACKUPS, super::PRUNE];
-        let in_place = [super::IN_PLACE, super::SERVER_IN_PLACE];
+        let in_place = [super::IN_PLACE, super::SERVER_IN_PLACE, super::MARIADB_IN_PLACE];
         let backups = backups.into_iter().chain(in_place);
         let lists = [super::ALL, super::BATCHES, super::PURGE].into_iter().chain(backups);
         let listed = lists.into_iter().any(|list| list.contains(&name));

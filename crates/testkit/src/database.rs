@@ -238,7 +238,17 @@ impl Drop for TestDatabase {
                 let drops = drops.map(|one| format!("DROP DATABASE IF EXISTS {one} WITH (FORCE);\n"));
                 admin.run(&drops.collect::<String>())
             }
-            Owner::Mariadb(admin) => admin.run(&format!("DROP DATABASE IF EXISTS {};", self.name)),
+            Owner::Mariadb(admin) => {
+                let name = &self.name;
+                let beside = format!(
+                    "SELECT schema_name FROM information_schema.schemata \
+                     WHERE schema_name LIKE '{name}\\_%'"
+                );
+                let beside = admin.run(&beside).unwrap_or_default();
+                let drops = beside.lines().chain([name.as_str()]);
+                let drops = drops.map(|one| format!("DROP DATABASE IF EXISTS {one};\n"));
+                admin.run(&drops.collect::<String>())
+            }
         };
     }
 }

@@ -6,6 +6,7 @@
 
 mod carry;
 mod kept;
+mod mariadb;
 mod server;
 mod sweep;
 

@@ -3,11 +3,12 @@
 use std::path::PathBuf;
 
 use whimbrel_core::backup::Phase;
+use whimbrel_core::sql::dialect::Dialect;
 
 use super::Project;
 use super::status::KeptDatabase;
 use crate::backend::Session;
-use crate::backup::interrupted;
+use crate::backup::{away, interrupted, replacing};
 use crate::error::EngineError;
 
 impl Project {
@@ -51,18 +52,26 @@ impl Project {
         &self,
         session: &mut dyn Session,
     ) -> Result<(), EngineError> {
-        match interrupted(session, self.dialect()).await? {
-            Some((id, _)) => Err(EngineError::RestoreInterrupted { label: self.label(), id }),
+        match self.restoring(session).await? {
+            Some((id, true)) => Err(away(&id)),
+            Some((id, false)) => Err(EngineError::RestoreInterrupted { label: self.label(), id }),
             None => Ok(()),
         }
     }
 
-    /// The backup of which a restore is filling the database, or has left it half filled.
+    /// The backup of which a restore is filling the database, or has left it half filled; and
+    /// whether it takes the place of what was there.
     pub(super) async fn restoring(
         &self,
         session: &mut dyn Session,
-    ) -> Result<Option<String>, EngineError> {
-        Ok(interrupted(session, self.dialect()).await?.map(|(id, _)| id))
+    ) -> Result<Option<(String, bool)>, EngineError> {
+        if let Some((id, _)) = interrupted(session, self.dialect()).await? {
+            return Ok(Some((id, false)));
+        }
+        match self.dialect() {
+            Dialect::Mysql => Ok(replacing(session).await?.map(|id| (id, true))),
+            Dialect::Postgres | Dialect::Sqlite => Ok(None),
+        }
     }
 
     /// Removes the database that a restore in place has replaced; it cannot be taken back any more.

@@ -126,8 +126,9 @@ pub struct StatusReport {
     pub restores: Vec<KeptDatabase>,
     /// The backups of this database.
     pub backups: BackupsLine,
-    /// The backup of which a restore is filling this database, or has left it half filled.
-    pub restoring: Option<String>,
+    /// The backup of which a restore is filling this database, or has left it half filled; and
+    /// whether it takes the place of what was there.
+    pub restoring: Option<(String, bool)>,
 }
 
 impl StatusReport {
@@ -238,7 +239,10 @@ impl Project {
     }
 
     #[cfg(not(feature = "sqlite"))]
-    async fn restoring(&self, _session: &mut dyn Session) -> Result<Option<String>, EngineError> {
+    async fn restoring(
+        &self,
+        _session: &mut dyn Session,
+    ) -> Result<Option<(String, bool)>, EngineError> {
         Ok(None)
     }
 

@@ -8,6 +8,7 @@ use whimbrel_core::sql::quote::quote_ident;
 
 use super::Seen;
 use super::differ::{Column, Side};
+use super::exchange::AWAY;
 use super::rows::Table;
 use crate::backend::{DbError, Session};
 use crate::error::EngineError;
@@ -108,7 +109,7 @@ pub(super) async fn tables(session: &mut dyn Session) -> Result<Vec<Table>, Engi
     Ok(names.iter().map(table).collect())
 }
 
-/// The tables with their keys, by name, for a comparison.
+/// The tables with their keys, by the name that the application knows, for a comparison.
 pub(super) async fn sides(session: &mut dyn Session) -> Result<BTreeMap<String, Side>, EngineError> {
     prepare(session).await?;
     let mut sides = BTreeMap::new();
@@ -142,7 +143,8 @@ pub(super) async fn sides(session: &mut dyn Session) -> Result<BTreeMap<String, 
         let default = default.filter(|_| text(&row, 5) == "1");
         side.columns.insert(name, Column { value, default });
     }
-    Ok(sides.into_iter().map(|(name, (_, side))| (name, side)).collect())
+    let plain = |name: String| name.strip_prefix(AWAY).map_or_else(|| name.clone(), str::to_owned);
+    Ok(sides.into_iter().map(|(name, (_, side))| (plain(name), side)).collect())
 }
 
 /// Tables whose storage engine knows no snapshot.

@@ -32,6 +32,8 @@ const IN_USE: &str = "55006";
 enum Purpose {
     /// The database stays.
     Keep,
+    /// It takes another one's place later, or nobody knows of it; its events do not run.
+    Beside,
     /// It is compared once more and thrown away.
     Prove,
 }
@@ -51,6 +53,16 @@ impl ServerSide<'_> {
         options: &RestoreOptions,
     ) -> Result<(Manifest, Contents), EngineError> {
         self.restore_for(archive, options, Purpose::Keep).await
+    }
+
+    /// The same for a database that is not to be used yet.
+    pub(crate) async fn restore_beside(
+        &self,
+        archive: Archive,
+        with: &OpenWith,
+    ) -> Result<(Manifest, Contents), EngineError> {
+        let options = RestoreOptions { with: with.clone(), ..RestoreOptions::default() };
+        self.restore_for(archive, &options, Purpose::Beside).await
     }
 
     /// Restores into a database that is made for it beside the one of the address, compares, and

@@ -109,6 +109,9 @@ impl ServerSide<'_> {
         writer: &mut Writer,
         what: &BackupWhat,
     ) -> Result<Contents, EngineError> {
+        if let Some(id) = super::replacing(session.as_mut()).await? {
+            return Err(away(&id));
+        }
         let dump = programs::mariadb(["mariadb-dump", "mysqldump"]).await?;
         let before = self.mariadb_schema(&dump, mariadb::Section::Before).await?;
         let tables = mariadb::begin(session.as_mut()).await?;
@@ -237,6 +240,15 @@ impl ServerSide<'_> {
         };
         Ok(all.into_iter().map(digest).collect())
     }
+}
+
+/// The error that says that a restore in place has the tables.
+pub(crate) fn away(id: &str) -> EngineError {
+    EngineError::Refused(format!(
+        "The tables of the database are away, as a restore of `{id}` in its place is at it or was \
+         interrupted; `whimbrel backup restore {id} --in-place` goes on, and with `--take-back` it \
+         is taken back"
+    ))
 }
 
 pub(super) fn cut_short(dump: &Program) -> EngineError {

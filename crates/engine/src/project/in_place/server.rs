@@ -14,7 +14,7 @@ use super::{InPlacePlan, InPlaceReport};
 use crate::backend::{Backend, Session};
 use crate::backup::{
     AS_ASKED, Apart, Archive, BackupPlace, Journaled, LostRows, RestoreOptions, ServerSide, Swap,
-    lock, lost_between, refuse, swap,
+    lock, lost_between, refuse, replacing, swap,
 };
 use crate::error::EngineError;
 use crate::event::Events;
@@ -35,13 +35,13 @@ const BEFORE: &str = "_before_";
 /// The databases of a restore in place.
 pub(in crate::project) struct Beside {
     /// The present one.
-    name: String,
+    pub(super) name: String,
     /// What holds the rows as they were saved.
     base: String,
     /// What is to take the place: the same, or the one that an earlier restore has replaced.
-    made: String,
+    pub(super) made: String,
     /// Under which name the present one is kept.
-    kept: String,
+    pub(super) kept: String,
     /// Tables of the copy in which the run was undone, as they were before.
     copied: Option<Vec<TableDigest>>,
     pub(in crate::project) journaled: Journaled,
@@ -86,15 +86,16 @@ impl Project {
         apart: Apart,
         back: Option<Journaled>,
     ) -> Result<InPlacePlan, EngineError> {
-        if self.dialect() == Dialect::Mysql {
-            return Err(EngineError::Refused(NOT_ON_MARIADB.to_owned()));
-        }
         let takes_back = back.as_ref().map(|one| one.journal.run_id.clone());
         let finished_by = self.sweep(&archive.manifest.id, takes_back.as_deref()).await?;
         let mut session = self.connect().await?;
-        refuse(session.as_mut()).await?;
-        let belongings = self.server(place).belongings(session.as_mut()).await?;
-        belongings.refuse(session.as_mut()).await?;
+        if self.dialect() == Dialect::Mysql {
+            self.refuse_on_mariadb(session.as_mut(), &archive, place, options).await?;
+        } else {
+            refuse(session.as_mut()).await?;
+            let belongings = self.server(place).belongings(session.as_mut()).await?;
+            belongings.refuse(session.as_mut()).await?;
+        }
         let name = session.facts().await?.database;
         if let Some(back) = &back
             && self.size_of(session.as_mut(), &back.journal.kept_as).await?.is_none()
@@ -147,8 +148,11 @@ impl Project {
         let Some(beside) = &mut plan.beside else { return Ok(()) };
         let backend = self.other_database(&beside.base)?;
         let side = ServerSide { backend: backend.as_ref(), ..self.server(&beside.place) };
-        let options = RestoreOptions { tables: Vec::new(), again: false, ..options.clone() };
-        side.restore(archive, &options).await?;
+        side.restore_beside(archive, &options.with).await?;
+        if self.dialect() == Dialect::Mysql && plan.takes_back.is_none() {
+            let mut session = self.connect().await?;
+            beside.exchange().refuse_code(session.as_mut()).await?;
+        }
         failpoint::pass("in_place.beside");
         let mut counted = None;
         if let Some(run_id) = &plan.apart.run {
@@ -239,8 +243,15 @@ impl Project {
     ) -> Result<InPlaceReport, EngineError> {
         let rows = plan.rows();
         let Some(mut beside) = plan.beside.take() else { return Err(EngineError::Stopped) };
-        let replaced = self.swap_with_lease(run, plan, &mut beside).await;
-        if let Err(error) = replaced {
+        if self.dialect() == Dialect::Mysql {
+            if let Err(error) = self.exchange_with_lease(run, plan, &mut beside).await {
+                // What has begun is gone on with, or taken back, by the next command.
+                if replacing(run.session.as_mut()).await?.is_none() {
+                    plan.beside = Some(beside);
+                }
+                return Err(error);
+            }
+        } else if let Err(error) = self.swap_with_lease(run, plan, &mut beside).await {
             // Nobody knows of a COMMIT whose answer was lost, but the server.
             match self.is_kept(&beside.kept).await {
                 Ok(true) => {}
@@ -310,7 +321,7 @@ impl Project {
     }
 
     /// Makes sure that what would be lost is what was counted. Nobody writes by now.
-    async fn check_counted(
+    pub(super) async fn check_counted(
         &self,
         plan: &InPlacePlan,
         beside: &Beside,
@@ -362,11 +373,6 @@ impl Project {
         Ok(rows.first().map(bytes))
     }
 }
-
-/// What is said where it cannot be done yet.
-const NOT_ON_MARIADB: &str = "A MariaDB database cannot be restored in place: no database can be \
-    renamed there, and tables cannot change their place at once with their triggers. Restore it \
-    into a new one with `--to`, and let the application use that";
 
 /// Refuses a backup that holds only a part: in its place the rest would be gone.
 fn check_whole(archive: &Archive, options: &RestoreOptions) -> Result<(), EngineError> {

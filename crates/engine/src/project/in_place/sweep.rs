@@ -58,6 +58,7 @@ impl Project {
 
     /// Drops what was made for a restore that did not take place, and forgets it.
     pub(super) async fn clean(&self, one: Journaled) -> Result<(), EngineError> {
+        self.open_again(&one.journal, false).await?;
         self.drop_made(&one.journal).await?;
         one.remove()
     }
@@ -65,11 +66,16 @@ impl Project {
     /// Ends a restore that took place: what was made for it and is not needed any more goes, and
     /// so does the journal of the one that it takes back.
     pub(super) async fn finish(&self, mut one: Journaled) -> Result<(), EngineError> {
+        self.open_again(&one.journal, true).await?;
         one.set(Phase::Done)?;
         self.drop_made(&one.journal).await?;
         for other in self.restores_here()? {
             if one.journal.takes_back.as_ref() == Some(&other.journal.run_id) {
-                // The database that it kept has the place now.
+                // The database that it kept has the place now; on MariaDB its tables have.
+                if self.dialect() == Dialect::Mysql {
+                    let place = self.own_place();
+                    self.server(&place).drop_database(&other.journal.kept_as).await?;
+                }
                 other.remove()?;
             }
         }

@@ -15,8 +15,8 @@ use super::{Answer, Rollback, RollbackHow, RollbackStage};
 use crate::apply::StopFlag;
 use crate::backend::Session;
 use crate::backup::{
-    Archive, BackupOptions, BackupPlace, OpenWith, RestoreOptions, Scratch, SealFor, ServerSide,
-    Writer, database_files, for_once,
+    Archive, BackupOptions, BackupPlace, OpenWith, Scratch, SealFor, ServerSide, Writer,
+    database_files, for_once,
 };
 use crate::error::EngineError;
 use crate::event::{Event, Events};
@@ -121,7 +121,7 @@ impl Project {
         let backend = self.other_database(&copy)?;
         let side = ServerSide { backend: backend.as_ref(), ..self.server(&place) };
         let with = OpenWith { identities: vec![secret], passphrase: None };
-        side.restore(archive, &RestoreOptions { with, ..RestoreOptions::default() }).await?;
+        side.restore_beside(archive, &with).await?;
         remove_folder(&place.folder)?;
         failpoint::pass("in_place.copied");
         let Some(target) = self.at_copy(&copy) else {
