@@ -232,10 +232,12 @@ impl Drop for TestDatabase {
             Owner::Postgres(admin) => {
                 // Also what a restore in place has kept or left beside it.
                 let name = &self.name;
-                let beside = format!("SELECT datname FROM pg_database WHERE datname LIKE '{name}\\_%'");
+                let beside =
+                    format!("SELECT datname FROM pg_database WHERE datname LIKE '{name}\\_%'");
                 let beside = admin.run(&beside).unwrap_or_default();
                 let drops = beside.lines().chain([name.as_str()]);
-                let drops = drops.map(|one| format!("DROP DATABASE IF EXISTS {one} WITH (FORCE);\n"));
+                let drops =
+                    drops.map(|one| format!("DROP DATABASE IF EXISTS {one} WITH (FORCE);\n"));
                 admin.run(&drops.collect::<String>())
             }
             Owner::Mariadb(admin) => {

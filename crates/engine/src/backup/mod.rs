@@ -35,8 +35,8 @@ pub(crate) use self::prune::{clean, plan as plan_prune, remove};
 pub(crate) use self::read::{Archive, state};
 use self::seal::Sealer;
 pub(crate) use self::server::{
-    AS_ASKED, Exchange, ServerSide, Swap, away, dump_program, interrupted, lock, lost_between, refuse,
-    refuse_exchange, replacing, server_engine, swap,
+    AS_ASKED, Exchange, ServerSide, Swap, away, dump_program, interrupted, lock, lost_between,
+    refuse, refuse_exchange, replacing, server_engine, swap,
 };
 pub(crate) use self::store::{Restoring, Scratch, create_private, database_files};
 pub(crate) use self::write::Writer;

@@ -60,6 +60,8 @@ impl Project {
             let files = self.read_files()?;
             return Ok(files.directory.migrations.is_empty() && files.issues.is_empty());
         };
+        #[cfg(feature = "sqlite")]
+        self.refuse_restoring(session.as_mut()).await?;
         let picture = self.picture(Some(&mut session)).await?;
         Self::check_files(&picture.files)?;
         self.check_environment(&picture)?;

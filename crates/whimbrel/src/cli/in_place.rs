@@ -18,13 +18,13 @@ pub(super) async fn run(args: &Restore, context: &mut Context) -> Result<Exit, C
         match project.plan_take_back(place, &args.id, options).await? {
             TakeBack::Plan(plan) => *plan,
             TakeBack::Untouched => {
-                context
-                    .say("The restore had not touched the database; what it left was removed");
+                context.say("The restore had not touched the database; what it left was removed");
                 return Ok(Exit::Done);
             }
             TakeBack::Finished(run) => {
-                context
-                    .say(&format!("Nothing to do: run {run} had taken it back before it was ended"));
+                context.say(&format!(
+                    "Nothing to do: run {run} had taken it back before it was ended"
+                ));
                 return Ok(Exit::Done);
             }
         }

@@ -134,8 +134,8 @@ fn a_kill_at_every_place_leaves_one_or_the_other(bench: &Bench) {
     // Here one piece of pages is all; the places of servers are gone through by a restore.
     let places = match bench.engine {
         "sqlite" => failpoint::IN_PLACE,
-        "postgres" => &["in_place.copied", "in_place.before_commit", "in_place.replaced"][..],
-        _ => &["in_place.copied", "in_place.exchanged", "in_place.replaced"][..],
+        "postgres" => &["in_place.copied", "in_place.before_commit"][..],
+        _ => &["in_place.copied", "in_place.exchanged"][..],
     };
     for point in places.iter().filter(|point| **point != "in_place.pages") {
         whimbrel(bench).run(["up", "--backup"]).success();

@@ -83,7 +83,8 @@ impl ServerSide<'_> {
         let dialect = self.dialect();
         let users = |name: &str| !is_own(name, dialect) && !is_apart(name, apart);
         let mut tables = self.tables(self.backend.connect().await?.as_mut()).await?;
-        let plain = |name: String| name.strip_prefix(AWAY).map_or_else(|| name.clone(), str::to_owned);
+        let plain =
+            |name: String| name.strip_prefix(AWAY).map_or_else(|| name.clone(), str::to_owned);
         tables.retain(|table| users(&plain(table.rows.name())));
         let mut now = self.digests(self.readers().await?, tables).await?;
         for one in &mut now {

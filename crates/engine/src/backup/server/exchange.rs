@@ -94,7 +94,8 @@ impl Exchange<'_> {
     pub(crate) async fn refuse_code(&self, session: &mut dyn Session) -> Result<(), EngineError> {
         let (here, there) = (code(session, self.name).await?, code(session, self.made).await?);
         let of = |one: &Row| format!("{} {}", text(one, 0), text(one, 1));
-        let mut names: Vec<String> = here.iter().filter(|one| !there.contains(one)).map(of).collect();
+        let mut names: Vec<String> =
+            here.iter().filter(|one| !there.contains(one)).map(of).collect();
         names.extend(there.iter().filter(|one| !here.contains(one)).map(of));
         names.sort_unstable();
         names.dedup();
@@ -255,6 +256,8 @@ impl Exchange<'_> {
         );
         let missing = session.query(&sql).await?;
         let tables = tables(session, into).await?;
+        // The database stays out of the text, which others may restore elsewhere.
+        session.batch(&format!("USE {}", quoted(into))).await?;
         for row in missing {
             let at = |index: usize| text(&row, index);
             let name = at(1);
@@ -276,14 +279,15 @@ impl Exchange<'_> {
                 .await?;
             let sql = format!(
                 "CREATE DEFINER = {definer} TRIGGER {} {} {} ON {} FOR EACH ROW {}",
-                qualified(into, &at(0)),
+                quoted(&at(0)),
                 at(2),
                 at(3),
-                qualified(into, &table),
+                quoted(&table),
                 at(4)
             );
             session.run(&sql, None).await?;
         }
+        session.batch(&format!("USE {}", quoted(self.name))).await?;
         session.reset().await?;
         let unlike = format!(
             "SELECT trigger_name FROM {} t WHERE which = {} AND NOT EXISTS (SELECT 1 \
@@ -308,10 +312,7 @@ impl Exchange<'_> {
 
 /// Renames, all or nothing. Waits for those that use the tables, and lets others go first where
 /// that takes too long.
-async fn rename(
-    session: &mut dyn Session,
-    names: &[(String, String)],
-) -> Result<(), EngineError> {
+async fn rename(session: &mut dyn Session, names: &[(String, String)]) -> Result<(), EngineError> {
     if names.is_empty() {
         return Ok(());
     }

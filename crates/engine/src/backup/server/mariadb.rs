@@ -110,7 +110,9 @@ pub(super) async fn tables(session: &mut dyn Session) -> Result<Vec<Table>, Engi
 }
 
 /// The tables with their keys, by the name that the application knows, for a comparison.
-pub(super) async fn sides(session: &mut dyn Session) -> Result<BTreeMap<String, Side>, EngineError> {
+pub(super) async fn sides(
+    session: &mut dyn Session,
+) -> Result<BTreeMap<String, Side>, EngineError> {
     prepare(session).await?;
     let mut sides = BTreeMap::new();
     for table in tables(session).await? {

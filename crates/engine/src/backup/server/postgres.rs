@@ -290,7 +290,9 @@ pub(super) async fn sequences(session: &mut dyn Session) -> Result<String, Engin
 }
 
 /// The user's tables with their keys, by name, for a comparison.
-pub(super) async fn sides(session: &mut dyn Session) -> Result<BTreeMap<String, Side>, EngineError> {
+pub(super) async fn sides(
+    session: &mut dyn Session,
+) -> Result<BTreeMap<String, Side>, EngineError> {
     prepare(session).await?;
     let mut sides = BTreeMap::new();
     for table in tables(session).await? {

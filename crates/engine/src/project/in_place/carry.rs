@@ -38,9 +38,8 @@ pub(super) async fn carry(
         let literal = |value: &Option<String>| {
             value.as_ref().map_or_else(|| "NULL".to_owned(), |value| ledger.quote(value))
         };
-        let values = |row: &Row| {
-            format!("({})", row.iter().map(literal).collect::<Vec<_>>().join(", "))
-        };
+        let values =
+            |row: &Row| format!("({})", row.iter().map(literal).collect::<Vec<_>>().join(", "));
         for some in missing.chunks(ROWS_AT_ONCE) {
             let rows: Vec<String> = some.iter().map(values).collect();
             let sql = format!("INSERT INTO {table} ({columns}) VALUES {}", rows.join(", "));

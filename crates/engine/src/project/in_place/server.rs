@@ -100,8 +100,7 @@ impl Project {
         if let Some(back) = &back
             && self.size_of(session.as_mut(), &back.journal.kept_as).await?.is_none()
         {
-            let message =
-                format!("The database `{}` is not there any more", back.journal.kept_as);
+            let message = format!("The database `{}` is not there any more", back.journal.kept_as);
             return Err(EngineError::NotFound(message));
         }
         drop(session);
@@ -190,7 +189,10 @@ impl Project {
         lost_between(here.as_mut(), there.as_mut(), self.dialect(), apart).await
     }
 
-    pub(in crate::project) fn other_database(&self, name: &str) -> Result<Box<dyn Backend>, EngineError> {
+    pub(in crate::project) fn other_database(
+        &self,
+        name: &str,
+    ) -> Result<Box<dyn Backend>, EngineError> {
         let other = self.backend.at_database(name);
         other.ok_or_else(|| EngineError::Refused("This database is not a server's".to_owned()))
     }

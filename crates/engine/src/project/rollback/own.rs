@@ -107,7 +107,8 @@ impl Project {
         run_id: &str,
     ) -> Result<Result<Vec<TableDigest>, String>, EngineError> {
         let (public, secret) = for_once();
-        let place = BackupPlace { folder: beside.journaled.folder_for(COPIES), ..beside.place.clone() };
+        let place =
+            BackupPlace { folder: beside.journaled.folder_for(COPIES), ..beside.place.clone() };
         let options = BackupOptions {
             seal_for: SealFor { recipients: vec![public], passphrase: None },
             keep: COPY_KEEP,
