@@ -58,8 +58,8 @@ impl ServerSide<'_> {
 }
 
 impl Belongings {
-    /// Refuses what this role may not say about a database, before anything is done: all of it is said
-    /// of the one that is there, and rolled back.
+    /// Refuses what this role may not say about a database, before anything is done: all of it is
+    /// said of the one that is there, and rolled back.
     pub(crate) async fn refuse(&self, session: &mut dyn Session) -> Result<(), EngineError> {
         session.batch("BEGIN").await?;
         let mut said = Ok(());

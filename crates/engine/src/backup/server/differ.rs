@@ -31,8 +31,8 @@ pub(super) struct Column {
     pub(super) default: Option<String>,
 }
 
-/// Counts, for each table, the rows of `here` that differ from those of `there`. Rows are matched by
-/// the primary key; of a table without one whole rows are, and one that was changed counts twice.
+/// Counts, for each table, the rows of `here` that differ from those of `there`. Rows are matched
+/// by the primary key; of a table without one whole rows are, and a changed one counts twice.
 pub(crate) async fn lost_between(
     here: &mut dyn Session,
     there: &mut dyn Session,

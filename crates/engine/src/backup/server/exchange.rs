@@ -99,15 +99,17 @@ impl Exchange<'_> {
         names.extend(there.iter().filter(|one| !here.contains(one)).map(of));
         names.sort_unstable();
         names.dedup();
-        let odd = format!(
-            "SELECT trigger_name, action_statement FROM information_schema.triggers \
-             WHERE trigger_schema IN ({}, {}) AND character_set_client NOT LIKE 'utf8%'",
-            literal(self.name),
-            literal(self.made)
-        );
-        // Its text would have to be sent in the character set that it was made in.
-        let odd = session.query(&odd).await?.into_iter().find(|row| !text(row, 1).is_ascii());
-        names.extend(odd.map(|row| format!("trigger {}", text(&row, 0))));
+        for database in [self.name, self.made] {
+            let triggers = format!(
+                "SELECT trigger_name, action_statement FROM information_schema.triggers \
+                 WHERE trigger_schema = {} AND character_set_client NOT LIKE 'utf8%'",
+                literal(database)
+            );
+            // Its text would have to be sent in the character set that it was made in.
+            let odd = session.query(&triggers).await?;
+            let odd = odd.iter().find(|row| !text(row, 1).is_ascii());
+            names.extend(odd.map(|row| format!("trigger {}", text(row, 0))));
+        }
         if names.is_empty() {
             return Ok(());
         }
@@ -169,8 +171,8 @@ impl Exchange<'_> {
         rename(session, &away).await
     }
 
-    /// Lets the tables change places, at once, without their triggers. They still have other names than those that the
-    /// application knows.
+    /// Lets the tables change places, at once, without their triggers. They still have other names
+    /// than those that the application knows.
     pub(crate) async fn swap(&self, session: &mut dyn Session) -> Result<(), EngineError> {
         for database in [self.name, self.made] {
             let sql = format!(

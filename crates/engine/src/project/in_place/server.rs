@@ -1,5 +1,5 @@
-//! A restore in place on a server: a database is made beside, and takes the name of the present one,
-//! which is kept under another name.
+//! A restore in place on a server: a database is made beside, and takes the name of the present
+//! one, which is kept under another name.
 //!
 //! Whether it happened is read from the server: the database with the name that the application
 //! knows holds the end of the run, or it does not.
@@ -360,11 +360,18 @@ impl Project {
     ) -> Result<Option<u64>, EngineError> {
         let name = self.ledger.quote(name);
         let sql = match self.dialect() {
-            Dialect::Mysql => format!(
-                "SELECT (SELECT COALESCE(SUM(data_length + index_length), 0) \
-                 FROM information_schema.tables WHERE table_schema = schema_name) \
-                 FROM information_schema.schemata WHERE schema_name = {name}"
-            ),
+            Dialect::Mysql => {
+                let there =
+                    format!("SELECT 1 FROM information_schema.schemata WHERE schema_name = {name}");
+                if session.query(&there).await?.is_empty() {
+                    return Ok(None);
+                }
+                // With the name as a literal, so that no other database is looked into.
+                format!(
+                    "SELECT COALESCE(SUM(data_length + index_length), 0) \
+                     FROM information_schema.tables WHERE table_schema = {name}"
+                )
+            }
             _ => format!(
                 "SELECT pg_catalog.pg_database_size(oid) FROM pg_catalog.pg_database \
                  WHERE datname = {name}"

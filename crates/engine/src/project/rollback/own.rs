@@ -96,8 +96,8 @@ impl Project {
         }
     }
 
-    /// The same on a server: a database beside, made of a backup for this one use. The tables as they
-    /// were before the run was undone there.
+    /// The same on a server: a database beside, made of a backup for this one use. The tables as
+    /// they were before the run was undone there.
     ///
     /// # Errors
     /// When the copy cannot be made, or somebody asked for a stop.
