@@ -69,6 +69,8 @@ pub enum Key {
     Skips,
     /// How long the statement is run again.
     Until,
+    /// `materialize`
+    Materialize,
     /// In which other database a statement's query runs.
     Source,
 }
@@ -259,6 +261,17 @@ pub const KEYS: &[KeyRow] = &[
         docs: "Data migrations: a statement with a LIMIT of its own is run again and again, each \
                time in its own transaction, until it changes no row. Nothing of it is kept: \
                `undo=off` must stand with it.",
+    },
+    KeyRow {
+        key: Key::Materialize,
+        name: "materialize",
+        values: "true",
+        default: "none",
+        scopes: BOTH,
+        docs: "Data migrations: what the statement would write is computed once, before the first \
+               batch, into a table of Whimbrel's own, and applied from there batch by batch. That \
+               lifts most refusals. A row that somebody changed or deleted meanwhile is left as it \
+               is, and the account reports it.",
     },
     KeyRow {
         key: Key::Source,

@@ -40,6 +40,10 @@ pub const BATCHES: &[&str] = &[
     "batch.after_commit",
 ];
 
+/// Every place of a statement whose rows and values are computed once. On SQLite and PostgreSQL the
+/// work table goes in the last batch's transaction, and `freeze.before_drop` is not passed.
+pub const FREEZE: &[&str] = &["freeze.made", "freeze.filled", "freeze.before_drop"];
+
 /// Every place of making and restoring a backup.
 pub const BACKUPS: &[&str] = &[
     "backup.begun",
@@ -51,6 +55,17 @@ pub const BACKUPS: &[&str] = &[
     "restore.extracted",
     "restore.before_rename",
     "restore.after_rename",
+];
+
+/// Every place of making a backup in an object store.
+pub const BUCKETS: &[&str] = &[
+    "backup.begun",
+    "backup.copied",
+    "backup.chunk",
+    "backup.manifest",
+    "backup.before_rename",
+    "backup.published",
+    "backup.after_rename",
 ];
 
 /// Every place of letting go of an undo table.
@@ -165,8 +180,8 @@ mod active {
     pub(super) fn pass(name: &'static str) {
         let backups = [super::BACKUPS, super::SERVER_BACKUPS, super::PRUNE];
         let in_place = [super::IN_PLACE, super::SERVER_IN_PLACE, super::MARIADB_IN_PLACE];
-        let backups = backups.into_iter().chain(in_place);
-        let lists = [super::ALL, super::BATCHES, super::PURGE].into_iter().chain(backups);
+        let data = [super::BATCHES, super::FREEZE, super::PURGE, super::BUCKETS];
+        let lists = [super::ALL].into_iter().chain(data).chain(backups).chain(in_place);
         let listed = lists.into_iter().any(|list| list.contains(&name));
         debug_assert!(listed, "unlisted failpoint {name}");
         let armed = armed();

@@ -5,6 +5,7 @@
 use std::fmt::Write;
 
 use whimbrel_core::config::{BACKUP_KEYS, CONFIG_KEYS, THROTTLE_KEYS, VARIABLES};
+use whimbrel_core::data::{Lifted, RefusalCode};
 use whimbrel_core::directive;
 
 use crate::cli::{command_line, json_schemas};
@@ -63,11 +64,25 @@ fn plain(command: &mut clap::Command) -> String {
 
 fn directives() -> String {
     let mut page = directive::reference();
+    page.push_str("\n## What `materialize=true` lifts\n\n");
+    page.push_str("For `UPDATE`, `DELETE` and `INSERT ... SELECT`: ");
+    page.push_str(&lifted(Lifted::All));
+    page.push_str(".\n\nFor `INSERT ... SELECT` alone: ");
+    page.push_str(&lifted(Lifted::Inserts));
+    page.push_str(".\n\nNot: ");
+    page.push_str(&lifted(Lifted::No));
+    page.push_str(".\n");
     page.push_str("\n## Not in effect yet\n\n");
     page.push_str("These keys are read and checked, and nothing heeds them yet: ");
     page.push_str(&names(KEYS_WITHOUT_EFFECT));
     page.push_str(".\n");
     page
+}
+
+/// The refusals that are lifted for those statements.
+fn lifted(by: Lifted) -> String {
+    let codes = RefusalCode::ALL.iter().filter(|code| code.lifted_by_materialize() == by);
+    names(&codes.map(|code| code.code()).collect::<Vec<_>>())
 }
 
 fn settings() -> String {

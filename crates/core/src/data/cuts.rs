@@ -56,11 +56,15 @@ pub(super) fn update(text: &Text, update: &Update) -> Option<Cuts> {
     while ["LOW_PRIORITY", "IGNORE"].iter().any(|word| text.at(target, word)) {
         target += 1;
     }
+    cuts.prefix = verb + 1..target;
     cuts.target = target..set;
+    cuts.set = set + 1..behind;
     if update.from.is_some() {
         let from = text.find_from(set..end)?;
         cuts.from = Some(from + 1..behind);
+        cuts.set.end = from;
     }
+    cuts.tail = end..returning(text, set, update.returning.is_some())?;
     cuts.distinct = text.dialect == Dialect::Mysql && !update.table.joins.is_empty();
     Some(cuts)
 }
@@ -80,6 +84,7 @@ pub(super) fn delete(text: &Text, delete: &Delete) -> Option<Cuts> {
     let from = text.find_from(verb..end)?;
     let behind = condition(text, &mut cuts, from, end, delete.selection.is_some())?;
     cuts.target = from + 1..behind;
+    cuts.tail = end..returning(text, from, delete.returning.is_some())?;
     if delete.using.is_some() {
         let using = text.find(from..behind, &["USING"])?;
         if text.dialect == Dialect::Mysql {
@@ -92,6 +97,14 @@ pub(super) fn delete(text: &Text, delete: &Delete) -> Option<Cuts> {
     let joined = delete.using.is_some() || !delete.tables.is_empty();
     cuts.distinct = text.dialect == Dialect::Mysql && joined;
     Some(cuts)
+}
+
+/// Where RETURNING stands, or the end.
+fn returning(text: &Text, from: usize, has: bool) -> Option<usize> {
+    match has {
+        true => text.find(from..text.toks.len(), &["RETURNING"]),
+        false => Some(text.toks.len()),
+    }
 }
 
 /// The first of the keywords that are there, behind `from`.
@@ -107,21 +120,7 @@ fn end_of(text: &Text, from: usize, words: &[(&str, bool)]) -> Option<usize> {
 
 /// The places of INSERT .. SELECT; none if one was not found.
 pub(super) fn insert(text: &Text, insert: &Insert, source: &Query) -> Option<Cuts> {
-    let (with, verb) = verb(text, &["INSERT", "REPLACE"])?;
-    let mut cuts = Cuts { with, ..Cuts::default() };
-    let all = verb..text.toks.len();
-    let returning = match insert.returning {
-        Some(_) => text.find(all.clone(), &["RETURNING"])?,
-        None => text.toks.len(),
-    };
-    let tail = match insert.on {
-        Some(_) => text.find(verb..returning, &["ON CONFLICT", "ON DUPLICATE KEY"])?,
-        None => returning,
-    };
-    cuts.tail = tail..returning;
-    let begin = source_start(text, verb, tail)?;
-    cuts.head = verb..begin;
-    cuts.source = begin..tail;
+    let mut cuts = insert_ends(text, insert)?;
     while text.kind(cuts.source.start) == Some(TokenKind::LParen) {
         let after = text.after_group(cuts.source.start)?;
         if after != cuts.source.end {
@@ -130,6 +129,22 @@ pub(super) fn insert(text: &Text, insert: &Insert, source: &Query) -> Option<Cut
         cuts.source = cuts.source.start + 1..after - 1;
     }
     select(text, &mut cuts, source)?;
+    Some(cuts)
+}
+
+/// The places before, of and behind the source query, which keeps its parentheses.
+pub(super) fn insert_ends(text: &Text, insert: &Insert) -> Option<Cuts> {
+    let (with, verb) = verb(text, &["INSERT", "REPLACE"])?;
+    let mut cuts = Cuts { with, ..Cuts::default() };
+    let returning = returning(text, verb, insert.returning.is_some())?;
+    let tail = match insert.on {
+        Some(_) => text.find(verb..returning, &["ON CONFLICT", "ON DUPLICATE KEY"])?,
+        None => returning,
+    };
+    cuts.tail = tail..returning;
+    let begin = source_start(text, verb, tail)?;
+    cuts.head = verb..begin;
+    cuts.source = begin..tail;
     Some(cuts)
 }
 

@@ -77,7 +77,7 @@ pub(super) fn insert(
     build(&walker, source, driver, rules, cuts, assumes)
 }
 
-fn target<'a>(
+pub(super) fn target<'a>(
     parsed: &Parsed,
     insert: &Insert,
     catalog: &Catalog<'a>,
@@ -98,7 +98,7 @@ fn target<'a>(
     }
 }
 
-fn source<'s>(parsed: &Parsed, insert: &'s Insert) -> Result<&'s Query, Refusal> {
+pub(super) fn source<'s>(parsed: &Parsed, insert: &'s Insert) -> Result<&'s Query, Refusal> {
     insert.source.as_deref().ok_or_else(|| {
         let message = "The statement inserts constant rows";
         Refusal::new(RefusalCode::NoFrom, parsed.text.span(), message)

@@ -8,6 +8,9 @@ mod between;
 mod builtins;
 mod change;
 mod cuts;
+mod freeze;
+mod freeze_table;
+mod freeze_values;
 mod functions;
 mod insert;
 mod insert_driver;
@@ -25,6 +28,7 @@ mod range;
 mod refusal;
 mod rewrite;
 mod rules;
+mod same;
 mod scope;
 mod side;
 mod text;
@@ -37,17 +41,20 @@ mod writes;
 
 use std::collections::BTreeMap;
 
-use sqlparser::ast::{SetExpr, Statement};
+use sqlparser::ast::Statement;
 
 pub use between::{Between, analyse_between};
+pub use freeze::{FROZEN_ROW, Frozen, freeze};
+pub use freeze_table::FROZEN_TEMPORARY;
 pub use functions::{FunctionFacts, Volatility};
 pub use key::{row_key, stamped_columns, table_key};
 pub use literal::key_literal;
 pub use mentions::{Mentions, mentions};
 pub use parameters::{PARAMETERS, with_parameters};
 pub use range::{after_predicate, range_predicate};
-pub use refusal::{Allow, Note, Refusal, RefusalCode};
+pub use refusal::{Allow, Lifted, Note, Refusal, RefusalCode};
 pub use rewrite::{Batchable, Conflict, DataKind, KeyColumn};
+pub use same::same_value;
 pub use writes::{Writes, writes};
 
 use crate::snapshot::Snapshot;
@@ -73,7 +80,7 @@ pub struct BatchOptions {
     pub self_read_stable: bool,
     /// Reasons that are harmless here.
     pub allow: Vec<Allow>,
-    /// The driving rows are frozen in a work table first.
+    /// The rows and values are computed into a work table first: [`freeze`].
     pub materialize: bool,
 }
 
@@ -88,15 +95,7 @@ pub fn analyse(
     options: &BatchOptions,
 ) -> Result<Batchable, Refusal> {
     let parsed = parse::parse(statement, catalog.dialect)?;
-    let (with, inner) = match &parsed.tree {
-        Statement::Query(query) => match query.body.as_ref() {
-            SetExpr::Insert(inner) | SetExpr::Update(inner) | SetExpr::Delete(inner) => {
-                (query.with.as_ref(), inner)
-            }
-            _ => (None, &parsed.tree),
-        },
-        other => (None, other),
-    };
+    let (with, inner) = parsed.inner();
     let batchable = match inner {
         Statement::Update(update) => change::update(&parsed, update, with, catalog, options),
         Statement::Delete(delete) => change::delete(&parsed, delete, with, catalog, options),

@@ -1,9 +1,9 @@
 //! The statement's meaning, by sqlparser, kept within bounds.
 
-use std::ops::Range;
+use std::ops::{ControlFlow, Range};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use sqlparser::ast::Statement;
+use sqlparser::ast::{SetExpr, Statement, Visit, Visitor, With};
 use sqlparser::dialect::{Dialect as Grammar, MySqlDialect, PostgreSqlDialect, SQLiteDialect};
 use sqlparser::parser::Parser;
 use sqlparser::tokenizer::{Location, Span, Token, TokenWithSpan, Tokenizer};
@@ -29,6 +29,41 @@ const STATEMENT_BYTES_MAX: usize = 1 << 20;
 pub(super) struct Parsed {
     pub(super) text: Text,
     pub(super) tree: Statement,
+}
+
+impl Parsed {
+    /// The WITH clause before the verb, and the statement that begins with the verb.
+    pub(super) fn inner(&self) -> (Option<&With>, &Statement) {
+        match &self.tree {
+            Statement::Query(query) => match query.body.as_ref() {
+                SetExpr::Insert(inner) | SetExpr::Update(inner) | SetExpr::Delete(inner) => {
+                    (query.with.as_ref(), inner)
+                }
+                _ => (None, &self.tree),
+            },
+            other => (None, other),
+        }
+    }
+
+    /// Whether a WITH clause writes, too.
+    pub(super) fn writes_in_with(&self) -> bool {
+        let mut count = Statements(0);
+        let _ = self.tree.visit(&mut count);
+        let around = usize::from(!std::ptr::eq(self.inner().1, &self.tree));
+        count.0 != around + 1
+    }
+}
+
+/// Counts statements, also those inside of others.
+struct Statements(usize);
+
+impl Visitor for Statements {
+    type Break = ();
+
+    fn pre_visit_statement(&mut self, _statement: &Statement) -> ControlFlow<()> {
+        self.0 += 1;
+        ControlFlow::Continue(())
+    }
 }
 
 /// Reads one statement.

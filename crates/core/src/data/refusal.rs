@@ -15,6 +15,55 @@ pub struct Refusal {
     pub lift: Option<String>,
 }
 
+/// Which statements can have this reason and run in batches with `materialize=true`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lifted {
+    /// UPDATE, DELETE and INSERT .. SELECT.
+    All,
+    /// INSERT .. SELECT, whose driving rows are then those of the work table.
+    Inserts,
+    /// None: it is not about reading.
+    No,
+}
+
+impl RefusalCode {
+    /// For which statements `materialize=true` lifts this reason: the rows to be written, and their
+    /// values, are then computed by one query, before the first batch.
+    pub fn lifted_by_materialize(self) -> Lifted {
+        match self {
+            RefusalCode::Limit
+            | RefusalCode::SetOperation
+            | RefusalCode::DistinctNotOnKey
+            | RefusalCode::GroupByNotOnKey
+            | RefusalCode::Aggregate
+            | RefusalCode::WindowNotOnKey
+            | RefusalCode::OrderByNotOnKey
+            | RefusalCode::ReadsWrittenColumn
+            | RefusalCode::DeleteReadsTarget
+            | RefusalCode::InsertReadsTarget
+            | RefusalCode::InnerOrderNotTotal
+            | RefusalCode::VolatileInWhere
+            | RefusalCode::VolatileInSubquery
+            | RefusalCode::ArbitraryMatch
+            | RefusalCode::UnknownFunction
+            | RefusalCode::CascadeWritesReadTable
+            | RefusalCode::TriggerWritesReadTable => Lifted::All,
+            RefusalCode::NoDrivingTable
+            | RefusalCode::NoFrom
+            | RefusalCode::NullSide
+            | RefusalCode::NoUniqueKey
+            | RefusalCode::NullableKey => Lifted::Inserts,
+            RefusalCode::SeveralTargets
+            | RefusalCode::WritesBatchKey
+            | RefusalCode::DmlInCte
+            | RefusalCode::NotParsed
+            | RefusalCode::UnknownRelation
+            | RefusalCode::TargetNotTable
+            | RefusalCode::ByNotUsable => Lifted::No,
+        }
+    }
+}
+
 impl Refusal {
     /// A refusal with the usual way to lift its reason.
     pub(super) fn new(code: RefusalCode, span: Range<usize>, message: impl Into<String>) -> Self {
@@ -52,13 +101,15 @@ macro_rules! refusal_codes {
     };
 }
 
-const STABLE: &str = "If the result cannot depend on it, say `self-read=stable`";
-const FREEZE: &str = "First write keys and values into a table of their own, then change the rows \
-                      from it; or put the statement into a schema migration (`NAME.sql`), which \
+const STABLE: &str = "Say `materialize=true`; or, if the result cannot depend on it, say \
+                      `self-read=stable`";
+const FREEZE: &str = "Say `materialize=true`: keys and values are computed once, and applied in \
+                      batches; or put the statement into a schema migration (`NAME.sql`), which \
                       runs it in one transaction";
 const WHOLE: &str = "Put the statement into a schema migration (`NAME.sql`), which runs it in one \
                      transaction";
-const REPEAT: &str = "If it can be run again until it changes no row, say `until=no-rows undo=off`";
+const REPEAT: &str = "Say `materialize=true`; or, if it can be run again until it changes no row, \
+                      say `until=no-rows undo=off`";
 
 refusal_codes! {
     /// No table of the FROM clause can drive batches.
@@ -70,7 +121,8 @@ refusal_codes! {
     /// A LIMIT counts rows of the whole statement.
     Limit = "limit", Some(REPEAT);
     /// UNION, EXCEPT or INTERSECT at the driving level.
-    SetOperation = "set-operation", Some("Write one statement for each branch");
+    SetOperation = "set-operation",
+        Some("Write one statement for each branch, or say `materialize=true`");
     /// DISTINCT without the driving key.
     DistinctNotOnKey = "distinct-not-on-key", Some(FREEZE);
     /// GROUP BY without the driving key.

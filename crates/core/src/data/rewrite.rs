@@ -95,6 +95,10 @@ pub(super) struct Cuts {
     pub(super) condition: Option<Range<usize>>,
     /// The token before which a WHERE clause would stand.
     pub(super) condition_at: usize,
+    /// UPDATE: what stands between the verb and the target (`OR IGNORE`).
+    pub(super) prefix: Range<usize>,
+    /// UPDATE: the assignments.
+    pub(super) set: Range<usize>,
     /// The target as written; for MySQL's joins all table references.
     pub(super) target: Range<usize>,
     /// The items of UPDATE's FROM or DELETE's USING.
@@ -107,7 +111,8 @@ pub(super) struct Cuts {
     pub(super) source: Range<usize>,
     /// INSERT: the first token of the select list.
     pub(super) list_at: usize,
-    /// INSERT: what stands behind the source, without RETURNING.
+    /// INSERT: what stands behind the source, without RETURNING. UPDATE and DELETE: ORDER BY and
+    /// LIMIT.
     pub(super) tail: Range<usize>,
     /// INSERT: the tail names the source's columns.
     pub(super) tail_reads_source: bool,

@@ -6,7 +6,7 @@ use std::ops::Range;
 use super::functions::Varies;
 use super::key;
 use super::mentions::has_word;
-use super::refusal::{Note, Refusal, RefusalCode};
+use super::refusal::{Lifted, Note, Refusal, RefusalCode};
 use super::rewrite::KeyColumn;
 use super::scope::{Instance, InstanceKind, Place, Relation, Source};
 use super::walk::Walker;
@@ -41,7 +41,8 @@ impl Rules<'_> {
     pub(super) fn check(&mut self, refusal: Refusal) -> Result<(), Refusal> {
         let allowed = self.options.allow.iter().any(|allow| allow.refusal() == refusal.code);
         let stable = self.options.self_read_stable && is_self_read(refusal.code);
-        let frozen = self.options.materialize && is_frozen_away(refusal.code);
+        let frozen =
+            self.options.materialize && refusal.code.lifted_by_materialize() == Lifted::All;
         if frozen && !self.frozen.contains(&refusal.code) {
             self.frozen.push(refusal.code);
         }
@@ -65,25 +66,6 @@ fn is_self_read(code: RefusalCode) -> bool {
             | RefusalCode::CascadeWritesReadTable
             | RefusalCode::TriggerWritesReadTable
     )
-}
-
-/// What does not matter when the driving rows and their values are computed once.
-fn is_frozen_away(code: RefusalCode) -> bool {
-    is_self_read(code)
-        || matches!(
-            code,
-            RefusalCode::Limit
-                | RefusalCode::SetOperation
-                | RefusalCode::DistinctNotOnKey
-                | RefusalCode::GroupByNotOnKey
-                | RefusalCode::Aggregate
-                | RefusalCode::WindowNotOnKey
-                | RefusalCode::OrderByNotOnKey
-                | RefusalCode::VolatileInWhere
-                | RefusalCode::VolatileInSubquery
-                | RefusalCode::ArbitraryMatch
-                | RefusalCode::UnknownFunction
-        )
 }
 
 /// The target's table, if it is one.

@@ -78,7 +78,7 @@ impl Text {
         self.toks.get(at).map(|tok| tok.kind)
     }
 
-    fn depth(&self, at: usize) -> Option<usize> {
+    pub(super) fn depth(&self, at: usize) -> Option<usize> {
         self.toks.get(at).map(|tok| tok.depth)
     }
 

@@ -1,10 +1,8 @@
 //! What a statement writes, as far as its form alone tells.
 
-use std::ops::ControlFlow;
-
 use sqlparser::ast::{
-    AssignmentTarget, FromTable, SetExpr, SqliteOnConflict, Statement, TableFactor, TableObject,
-    TableWithJoins, Visit, Visitor,
+    AssignmentTarget, FromTable, SqliteOnConflict, Statement, TableFactor, TableObject,
+    TableWithJoins,
 };
 
 use super::insert::conflict;
@@ -30,17 +28,8 @@ pub struct Writes {
 /// where it is not certain.
 pub fn writes(statement: &str, dialect: Dialect) -> Option<Writes> {
     let parsed = parse(statement, dialect).ok()?;
-    let (inner, around) = match &parsed.tree {
-        Statement::Query(query) => match query.body.as_ref() {
-            SetExpr::Insert(inner) | SetExpr::Update(inner) | SetExpr::Delete(inner) => (inner, 1),
-            _ => return None,
-        },
-        other => (other, 0),
-    };
-    let mut count = Statements(0);
-    let _ = parsed.tree.visit(&mut count);
-    if count.0 != around + 1 {
-        // A WITH that writes, too.
+    let (_, inner) = parsed.inner();
+    if matches!(inner, Statement::Query(_)) || parsed.writes_in_with() {
         return None;
     }
     let (kind, target, assigned) = match inner {
@@ -89,18 +78,6 @@ fn only(table: &TableWithJoins, dialect: Dialect) -> Option<ObjectName> {
             names::object(name, dialect)
         }
         _ => None,
-    }
-}
-
-/// Counts statements, also those inside of others.
-struct Statements(usize);
-
-impl Visitor for Statements {
-    type Break = ();
-
-    fn pre_visit_statement(&mut self, _statement: &Statement) -> ControlFlow<()> {
-        self.0 += 1;
-        ControlFlow::Continue(())
     }
 }
 

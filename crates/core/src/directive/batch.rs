@@ -66,6 +66,8 @@ pub struct BatchSettings {
     pub skips: Option<String>,
     /// `until=no-rows`
     pub until_no_rows: Option<bool>,
+    /// `materialize=true`
+    pub materialize: Option<bool>,
     /// `source=`
     pub source: Option<String>,
 }
@@ -85,6 +87,7 @@ impl BatchSettings {
             allow: self.allow.clone().or_else(|| file.allow.clone()),
             skips: self.skips.clone().or_else(|| file.skips.clone()),
             until_no_rows: self.until_no_rows.or(file.until_no_rows),
+            materialize: self.materialize.or(file.materialize),
             source: self.source.clone().or_else(|| file.source.clone()),
         }
     }
@@ -103,6 +106,7 @@ impl BatchSettings {
             Key::Allow => put(&mut self.allow, words(value)),
             Key::Skips => put(&mut self.skips, text()),
             Key::Until => put(&mut self.until_no_rows, (value == "no-rows").then_some(true)),
+            Key::Materialize => put(&mut self.materialize, (value == "true").then_some(true)),
             Key::Source => put(&mut self.source, text()),
             Key::Transaction
             | Key::Keep

@@ -58,7 +58,8 @@ fn comments_are_read() {
             "error: Unknown key `colour` in a directive (The keys are `transaction`, `keep`, \
              `lock-timeout`, `statement-timeout`, `purpose`, `requires`, `verify`, `by`, `size`, \
              `target-ms`, `on-error`, `errors-max`, `undo`, `pause-ms`, `self-read`, `allow`, \
-             `skips`, `until`, `source`)",
+             `skips`, `until`, `materialize`, \
+             `source`)",
         ),
         (
             "-- whimbrel: Keep=off",

@@ -2,4 +2,5 @@
 
 mod data;
 mod data_properties;
+mod freeze;
 mod split;

@@ -65,7 +65,7 @@ impl Applier<'_> {
         let Some(aside) = job.keys.is_aside(&columns)? else { return Ok(0) };
         let sql = format!(
             "SELECT count(*) FROM {} {ALIAS} WHERE {} AND {aside}",
-            job.keys.table,
+            job.keys.walked(),
             job.keys.range(&columns, after, last)?
         );
         let driving = sources::driving(self.session, &mut self.opened, job);

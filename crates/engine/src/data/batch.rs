@@ -47,11 +47,24 @@ impl Applier<'_> {
             Prepared::Refused(problem) => return Err(EngineError::Files(vec![problem])),
         };
         self.look_ahead(work, &job).await?;
-        self.open_temporary(&job).await?;
-        let mut cursor = self.cursor(work, &job).await?;
+        if job.work.is_none() {
+            self.open_temporary(&job).await?;
+        }
+        let mut trials = Trials::default();
+        let mut cursor = loop {
+            match self.cursor(work, &job).await {
+                Err(error) if job.work.is_some() && error.database().is_some() => {
+                    self.after_failure(work, error, &mut trials).await?;
+                }
+                other => break other?,
+            }
+        };
+        if job.work.is_some() {
+            // It may have columns of the work table, which is there now.
+            self.open_temporary(&job).await?;
+        }
         job.keys.aside = self.keys_aside(work, &job).await?;
         let mut pace = job.pace(&cursor);
-        let mut trials = Trials::default();
         self.watch_waiters().await?;
         self.say_progress(work, &cursor, true);
         let (mut windows, mut pause_ms) = (Windows::default(), 0);
@@ -64,6 +77,7 @@ impl Applier<'_> {
             pause_ms = self.pause_after(&mut windows, began.elapsed(), job.settled.pause_ms);
         }
         self.session.batch(&job.drop_temporary_sql()).await?;
+        self.drop_ended_work(&job, &cursor).await?;
         self.analyze(&job, &cursor).await?;
         Ok(None)
     }
@@ -128,7 +142,8 @@ impl Applier<'_> {
         let next_range = job.keys.next(driving, cursor, pace.rows()).await?;
         let Some((after, last, rows)) = next_range else {
             next.done = true;
-            return self.commit_batch(work, next, None).await;
+            let row = self.end_work(work, job, &mut next);
+            return self.commit_batch(work, next, row).await;
         };
         next.done = Some(&last) == cursor.upper.as_ref();
         let mut tally = if divided {
@@ -154,7 +169,12 @@ impl Applier<'_> {
             duration_ms: elapsed.as_millis(),
             token: self.lease.token,
         };
-        let row = row.sql(&self.ledger);
+        let mut row = row.sql(&self.ledger);
+        if next.done
+            && let Some(end) = self.end_work(work, job, &mut next)
+        {
+            row = format!("{row}; {end}");
+        }
         self.commit_batch(work, next, Some(row)).await
     }
 
@@ -190,7 +210,10 @@ impl Applier<'_> {
             DataKind::Update | DataKind::Delete => {
                 let undo = details.undo_table.as_deref();
                 let written = self.change_range(work, job, undo, rows).await?;
-                Tally { written, produced: written, ..Tally::default() }
+                match job.work {
+                    Some(_) => self.account_frozen(job, details, rows, written).await?,
+                    None => Tally { written, produced: written, ..Tally::default() },
+                }
             }
         };
         self.judge_range(work, job, rows).await?;

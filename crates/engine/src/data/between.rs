@@ -85,12 +85,8 @@ pub(super) async fn prepare(
         Ok(undo) => undo,
         Err(reason) => return Ok(Prepared::Refused(not_exact_problem(migration, index, &reason))),
     };
-    let keys = Keys {
-        dialect: source.dialect,
-        table: sql_name(&read.driving, source.dialect),
-        columns: read.key.clone(),
-        aside: Vec::new(),
-    };
+    let driving = sql_name(&read.driving, source.dialect);
+    let keys = Keys::new(source.dialect, driving, read.key.clone());
     write.driving = read.driving.clone();
     write.driving_qualifier = read.driving_qualifier.clone();
     write.key = read.key.clone();
@@ -110,6 +106,7 @@ pub(super) async fn prepare(
         rules: None,
         moment,
         pooled,
+        work: None,
     })))
 }
 

@@ -16,6 +16,13 @@ pub(super) struct Details {
     /// Table with the keys of driving rows that produced nothing so far.
     #[serde(default)]
     pub(super) missing_table: Option<String>,
+    /// Table with the rows and values of a statement that were computed once.
+    #[serde(default)]
+    pub(super) work_table: Option<String>,
+    /// It is an UPDATE or DELETE whose values were computed once: its missing rows are those that
+    /// others have changed since.
+    #[serde(default)]
+    pub(super) frozen_change: bool,
     /// SQLite: version of the schema when a rowid was taken as the key.
     #[serde(default)]
     pub(super) schema_version: Option<i64>,

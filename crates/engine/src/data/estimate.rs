@@ -137,7 +137,9 @@ impl Applier<'_> {
     ) -> Result<(), EngineError> {
         let id = super::start::cursor_id(work);
         let ledger = self.ledger;
-        if Cursor::read(&ledger, self.session.as_mut(), id).await?.is_some() {
+        // What is computed first is looked at when it is there.
+        let begun = Cursor::read(&ledger, self.session.as_mut(), id).await?.is_some();
+        if begun || job.work.is_some() {
             return Ok(());
         }
         let driving = sources::driving(self.session, &mut self.opened, job);
@@ -151,6 +153,16 @@ impl Applier<'_> {
                 notice: Notice { severity: "WARNING".to_owned(), code: None, message },
             });
         }
+        self.check_room(work, job, rows).await
+    }
+
+    /// Refuses where the disk has no room for what undo keeps of so many rows.
+    pub(super) async fn check_room(
+        &mut self,
+        work: &StepWork<'_>,
+        job: &Job,
+        rows: u64,
+    ) -> Result<(), EngineError> {
         let Some(free) = self.backend.free_bytes() else { return Ok(()) };
         let needed = job.undo_bytes(self.session.as_mut(), rows).await?.unwrap_or(0);
         if needed <= free {

@@ -12,9 +12,10 @@ use crate::error::EngineError;
 pub(super) const IMAGE: &str = "whimbrel_image";
 
 impl Job {
-    /// Whether the rows to be changed are captured first: to keep them, or to judge them.
+    /// Whether the rows to be changed are captured first: to keep them, to judge them, or to know
+    /// which of the frozen ones are as they were.
     pub(super) fn captures(&self) -> bool {
-        self.undo || self.rules.is_some()
+        self.undo || self.rules.is_some() || self.work.is_some()
     }
 
     /// The columns whose values before the statement are kept.

@@ -336,12 +336,8 @@ impl Applier<'_> {
         job: &Job,
         undo: &str,
     ) -> Result<u64, EngineError> {
-        let keys = Keys {
-            dialect: job.dialect,
-            table: job.target_sql(),
-            columns: key_columns(&job.target, &job.target_key),
-            aside: Vec::new(),
-        };
+        let columns = key_columns(&job.target, &job.target_key);
+        let keys = Keys::new(job.dialect, job.target_sql(), columns);
         let texts: Vec<String> = job
             .quoted(&job.target_key)
             .iter()

@@ -17,6 +17,7 @@ use whimbrel_core::sql::quote::quote_ident;
 use whimbrel_core::sql::split::position;
 
 use super::between::{self, JobSource};
+use super::frozen::{self, Work};
 use super::judge::RuleText;
 use super::key::Keys;
 use super::moment::Moment;
@@ -92,6 +93,8 @@ pub(crate) struct Job {
     pub(crate) moment: Moment,
     /// The connection does not keep temporary tables from one transaction to the next.
     pub(crate) pooled: bool,
+    /// Where its rows and values are computed into first.
+    pub(crate) work: Option<Work>,
 }
 
 impl Job {
@@ -135,10 +138,22 @@ pub(crate) enum Prepared {
 impl Applier<'_> {
     /// Understands the statement of a step.
     pub(crate) async fn prepare(&mut self, work: &StepWork<'_>) -> Result<Prepared, EngineError> {
-        let moment = self.moment(&work.migration.name).await?;
+        self.prepare_for(work, false).await
+    }
+
+    /// The same, where it may be that all is rolled back (`rehearses`).
+    pub(super) async fn prepare_for(
+        &mut self,
+        work: &StepWork<'_>,
+        rehearses: bool,
+    ) -> Result<Prepared, EngineError> {
+        let mut moment = self.moment(&work.migration.name).await?;
         let index = work.step.statements.start;
-        let name = said(work.migration, index).source;
-        let source = match &name {
+        let said = said(work.migration, index);
+        if said.materialize == Some(true) {
+            moment.work = self.work_name(work, rehearses).await?;
+        }
+        let source = match &said.source {
             Some(name) => Some(sources::open(self.sources, &mut self.opened, name).await?),
             None => None,
         };
@@ -169,6 +184,9 @@ pub(crate) async fn prepare(
     let dialect = ledger.dialect;
     let script = &migration.script;
     let said = said(migration, index);
+    if let Some((message, hint)) = frozen::conflict(&said) {
+        return Ok(Prepared::Refused(problem(migration, index, message.to_owned(), hint)));
+    }
     if let Some(source) = source {
         return between::prepare(ledger, session, migration, index, (moment, source)).await;
     }
@@ -190,8 +208,12 @@ pub(crate) async fn prepare(
     let snapshot = session.inspect(None).await?;
     let functions = functions(ledger, session, &mentions).await?;
     let catalog = Catalog { dialect, snapshot: &snapshot, functions: &functions };
-    let batchable = match data::analyse(&text, &catalog, &batch_options(&said)) {
-        Ok(batchable) => batchable,
+    let found = match said.materialize {
+        Some(true) => frozen::analyse(&text, &catalog, &batch_options(&said), &moment),
+        _ => data::analyse(&text, &catalog, &batch_options(&said)).map(|found| (found, None)),
+    };
+    let (batchable, work) = match found {
+        Ok(found) => found,
         Err(refusal) => {
             let small = are_small(ledger, session, &mentions).await?;
             let whole = Whole::of(&text, &settled, &catalog);
@@ -210,19 +232,15 @@ pub(crate) async fn prepare(
         Ok(undo) => undo,
         Err(reason) => return Ok(Prepared::Refused(not_exact_problem(migration, index, &reason))),
     };
-    let keys = Keys {
-        dialect,
-        table: sql_name(&batchable.driving, dialect),
-        columns: batchable.key.clone(),
-        aside: Vec::new(),
-    };
+    let driving = sql_name(&batchable.driving, dialect);
+    let mut keys = Keys::new(dialect, driving, batchable.key.clone());
+    keys.walked = work.as_ref().map(|work| work.sql.clone());
     let target_key = data::row_key(&target, dialect);
     let pooled = session.facts().await?.pooled.is_some();
-    let statement = index;
     Ok(Prepared::Batches(Box::new(Job {
         dialect,
         source: None,
-        statement,
+        statement: index,
         batchable,
         keys,
         settled,
@@ -232,6 +250,7 @@ pub(crate) async fn prepare(
         rules: None,
         moment,
         pooled,
+        work,
     })))
 }
 

@@ -1,6 +1,8 @@
 //! Keys of driving rows: reading them, comparing with them, keeping them in the ledger.
 
-use whimbrel_core::data::{KeyColumn, after_predicate, key_literal, range_predicate};
+use whimbrel_core::data::{
+    FROZEN_TEMPORARY, KeyColumn, after_predicate, key_literal, range_predicate,
+};
 use whimbrel_core::snapshot::Table;
 use whimbrel_core::sql::dialect::Dialect;
 use whimbrel_core::sql::lexer::{TokenKind, ident_value, lex};
@@ -50,6 +52,9 @@ pub(crate) struct Keys {
     /// The driving table as it stands in SQL.
     pub(crate) table: String,
     pub(super) columns: Vec<KeyColumn>,
+    /// The table whose keys are gone along, where that is not the driving table: it has columns of
+    /// the same names, and fewer rows.
+    pub(super) walked: Option<String>,
     /// Rows that no range has in it: an earlier statement of the file has set them aside.
     pub(super) aside: Vec<Key>,
 }
@@ -70,6 +75,16 @@ pub(super) enum Rows<'a> {
 pub(super) const ALIAS: &str = "whimbrel_d";
 
 impl Keys {
+    /// A key without rows that are set aside.
+    pub(super) fn new(dialect: Dialect, table: String, columns: Vec<KeyColumn>) -> Keys {
+        Keys { dialect, table, columns, walked: None, aside: Vec::new() }
+    }
+
+    /// The table whose keys are gone along.
+    pub(super) fn walked(&self) -> &str {
+        self.walked.as_deref().unwrap_or(&self.table)
+    }
+
     /// The key's columns of the table that is called `alias`.
     pub(super) fn of(&self, alias: &str) -> Vec<String> {
         self.columns
@@ -272,7 +287,7 @@ impl Keys {
              OFFSET {offset}) whimbrel_b",
             texts.join(", "),
             self.aliased(&columns),
-            self.table,
+            self.walked(),
             ordered.join(", ")
         );
         Ok(session.query(&sql).await?.first().and_then(Key::of_row))
@@ -287,7 +302,7 @@ impl Keys {
     ) -> Result<u64, EngineError> {
         let sql = format!(
             "SELECT count(*) FROM {} {ALIAS} WHERE {}",
-            self.table,
+            self.walked(),
             self.range(&self.of(ALIAS), after, last)?
         );
         let rows = session.query(&sql).await?;
@@ -371,9 +386,20 @@ pub(crate) fn shown_table(sql: &str, dialect: Dialect) -> String {
     let names = tokens.iter().filter(|token| token.kind != TokenKind::Dot);
     let names: Vec<String> = names.map(|token| ident_value(token.text(sql), dialect)).collect();
     match names.as_slice() {
+        [schema @ .., table] if is_work_table(schema, table) => "the computed rows".to_owned(),
         [schema, table] if schema == "public" && dialect == Dialect::Postgres => table.clone(),
         names => names.join("."),
     }
+}
+
+/// Whether a table is the work table of a frozen statement.
+fn is_work_table(schema: &[String], name: &str) -> bool {
+    let ours = match schema {
+        [schema] if schema == "whimbrel" => Some(name),
+        _ => name.strip_prefix("whimbrel_"),
+    };
+    let kept = ours.is_some_and(|name| name.starts_with("undo_") && name.ends_with("_work"));
+    kept || name == FROZEN_TEMPORARY
 }
 
 pub(super) fn is_binary(type_name: &str) -> bool {

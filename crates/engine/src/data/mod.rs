@@ -11,6 +11,7 @@ pub(crate) mod copy;
 mod cursor;
 mod estimate;
 mod failure;
+pub(crate) mod frozen;
 pub(crate) mod gate;
 mod image;
 mod insert;

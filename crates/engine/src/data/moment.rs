@@ -4,6 +4,7 @@ use whimbrel_core::data::with_parameters;
 use whimbrel_core::sql::dialect::Dialect;
 
 use super::cursor::Details;
+use super::frozen::WorkName;
 use crate::apply::Applier;
 use crate::backend::Session;
 use crate::error::EngineError;
@@ -14,6 +15,8 @@ use crate::ledger::{Ledger, now_ms, number, text};
 pub(crate) struct Moment {
     pub(super) began_ms: i64,
     pub(super) run_id: String,
+    /// What the work table of a statement is called that has one.
+    pub(super) work: WorkName,
 }
 
 impl Applier<'_> {
@@ -31,6 +34,7 @@ pub(crate) async fn moment(
     migration: &str,
     run_id: String,
 ) -> Result<Moment, EngineError> {
+    let work = WorkName::for_plan();
     let sql = format!(
         "SELECT began_ms, details FROM {} WHERE migration = {} AND direction = 'up' \
                  AND state <> 'undone' ORDER BY seq LIMIT 1",
@@ -39,18 +43,18 @@ pub(crate) async fn moment(
     );
     if let Some(row) = session.query(&sql).await?.first() {
         let details: Details = serde_json::from_str(&text(row, 1)).unwrap_or_default();
-        return Ok(Moment { began_ms: number(row, 0), run_id: details.run_id });
+        return Ok(Moment { began_ms: number(row, 0), run_id: details.run_id, work });
     }
     let sql = format!("SELECT {}", now_ms(ledger.dialect));
     let rows = session.query(&sql).await?;
     let began_ms = rows.first().map_or(0, |row| number(row, 0));
-    Ok(Moment { began_ms, run_id })
+    Ok(Moment { began_ms, run_id, work })
 }
 
 impl Moment {
     /// Now, for looking only.
     pub(crate) fn for_plan() -> Moment {
-        Moment { began_ms: 0, run_id: String::new() }
+        Moment { began_ms: 0, run_id: String::new(), work: WorkName::for_plan() }
     }
 
     /// A statement with its parameters filled in.

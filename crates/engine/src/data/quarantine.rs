@@ -263,17 +263,22 @@ impl Applier<'_> {
         if dialect == Dialect::Postgres {
             return Ok(format!("row_to_json({ALIAS})::text"));
         }
-        let scope = [(whimbrel_core::ddl::ObjectKind::Table, job.batchable.driving.clone())];
-        let driving = sources::driving(self.session, &mut self.opened, job);
-        let snapshot = driving.inspect(Some(&scope)).await?;
-        let table = snapshot.table(&job.batchable.driving, dialect);
-        let columns = table.map_or(&[][..], |table| table.columns.as_slice());
+        let columns: Vec<String> = if job.work.is_some() && job.batchable.kind == DataKind::Insert {
+            job.batchable.written.clone()
+        } else {
+            let scope = [(whimbrel_core::ddl::ObjectKind::Table, job.batchable.driving.clone())];
+            let driving = sources::driving(self.session, &mut self.opened, job);
+            let snapshot = driving.inspect(Some(&scope)).await?;
+            let table = snapshot.table(&job.batchable.driving, dialect);
+            let columns = table.map_or(&[][..], |table| table.columns.as_slice());
+            columns.iter().map(|column| column.name.clone()).collect()
+        };
         let pairs: Vec<String> = columns
             .iter()
             .map(|column| {
-                let name = whimbrel_core::sql::quote::quote_ident(&column.name, dialect);
+                let name = whimbrel_core::sql::quote::quote_ident(column, dialect);
                 let value = json_value(&format!("{ALIAS}.{name}"), dialect);
-                let key = whimbrel_core::sql::quote::quote_text(&column.name, dialect);
+                let key = whimbrel_core::sql::quote::quote_text(column, dialect);
                 format!("{key}, {value}")
             })
             .collect();

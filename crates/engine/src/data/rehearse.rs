@@ -11,7 +11,7 @@ use whimbrel_core::step::StepMode;
 use super::cursor::{Cursor, Details, Tally};
 use super::insert::{STAGE, column_name, is_about_rows};
 use super::job::{Job, Prepared};
-use super::key::{ALIAS, Key, Range, Rows};
+use super::key::{ALIAS, Key, Keys, Range, Rows};
 use super::sources;
 use super::start::cursor_id;
 use crate::apply::{Applier, StepWork};
@@ -40,7 +40,7 @@ impl Applier<'_> {
                 continue;
             };
             let prepared = match step.mode {
-                StepMode::Batches => match self.prepare(&work).await {
+                StepMode::Batches => match self.prepare_for(&work, true).await {
                     Err(EngineError::Files(problems)) if problems.len() == 1 => problems
                         .into_iter()
                         .next()
@@ -132,8 +132,12 @@ impl Applier<'_> {
         sample: Option<u64>,
         out: &mut Rehearsed,
     ) -> Result<(), EngineError> {
+        self.rehearse_work(work, job, sample).await?;
         let mut cursor = self.rehearsal_cursor(work, job).await?;
-        out.table = job.keys.table.clone();
+        out.table = match job.work {
+            Some(_) => job.keys.shown_table(),
+            None => job.keys.table.clone(),
+        };
         out.kind = job.batchable.kind.word();
         let (mut windows, mut pause_ms) = (Windows::default(), 0);
         while !cursor.done {
@@ -309,12 +313,17 @@ impl Job {
             .iter()
             .map(|name| format!("{ALIAS}.{name}"))
             .collect();
+        let walked = self.keys.walked.as_ref().map(|walked| {
+            let same = Keys::same(&self.keys.of("whimbrel_w"), &columns);
+            format!(" AND EXISTS (SELECT 1 FROM {walked} whimbrel_w WHERE {same})")
+        });
         Ok(format!(
-            "SELECT {}, {} FROM {} {ALIAS} WHERE {} ORDER BY {}",
+            "SELECT {}, {} FROM {} {ALIAS} WHERE {}{} ORDER BY {}",
             self.keys.texts_of(ALIAS).join(", "),
             items.join(", "),
             self.keys.table,
             self.keys.range(&columns, after.as_ref(), last)?,
+            walked.unwrap_or_default(),
             columns.join(", ")
         ))
     }

@@ -76,7 +76,9 @@ impl Applier<'_> {
     ) -> Result<Cursor, EngineError> {
         let mut details = Details {
             run_id: job.moment.run_id.clone(),
-            rows_estimated: {
+            rows_estimated: if job.work.is_some() {
+                0
+            } else {
                 let driving = sources::driving(self.session, &mut self.opened, job);
                 job.estimate(driving).await?
             },
@@ -87,7 +89,11 @@ impl Applier<'_> {
             // Making a table would end the transaction; an empty one that is left over is harmless.
             self.make_tables(work, job, &mut details).await?;
         }
-        self.session.batch(self.ledger.begin()).await?;
+        match job.work {
+            // Reads for as long as it takes, and on MySQL without locks.
+            Some(_) => self.begin_batch(work).await?,
+            None => self.session.batch(self.ledger.begin()).await?,
+        }
         let made = self.begin_in_transaction(work, job, details, mysql).await;
         if made.is_err() {
             crate::ledger::rollback(self.session.as_mut()).await;
@@ -120,6 +126,10 @@ impl Applier<'_> {
         if let Some(undo) = &details.undo_table {
             let sql = self.undo_row(work, job, undo);
             self.session.batch(&sql).await?;
+        }
+        if let Some(frozen) = &job.work {
+            details.rows_estimated = self.fill_work(work, job, frozen).await?;
+            self.check_room(work, job, details.rows_estimated).await?;
         }
         let driving = sources::driving(self.session, &mut self.opened, job);
         let upper = job.keys.greatest(driving).await?;
@@ -168,7 +178,12 @@ impl Applier<'_> {
             self.session.batch(&sql).await?;
             details.undo_table = Some(name);
         }
-        if job.is_staged() {
+        if let Some(frozen) = &job.work {
+            self.make_work(frozen).await?;
+            details.work_table = frozen.kept_as();
+            details.frozen_change = job.batchable.kind != DataKind::Insert;
+        }
+        if job.is_staged() || details.frozen_change {
             details.missing_table = match self.missing_table(work, job).await? {
                 Some(name) => Some(name),
                 None => {
@@ -202,6 +217,9 @@ impl Applier<'_> {
         work: &StepWork<'_>,
         job: &Job,
     ) -> Result<Option<String>, EngineError> {
+        if job.work.is_some() {
+            return Ok(None);
+        }
         let sql = format!(
             "SELECT details FROM {} c WHERE migration = {} AND direction = 'up' \
              AND state <> 'undone' AND driving = {} AND key_columns = {} AND {} ORDER BY seq",
@@ -214,7 +232,7 @@ impl Applier<'_> {
         let rows = self.session.query(&sql).await?;
         Ok(rows.iter().find_map(|row| {
             let details: Details = serde_json::from_str(&text(row, 0)).ok()?;
-            details.missing_table
+            details.missing_table.filter(|_| !details.frozen_change)
         }))
     }
 
@@ -249,8 +267,9 @@ impl Job {
     /// About how many driving rows there are, cheaply.
     pub(crate) async fn estimate(&self, session: &mut dyn Session) -> Result<u64, EngineError> {
         let ledger = Ledger { dialect: self.keys.dialect };
-        let table = &self.keys.table;
+        let table = self.keys.walked();
         let sql = match ledger.dialect {
+            _ if self.work.is_some() => format!("SELECT count(*) FROM {table}"),
             Dialect::Postgres => format!(
                 "SELECT reltuples::bigint FROM pg_class WHERE oid = {}::regclass",
                 ledger.quote(table)

@@ -93,7 +93,7 @@ impl Applier<'_> {
             self.check_tree(&undo, on_conflict).await?;
             self.undo_statement(migration, &undo, on_conflict).await?;
         }
-        Ok(())
+        self.drop_work(&migration.name).await
     }
 
     /// The undo table of a statement with its key.
@@ -125,8 +125,7 @@ impl Applier<'_> {
             column.sql = format!("u.{}", column.name);
             column.rowid = false;
         }
-        let keys =
-            Keys { dialect, table: self.undo_table(&kept.kept_as), columns, aside: Vec::new() };
+        let keys = Keys::new(dialect, self.undo_table(&kept.kept_as), columns);
         Ok(Undo { kept, keys, target, dialect, referrers: Vec::new() })
     }
 

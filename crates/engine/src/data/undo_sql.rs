@@ -1,5 +1,6 @@
 //! The SQL that takes back what a statement changed, and that finds where it cannot be.
 
+use whimbrel_core::data::same_value;
 use whimbrel_core::plan::OnConflict;
 use whimbrel_core::sql::dialect::Dialect;
 
@@ -265,18 +266,5 @@ impl Undo<'_> {
                 format!("UPDATE {target} t JOIN {undo} u ON {key} SET {sets} WHERE {range}{same}")
             }
         }
-    }
-}
-
-/// Whether two values are the same, byte for byte, NULL being the same as NULL.
-pub(super) fn same_value(left: &str, right: &str, dialect: Dialect) -> String {
-    match dialect {
-        Dialect::Postgres => format!(
-            "({left})::text COLLATE \"C\" IS NOT DISTINCT FROM ({right})::text COLLATE \"C\""
-        ),
-        Dialect::Sqlite => {
-            format!("({left} COLLATE BINARY IS {right} AND typeof({left}) = typeof({right}))")
-        }
-        Dialect::Mysql => format!("(BINARY {left} <=> BINARY {right})"),
     }
 }

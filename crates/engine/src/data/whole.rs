@@ -1,7 +1,9 @@
 //! Keeping what a statement changes that cannot be cut and runs in one go: the table as it was is
 //! held against the table as it is afterwards, in the same transaction.
 
-use whimbrel_core::data::{self, Catalog, DataKind, FunctionFacts, Volatility, stamped_columns};
+use whimbrel_core::data::{
+    self, Catalog, DataKind, FunctionFacts, Volatility, same_value, stamped_columns,
+};
 use whimbrel_core::ddl::name::same_column_name;
 use whimbrel_core::directive::UndoMode;
 use whimbrel_core::snapshot::{Snapshot, Table};
@@ -11,7 +13,6 @@ use super::image::{new_name, old_name, temporary, temporary_table_sql};
 use super::job::{Settled, quote_column};
 use super::key::{Keys, key_columns};
 use super::start::empty;
-use super::undo_sql::same_value;
 use crate::apply::keep::sql_name;
 use crate::apply::{Applier, StepWork};
 use crate::error::EngineError;
@@ -151,12 +152,7 @@ impl Whole {
         if more && settled.undo != UndoMode::BestEffort {
             return None;
         }
-        let keys = Keys {
-            dialect,
-            table: sql_name(&target.name, dialect),
-            columns: key_columns(target, &key),
-            aside: Vec::new(),
-        };
+        let keys = Keys::new(dialect, sql_name(&target.name, dialect), key_columns(target, &key));
         let (kind, target, undo_table) = (writes.kind, target.clone(), String::new());
         Some(Whole { kind, target, keys, columns, undo_table })
     }

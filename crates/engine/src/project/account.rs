@@ -48,8 +48,11 @@ pub struct AccountLine {
     pub skipped: u64,
     /// Driving rows that produced nothing in this statement and were not declared to.
     pub missing: u64,
-    /// It is an INSERT, whose driving rows must all be accounted for.
+    /// It is an INSERT, or its rows were computed first: all driving rows must be accounted for.
     pub inserts: bool,
+    /// It is an UPDATE or DELETE whose values were computed first; its missing rows are those that
+    /// others have changed or deleted since.
+    pub frozen: bool,
 }
 
 /// Driving rows of which nothing came.
@@ -61,6 +64,8 @@ pub struct MissingRows {
     pub rows: u64,
     /// Keys of some of them.
     pub keys: Vec<String>,
+    /// Their new values were computed first, and others have changed or deleted them since.
+    pub frozen: bool,
 }
 
 impl Account {
@@ -103,12 +108,13 @@ impl Project {
             self.ledger.quote(name)
         );
         let rows = session.query(&sql).await?;
-        let mut tables: Vec<(String, String)> = Vec::new();
+        let mut tables: Vec<(String, String, bool)> = Vec::new();
         for row in &rows {
             let count = |index| u64::try_from(number(row, index)).unwrap_or(0);
             let details: serde_json::Value =
                 serde_json::from_str(&text(row, 10)).unwrap_or_default();
             let missing = details.get("missing_table").and_then(serde_json::Value::as_str);
+            let frozen = details.get("frozen_change").and_then(serde_json::Value::as_bool);
             let line = AccountLine {
                 statement: usize::try_from(number(row, 0)).unwrap_or(0) + 1,
                 table: shown_table(&text(row, 1), self.ledger.dialect),
@@ -121,16 +127,18 @@ impl Project {
                 skipped: count(8),
                 missing: count(9),
                 inserts: missing.is_some(),
+                frozen: frozen == Some(true),
             };
             if let Some(missing) = missing
-                && !tables.iter().any(|(name, _)| name == missing)
+                && !tables.iter().any(|(name, ..)| name == missing)
             {
-                tables.push((missing.to_owned(), line.table.clone()));
+                tables.push((missing.to_owned(), line.table.clone(), line.frozen));
             }
             account.lines.push(line);
         }
-        for (missing, table) in tables {
-            let found = self.missing_rows(session, &missing, table).await?;
+        for (missing, table, frozen) in tables {
+            let mut found = self.missing_rows(session, &missing, table).await?;
+            found.frozen = frozen;
             if found.rows > 0 {
                 account.missing.push(found);
             }
@@ -167,7 +175,7 @@ impl Project {
                 parts.join(", ")
             })
             .collect();
-        Ok(MissingRows { table, rows, keys })
+        Ok(MissingRows { table, rows, keys, frozen: false })
     }
 }
 
@@ -185,7 +193,7 @@ fn reasons(account: &Account, applied: bool) -> Vec<String> {
             continue;
         }
         let accounted = line.produced + line.skipped + line.missing + line.quarantined;
-        let first = line.missing > 0 || line.skipped > 0;
+        let first = line.missing > 0 || line.skipped > 0 || line.frozen;
         if first && accounted != line.read {
             out.push(format!(
                 "Statement {statement}: {} driving rows were read, and {accounted} are accounted for",
@@ -200,10 +208,11 @@ fn reasons(account: &Account, applied: bool) -> Vec<String> {
         }
     }
     for missing in &account.missing {
-        out.push(format!(
-            "{} rows of {} produced nothing and are not declared by `skips=`",
-            missing.rows, missing.table
-        ));
+        let why = match missing.frozen {
+            true => "were changed or deleted by others after their new values were computed",
+            false => "produced nothing and are not declared by `skips=`",
+        };
+        out.push(format!("{} rows of {} {why}", missing.rows, missing.table));
     }
     if account.open > 0 {
         out.push(format!("{} rows are in quarantine", account.open));

@@ -1,17 +1,19 @@
 //! `copy`: whole tables from another database into this one.
 
-use std::time::Instant;
+use std::sync::atomic::AtomicBool;
 
 use whimbrel_core::ddl::name::same_column_name;
 use whimbrel_core::snapshot::{Snapshot, Table};
 use whimbrel_core::sql::dialect::Dialect;
+use whimbrel_core::sql::quote::quote_text;
 use whimbrel_core::transfer::{Group, Refusal, Side, TablePair, groups, pairs};
 
 use super::up::Run;
 use super::{Project, RunOptions};
 use crate::backend::Session;
 use crate::data::copy::{
-    Copier, CopyOptions, CopyReport, Job, MYSQL_SESSION, POSTGRES_TEXTS, PlannedColumn, PlannedCopy,
+    Copier, CopyOptions, CopyReport, Ends, Job, MYSQL_SESSION, POSTGRES_TEXTS, PlannedColumn,
+    PlannedCopy, Shared, can_wait, copy_groups,
 };
 use crate::error::EngineError;
 use crate::event::Events;
@@ -71,6 +73,9 @@ impl Project {
     }
 }
 
+/// How often connections to SQLite are asked to begin at the same moment.
+const SNAPSHOT_TRIES_MAX: u32 = 20;
+
 /// A copy between two projects' databases.
 struct Work<'a> {
     target: &'a Project,
@@ -107,17 +112,17 @@ impl Work<'_> {
             planned: groups.iter().flat_map(|one| planned(&jobs, one)).collect(),
             ..CopyReport::default()
         };
-        let mut copier = Copier {
-            source: from,
-            target: run.session.as_mut(),
+        let halt = AtomicBool::new(false);
+        let shared = Shared {
             ledger: self.target.ledger,
             lease: &run.lease,
             options: self.options,
-            events,
+            retries: self.target.options.retries,
             from: self.source.label(),
-            renewed: Instant::now(),
+            halt: &halt,
         };
-        match self.carry_out(&mut copier, &jobs, &groups, &mut report).await {
+        let ends = Ends { source: from, target: run.session.as_mut() };
+        match self.carry_out(ends, &shared, (&jobs, &groups, &mut report), events).await {
             Err(EngineError::Stopped) => report.interrupted = true,
             other => other?,
         }
@@ -126,13 +131,15 @@ impl Work<'_> {
 
     async fn carry_out(
         &self,
-        copier: &mut Copier<'_>,
-        jobs: &[Job],
-        groups: &[Group],
-        report: &mut CopyReport,
+        ends: Ends<'_>,
+        shared: &Shared<'_>,
+        (jobs, groups, report): (&[Job], &[Group], &mut CopyReport),
+        events: &mut dyn Events,
     ) -> Result<(), EngineError> {
+        let Ends { source, target } = ends;
         if !self.options.no_scan {
-            report.losses = copier.scan(jobs).await?;
+            let ends = Ends { source: &mut *source, target: &mut *target };
+            report.losses = Copier::new(ends, shared, &mut *events).scan(jobs).await?;
         }
         if self.only_plan {
             return Ok(());
@@ -140,8 +147,18 @@ impl Work<'_> {
         if !report.losses.is_empty() {
             return Err(EngineError::CopyValues(std::mem::take(&mut report.losses)));
         }
-        for group in groups {
-            report.tables.extend(copier.group(jobs, group).await?);
+        let mut more = self.more_ends(&mut *source, groups).await?;
+        let own = Ends { source: &mut *source, target: &mut *target };
+        if more.is_empty() {
+            let mut copier = Copier::new(own, shared, &mut *events);
+            for group in groups {
+                report.tables.extend(copier.group(jobs, group).await?);
+            }
+        } else {
+            let more = more.iter_mut();
+            let more = more.map(|(from, to)| Ends { source: from.as_mut(), target: to.as_mut() });
+            let all = std::iter::once(own).chain(more).collect();
+            report.tables = copy_groups(all, shared, (jobs, groups), &mut *events)?;
         }
         if self.options.verify {
             let mut other = self.target.connect().await?;
@@ -149,9 +166,89 @@ impl Work<'_> {
             if self.target.dialect() == Dialect::Postgres {
                 other.batch(POSTGRES_TEXTS).await?;
             }
+            let mut copier = Copier::new(Ends { source, target }, shared, events);
             report.compared = copier.verify(jobs, other.as_mut()).await?;
         }
         Ok(())
+    }
+
+    /// Further pairs of connections, those to the source in the snapshot of `from`; none where only
+    /// one table is to be copied at a time: SQLite has one writer, and MariaDB and MySQL give no
+    /// two connections the same snapshot.
+    async fn more_ends(
+        &self,
+        from: &mut dyn Session,
+        groups: &[Group],
+    ) -> Result<Vec<(Box<dyn Session>, Box<dyn Session>)>, EngineError> {
+        let wanted = self.options.jobs.min(groups.len()).saturating_sub(1);
+        let one_writer = self.target.dialect() == Dialect::Sqlite;
+        if wanted == 0 || one_writer || !can_wait() {
+            return Ok(Vec::new());
+        }
+        let sources = match self.source.dialect() {
+            Dialect::Postgres => self.postgres_readers(from, wanted).await?,
+            Dialect::Sqlite => self.sqlite_readers(from, wanted).await?,
+            Dialect::Mysql => Vec::new(),
+        };
+        let mut out = Vec::new();
+        for source in sources {
+            let mut target = self.target.connect().await?;
+            if self.target.dialect() == Dialect::Mysql {
+                target.batch(MYSQL_SESSION).await?;
+            }
+            out.push((source, target));
+        }
+        Ok(out)
+    }
+
+    async fn postgres_readers(
+        &self,
+        from: &mut dyn Session,
+        count: usize,
+    ) -> Result<Vec<Box<dyn Session>>, EngineError> {
+        let rows = from.query("SELECT pg_catalog.pg_export_snapshot()").await?;
+        let snapshot = rows.first().map(|row| text(row, 0)).unwrap_or_default();
+        let snapshot = quote_text(&snapshot, Dialect::Postgres);
+        let mut out = Vec::new();
+        for _ in 0..count {
+            let mut session = self.source.connect().await?;
+            let begin = self.source.read_only();
+            session.batch(&format!("{begin}; SET TRANSACTION SNAPSHOT {snapshot}")).await?;
+            session.batch(POSTGRES_TEXTS).await?;
+            out.push(session);
+        }
+        Ok(out)
+    }
+
+    /// All of them begin anew while nobody commits; none where somebody always does.
+    async fn sqlite_readers(
+        &self,
+        from: &mut dyn Session,
+        count: usize,
+    ) -> Result<Vec<Box<dyn Session>>, EngineError> {
+        let mut watch = self.source.connect().await?;
+        let mut out = Vec::new();
+        for _ in 0..count {
+            let mut session = self.source.connect().await?;
+            session.batch(self.source.read_only()).await?;
+            out.push(session);
+        }
+        // It differs when somebody else has committed since the same connection asked last.
+        let version = "PRAGMA data_version";
+        let looks = "ROLLBACK; BEGIN; SELECT count(*) FROM sqlite_schema";
+        let mut before = watch.query(version).await?;
+        for _ in 0..SNAPSHOT_TRIES_MAX {
+            from.batch(looks).await?;
+            for session in &mut out {
+                session.batch(looks).await?;
+            }
+            let after = watch.query(version).await?;
+            if before == after {
+                return Ok(out);
+            }
+            before = after;
+        }
+        Ok(Vec::new())
     }
 
     /// The tables that belong together, and the order in which they are filled.

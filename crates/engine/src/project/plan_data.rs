@@ -7,7 +7,7 @@ use whimbrel_core::step::StepMode;
 
 use super::Project;
 use crate::backend::Session;
-use crate::data::job::{Prepared, prepare, said};
+use crate::data::job::{Job, Prepared, prepare, said};
 use crate::data::moment::Moment;
 use crate::data::sources::{self, Opened};
 use crate::error::{EngineError, Problem};
@@ -35,6 +35,8 @@ pub struct PlannedBatches {
     pub cascades: Vec<String>,
     /// What is worth knowing: a code and a sentence.
     pub notes: Vec<(String, String)>,
+    /// The SQL that computes its rows and values once, before the first batch.
+    pub computed: Option<String>,
     /// The SQL of the first batch.
     pub first_batch: Option<String>,
 }
@@ -66,13 +68,14 @@ impl Project {
             let batches = match prepared {
                 Prepared::Batches(job) => {
                     let mut batches = self.planned(&job, session).await?;
-                    let driving = sources::driving_of(session, &mut opened, &job);
-                    batches.rows = job.estimate(driving).await?;
-                    let scan = job.scans(driving, batches.rows).await?;
-                    let note = scan.map(|message| ("key-index-unused".to_owned(), message));
-                    batches.notes.extend(note);
-                    batches.first_batch = job.first_batch(driving, batches.rows).await?;
-                    batches.undo_bytes = job.undo_bytes(session, batches.rows).await?;
+                    match &job.work {
+                        // How many rows it has is known when they are computed.
+                        Some(frozen) => {
+                            batches.computed = Some(frozen.fill.clone());
+                            batches.first_batch = Some(job.batchable.restricted("1 = 1"));
+                        }
+                        None => self.look_at(&job, &mut batches, session, &mut opened).await?,
+                    }
                     batches
                 }
                 Prepared::Whole(reason, _) | Prepared::Refused(Problem { message: reason, .. })
@@ -104,9 +107,27 @@ impl Project {
         Ok(out)
     }
 
+    /// How many rows there are, and what the first batch does.
+    async fn look_at(
+        &self,
+        job: &Job,
+        batches: &mut PlannedBatches,
+        session: &mut dyn Session,
+        opened: &mut Opened,
+    ) -> Result<(), EngineError> {
+        let driving = sources::driving_of(session, opened, job);
+        batches.rows = job.estimate(driving).await?;
+        let scan = job.scans(driving, batches.rows).await?;
+        let note = scan.map(|message| ("key-index-unused".to_owned(), message));
+        batches.notes.extend(note);
+        batches.first_batch = job.first_batch(driving, batches.rows).await?;
+        batches.undo_bytes = job.undo_bytes(session, batches.rows).await?;
+        Ok(())
+    }
+
     async fn planned(
         &self,
-        job: &crate::data::job::Job,
+        job: &Job,
         session: &mut dyn Session,
     ) -> Result<PlannedBatches, EngineError> {
         let snapshot = session.inspect(None).await?;

@@ -51,7 +51,7 @@ pub struct PurgePlan {
     pub items: Vec<PurgeItem>,
     /// Databases that restores in place have replaced, oldest first.
     pub databases: Vec<KeptDatabase>,
-    /// Migrations that are in the middle of something; what they keep stays.
+    /// Migrations in the middle of something, or with rows in quarantine; what they keep stays.
     pub in_use: Vec<String>,
     /// Applied migrations that cannot be taken back whole any more, each with its run.
     pub migrations: Vec<(String, String)>,
@@ -230,6 +230,7 @@ impl Project {
         let before = now.saturating_sub(millis(plan.older_than));
         plan.before_ms = before;
         let busy = self.busy(picture, session).await?;
+        let aside = self.set_aside(session).await?;
         for mut item in self.kept_items(session).await? {
             let table = self.ledger.table(&item.kept_as);
             let Some(there) = found.iter().find(|one| one.name == table) else { continue };
@@ -237,7 +238,8 @@ impl Project {
             if plan.items.iter().any(|one| one.kept_as == item.kept_as) || item.at_ms > before {
                 continue;
             }
-            if busy.contains(&item.migration) && !item.leftover {
+            let needed = aside.contains(&item.migration) || busy.contains(&item.migration);
+            if needed && !item.leftover {
                 if !plan.in_use.contains(&item.migration) {
                     plan.in_use.push(item.migration);
                 }
@@ -276,6 +278,17 @@ impl Project {
         Ok(names)
     }
 
+    /// Migrations with open rows in quarantine: a retry reads what was computed for them, and keeps
+    /// what it changes where the rest is kept.
+    async fn set_aside(&self, session: &mut dyn Session) -> Result<Vec<String>, EngineError> {
+        if !self.has_batches(session).await? {
+            return Ok(Vec::new());
+        }
+        let table = self.ledger.table("quarantine");
+        let sql = format!("SELECT DISTINCT migration FROM {table} WHERE state = 'open'");
+        Ok(session.query(&sql).await?.iter().map(|row| text(row, 0)).collect())
+    }
+
     /// All that was ever kept, oldest first, but what is gone and known to be.
     async fn kept_items(&self, session: &mut dyn Session) -> Result<Vec<PurgeItem>, EngineError> {
         let undo = self.ledger.table("undo");
@@ -305,7 +318,7 @@ impl Project {
                 rows: None,
                 bytes: None,
                 at_ms: number(row, 10),
-                needed: number(row, 8) == 0 && number(row, 9) == 0,
+                needed: number(row, 8) == 0 && number(row, 9) == 0 && text(row, 4) != "work",
                 leftover: number(row, 9) > 0,
                 keys: names_of(&text(row, 6)),
                 columns: names_of(&text(row, 7)),
@@ -384,7 +397,7 @@ pub(super) async fn purged_of(
     let undo = project.ledger.table("undo");
     let sql = format!(
         "SELECT u.kind, u.object, u.rows_kept FROM {undo} u WHERE u.migration = {} \
-         AND u.event = 'purged' AND u.kind NOT IN ('update', 'delete', 'insert') \
+         AND u.event = 'purged' AND u.kind NOT IN ('update', 'delete', 'insert', 'work') \
          AND NOT EXISTS (SELECT 1 FROM {undo} n WHERE n.migration = u.migration \
          AND n.statement_index = u.statement_index AND n.object = u.object \
          AND (n.seq > u.seq OR n.kept_as = u.kept_as AND n.event = 'restored')) ORDER BY u.seq",

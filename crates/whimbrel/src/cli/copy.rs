@@ -11,6 +11,11 @@ use crate::context::Context;
 use crate::error::{CommandError, Exit};
 use crate::printer::{Format, Printer, Style};
 
+/// How many tables are copied at a time where nothing is said.
+const JOBS: u8 = 2;
+/// Most tables at a time; each needs two connections.
+const JOBS_MAX: i64 = 64;
+
 /// Copy whole tables from one database into another
 ///
 /// The tables must be there, made by migrations, and empty; tables and columns belong together by
@@ -45,6 +50,11 @@ pub struct Args {
     /// At most so many rows in a transaction (by bytes alone if not said)
     #[arg(long, value_name = "ROWS")]
     size: Option<u64>,
+    /// So many tables at a time, children after their parents; into SQLite, and from MariaDB or
+    /// MySQL, it is one
+    #[arg(long, value_name = "N", default_value_t = JOBS,
+          value_parser = clap::value_parser!(u8).range(1..=JOBS_MAX))]
+    jobs: u8,
     /// Show what belongs together and which values do not fit, and do nothing
     #[arg(long)]
     dry_run: bool,
@@ -61,6 +71,7 @@ pub(super) async fn run(args: &Args, context: &mut Context) -> Result<Exit, Comm
         no_scan: args.no_scan,
         verify: args.verify,
         rows_max: args.size,
+        jobs: usize::from(args.jobs),
         stop: context.stop.clone(),
     };
     let mut events = EventPrinter::new(&mut context.printer);

@@ -87,6 +87,8 @@ struct BatchesJson {
     cascades: Vec<String>,
     /// What is worth knowing.
     notes: Vec<String>,
+    /// The SQL that computes its rows and values once, before the first batch (`materialize=true`).
+    computed: Option<String>,
     /// The SQL of the first batch.
     first_batch: Option<String>,
 }
@@ -197,12 +199,13 @@ fn show_batches(batches: &PlannedBatches, printer: &mut Printer) {
             (true, None) => "kept for undo".to_owned(),
             (true, Some(bytes)) => format!("kept for undo: about {} KiB", bytes.div_ceil(1_024)),
         };
-        lines.push(format!(
-            "in batches along {} ({}), about {} rows, {undo}",
-            batches.table,
-            batches.key.join(", "),
-            batches.rows
-        ));
+        let (table, key) = (&batches.table, batches.key.join(", "));
+        lines.push(match &batches.computed {
+            Some(_) => format!("computed once, then in batches along {table} ({key}), {undo}"),
+            None => {
+                format!("in batches along {table} ({key}), about {} rows, {undo}", batches.rows)
+            }
+        });
     }
     if !batches.triggers.is_empty() {
         lines.push(format!("triggers that fire: {}", batches.triggers.join(", ")));
@@ -213,6 +216,12 @@ fn show_batches(batches: &PlannedBatches, printer: &mut Printer) {
     lines.extend(batches.notes.iter().map(|(code, message)| format!("{message} ({code})")));
     for line in lines {
         printer.out(&format!("       {}", printer.styled_out(Style::Dim, &line)));
+    }
+    if let Some(sql) = &batches.computed {
+        printer.out("       computed once:");
+        for line in sql.lines() {
+            printer.out(&format!("         {line}"));
+        }
     }
     if let Some(sql) = &batches.first_batch {
         printer.out("       first batch:");
@@ -235,6 +244,7 @@ fn batches_json(batches: &PlannedBatches) -> BatchesJson {
         triggers: batches.triggers.clone(),
         cascades: batches.cascades.clone(),
         notes: batches.notes.iter().map(|(code, message)| format!("{code}: {message}")).collect(),
+        computed: batches.computed.clone(),
         first_batch: batches.first_batch.clone(),
     }
 }

@@ -41,7 +41,7 @@ pub(super) async fn run(args: &Args, context: &mut Context) -> Result<Exit, Comm
         return Ok(Exit::Done);
     }
     let mut asking = Asking::new(context.global.yes, args.confirm.iter().cloned().collect());
-    let confirmed = match asking.wait(&mut context.printer, plan.phrase.as_deref()) {
+    let confirmed = match asking.wait(context, plan.phrase.as_deref())? {
         Answer::Yes => true,
         Answer::Missing => false,
         Answer::No => {
@@ -123,7 +123,7 @@ fn show(plan: &PurgePlan, expired: &PrunePlan, args: &Args, printer: &mut Printe
         return;
     }
     for name in &plan.in_use {
-        printer.note(&format!("{name} is half-way; what it keeps stays"));
+        printer.note(&format!("{name} is half-way or has rows in quarantine; what it keeps stays"));
     }
     if plan.is_empty() && expired.is_empty() {
         printer.out(&format!("Nothing to do: nothing is kept longer than {}", args.older_than));

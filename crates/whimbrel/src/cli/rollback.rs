@@ -107,7 +107,7 @@ async fn immediate(args: &Args, context: &mut Context) -> Result<Exit, CommandEr
         return Ok(Exit::Done);
     }
     let mut asking = Asking::new(context.global.yes, args.confirm.clone());
-    match asking.wait(&mut context.printer, plan.phrase.as_deref()) {
+    match asking.wait(context, plan.phrase.as_deref())? {
         Answer::Yes => {}
         Answer::No => {
             project.discard(plan).await?;

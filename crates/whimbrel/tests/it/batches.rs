@@ -19,8 +19,15 @@ fn every_place(engine: Engine) {
     let Some(bench) = bench(engine) else { return };
     // The later ones still have work that was not done, and go on with it.
     let kill = |point: &&str| ((*point).to_owned(), if point.ends_with("cursor") { 1 } else { 2 });
-    let kills: Vec<_> = failpoint::BATCHES.iter().map(kill).collect();
-    for point in failpoint::BATCHES {
+    let frozen: Vec<&str> = failpoint::FREEZE
+        .iter()
+        .filter(|point| engine == Engine::Mariadb || **point != "freeze.before_drop")
+        .copied()
+        .collect();
+    let mut kills: Vec<_> = failpoint::BATCHES.iter().map(kill).collect();
+    // Each process that goes on passes these for the first time.
+    kills.extend(frozen.iter().map(|point| ((*point).to_owned(), 1)));
+    for point in failpoint::BATCHES.iter().chain(&frozen) {
         assert!(bench.passes(point).0 > 0, "{engine} does not pass {point}");
     }
     // Back, each statement is one batch.

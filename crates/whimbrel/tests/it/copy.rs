@@ -1,6 +1,7 @@
 //! `copy` between each two databases, judged by the databases' own client and dump programs.
 
 mod bad;
+mod many;
 mod order;
 mod pairs;
 mod source;

@@ -47,10 +47,10 @@ impl Copier<'_> {
         } else {
             Limit { rows: self.options.rows_max.unwrap_or(u64::MAX).max(1), bytes }
         };
-        let after = cursor.last.clone();
+        let (after, shared) = (cursor.last.clone(), self.shared);
         let mut reader = Reader::start(&mut *self.source, job, after.as_ref()).await?;
         while !cursor.done {
-            if self.options.stop.is_set() {
+            if shared.is_stopped() {
                 return Err(EngineError::Stopped);
             }
             failpoint::pass("batch.before_begin");
@@ -66,8 +66,13 @@ impl Copier<'_> {
                 }
             }
             failpoint::pass("batch.before_commit");
-            self.target.batch("COMMIT").await?;
+            if let Err(error) = self.target.batch("COMMIT").await {
+                drop(reader);
+                crate::ledger::rollback(self.target).await;
+                return Err(error.into());
+            }
             failpoint::pass("batch.after_commit");
+            self.committed += 1;
             let step = format!("copy of {}", job.name);
             self.lease.progress.set(cursor.total.read, job.rows, &step);
             self.events.send(progress(job, &cursor));
@@ -103,8 +108,12 @@ impl Copier<'_> {
             }
         };
         failpoint::pass("batch.before_commit");
-        self.target.batch("COMMIT").await?;
+        if let Err(error) = self.target.batch("COMMIT").await {
+            crate::ledger::rollback(self.target).await;
+            return Err(error.into());
+        }
         failpoint::pass("batch.after_commit");
+        self.committed += 1;
         for ((job, _), cursor) in begun.iter().zip(&cursors) {
             self.events.send(progress(job, cursor));
             done.push(copied(job, cursor, false));
@@ -220,7 +229,7 @@ impl Copier<'_> {
             false => Vec::new(),
         };
         let version = version.first().map_or(0, |row| number(row, 0));
-        let (from, name, columns) = (&self.from, &job.name, columns.join("\n"));
+        let (from, name, columns) = (&self.shared.from, &job.name, columns.join("\n"));
         let text = format!("{from}\n{name}\n{columns}\n{}\n{version}", job.keys.json());
         Ok(text_checksum(&text))
     }

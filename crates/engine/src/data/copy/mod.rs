@@ -7,16 +7,20 @@
 mod check;
 mod fill;
 mod follow;
+mod many;
 mod read;
 mod report;
 
-use std::time::Instant;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
+use whimbrel_core::retry::Retries;
 use whimbrel_core::snapshot::Table;
 use whimbrel_core::sql::dialect::Dialect;
 use whimbrel_core::transfer::{Group, TablePair, Way};
 
 pub(crate) use self::fill::POSTGRES_TEXTS;
+pub(crate) use self::many::{Ends, can_wait, copy_groups};
 pub(super) use self::read::key_text;
 pub use self::report::{
     CopiedTable, CopyPhase, CopyProgress, CopyReport, Differing, FoundLoss, PlannedColumn,
@@ -26,7 +30,7 @@ use super::job::quote_column;
 use super::key::Keys;
 use crate::apply::StopFlag;
 use crate::apply::keep::sql_name;
-use crate::backend::{LoadInto, Session};
+use crate::backend::{DbErrorKind, LoadInto, Session};
 use crate::error::EngineError;
 use crate::event::{Event, Events};
 use crate::lease::Lease;
@@ -56,8 +60,20 @@ pub struct CopyOptions {
     pub verify: bool,
     /// Rows of one transaction at most; by bytes alone if not said.
     pub rows_max: Option<u64>,
+    /// How many tables are copied at a time, where the databases allow that.
+    pub jobs: usize,
     /// Asked to stop.
     pub stop: StopFlag,
+}
+
+/// How often a waiting copy looks whether it shall stop, in milliseconds.
+const STOP_LOOK_MS: u64 = 100;
+
+/// Further tries since a transaction was committed.
+#[derive(Debug, Default)]
+struct Tries {
+    committed: u64,
+    again: u32,
 }
 
 /// A table with all that is needed to copy it.
@@ -92,12 +108,7 @@ impl Job {
             Way::new((column.from.clone(), from), (column.to.clone(), to), times_are_utc)
         };
         let ways = pair.columns.iter().map(way).collect();
-        let keys = Keys {
-            dialect: from,
-            table: sql_name(&pair.source, from),
-            columns: pair.key.clone(),
-            aside: Vec::new(),
-        };
+        let keys = Keys::new(from, sql_name(&pair.source, from), pair.key.clone());
         let columns = pair.columns.iter();
         let into = LoadInto {
             table: sql_name(&pair.target, to),
@@ -112,17 +123,57 @@ impl Job {
     }
 }
 
-/// A copy in progress.
-pub(crate) struct Copier<'a> {
-    pub(crate) source: &'a mut dyn Session,
-    pub(crate) target: &'a mut dyn Session,
+/// What all workers of a copy know.
+pub(crate) struct Shared<'a> {
     pub(crate) ledger: Ledger,
     pub(crate) lease: &'a Lease,
     pub(crate) options: &'a CopyOptions,
-    pub(crate) events: &'a mut dyn Events,
+    pub(crate) retries: Retries,
     /// The source, as cursors name it.
     pub(crate) from: String,
-    pub(crate) renewed: Instant,
+    /// One of them has failed: the others end with their transaction.
+    pub(crate) halt: &'a AtomicBool,
+}
+
+/// A copy in progress.
+pub(crate) struct Copier<'a> {
+    source: &'a mut dyn Session,
+    target: &'a mut dyn Session,
+    ledger: Ledger,
+    lease: &'a Lease,
+    options: &'a CopyOptions,
+    shared: &'a Shared<'a>,
+    events: &'a mut dyn Events,
+    renewed: Instant,
+    /// Transactions that are committed.
+    committed: u64,
+}
+
+impl<'a> Copier<'a> {
+    pub(crate) fn new(
+        ends: Ends<'a>,
+        shared: &'a Shared<'a>,
+        events: &'a mut dyn Events,
+    ) -> Copier<'a> {
+        Copier {
+            source: ends.source,
+            target: ends.target,
+            ledger: shared.ledger,
+            lease: shared.lease,
+            options: shared.options,
+            shared,
+            events,
+            renewed: Instant::now(),
+            committed: 0,
+        }
+    }
+}
+
+impl Shared<'_> {
+    /// Whether to end with the transaction that is done.
+    fn is_stopped(&self) -> bool {
+        self.options.stop.is_set() || self.halt.load(Ordering::SeqCst)
+    }
 }
 
 impl Copier<'_> {
@@ -131,7 +182,7 @@ impl Copier<'_> {
         let mut found = Vec::new();
         for job in jobs {
             found.extend(self.scan_table(job).await?);
-            if self.options.stop.is_set() {
+            if self.shared.is_stopped() {
                 return Err(EngineError::Stopped);
             }
         }
@@ -148,7 +199,13 @@ impl Copier<'_> {
         let done = if !group.circular {
             self.one_by_one(&members).await?
         } else if self.ledger.dialect == Dialect::Postgres {
-            self.together(&members).await?
+            let mut tries = Tries::default();
+            loop {
+                match self.together(&members).await {
+                    Err(error) => self.again(&members, error, &mut tries).await?,
+                    Ok(done) => break done,
+                }
+            }
         } else {
             let was = self.without_keys().await?;
             let done = self.one_by_one(&members).await;
@@ -166,9 +223,61 @@ impl Copier<'_> {
     async fn one_by_one(&mut self, jobs: &[&Job]) -> Result<Vec<CopiedTable>, EngineError> {
         let mut done = Vec::new();
         for job in jobs {
-            done.push(self.table(job).await?);
+            let mut tries = Tries::default();
+            done.push(loop {
+                match self.table(job).await {
+                    Err(error) => self.again(std::slice::from_ref(job), error, &mut tries).await?,
+                    Ok(done) => break done,
+                }
+            });
         }
         Ok(done)
+    }
+
+    /// Waits before a transaction is tried again that was rolled back because of others: a lock
+    /// that was not granted, a deadlock, a serialization failure. It goes on where the cursor is.
+    ///
+    /// # Errors
+    /// The error itself where no further try follows.
+    async fn again(
+        &mut self,
+        jobs: &[&Job],
+        error: EngineError,
+        tries: &mut Tries,
+    ) -> Result<(), EngineError> {
+        if tries.committed != self.committed {
+            *tries = Tries { committed: self.committed, again: 0 };
+        }
+        let said = match &error {
+            EngineError::CopyRefusedRows { error, .. } => Some(error.as_ref()),
+            other => other.database(),
+        };
+        let locked = said.filter(|said| said.kind == DbErrorKind::Locked);
+        let wait = self.shared.retries.wait_ms(tries.again + 1);
+        let (Some(reason), Some((shortest, longest))) = (locked.map(ToString::to_string), wait)
+        else {
+            return Err(error);
+        };
+        tries.again += 1;
+        let delay = crate::jitter::between_ms(shortest, longest);
+        let names: Vec<&str> = jobs.iter().map(|job| job.name.as_str()).collect();
+        self.events.send(Event::Retrying {
+            migration: format!("copy of {}", names.join(", ")),
+            attempt: tries.again + 1,
+            delay_ms: delay.as_millis(),
+            reason,
+            blockers: self.lease.progress.blockers(),
+        });
+        let end = Instant::now() + delay;
+        while Instant::now() < end {
+            if self.shared.is_stopped() {
+                return Err(EngineError::Stopped);
+            }
+            let left = end.saturating_duration_since(Instant::now());
+            tokio::time::sleep(left.min(Duration::from_millis(STOP_LOOK_MS))).await;
+            renew(self.lease, self.target, &mut self.renewed).await?;
+        }
+        Ok(())
     }
 
     pub(super) fn tell(

@@ -117,7 +117,7 @@ impl Project {
         let mut apart = apart;
         apart.tables.extend(self.other_tables());
         let mut plan = InPlacePlan {
-            location: archive.folder().to_owned(),
+            location: archive.location(),
             manifest: archive.manifest.clone(),
             lost: Vec::new(),
             phrase: None,

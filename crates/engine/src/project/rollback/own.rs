@@ -107,8 +107,8 @@ impl Project {
         run_id: &str,
     ) -> Result<Result<Vec<TableDigest>, String>, EngineError> {
         let (public, secret) = for_once();
-        let place =
-            BackupPlace { folder: beside.journaled.folder_for(COPIES), ..beside.place.clone() };
+        let folder = beside.journaled.folder_for(COPIES);
+        let place = BackupPlace { folder, store: None, signer: None, ..beside.place.clone() };
         let options = BackupOptions {
             seal_for: SealFor { recipients: vec![public], passphrase: None },
             keep: COPY_KEEP,
@@ -200,7 +200,7 @@ impl Project {
     async fn removes(&self, session: &mut dyn Session, run_id: &str) -> Result<bool, EngineError> {
         let sql = format!(
             "SELECT count(*) FROM {} WHERE run_id = {} AND event = 'kept' \
-             AND kind NOT IN ('update', 'delete', 'insert')",
+             AND kind NOT IN ('update', 'delete', 'insert', 'work')",
             self.ledger.table("undo"),
             self.ledger.quote(run_id)
         );

@@ -10,13 +10,16 @@ use crate::proof::{Verdict, ensure};
 
 /// Rows of each table.
 const ROWS: usize = 60;
+/// Rows that the statement with a LIMIT takes.
+const TOP: usize = 40;
 /// How often a command may be run again, once the trouble is over, until it ends well.
 const RERUNS_MAX: usize = 3;
 
 pub(super) const UP: &[&str] = &["up"];
 pub(super) const UNDO: &[&str] = &["undo", "0002"];
 
-/// A counter that is not idempotent, rows that must come once each, rows that go.
+/// A counter that is not idempotent, rows that must come once each, rows that go; then values and
+/// rows that are computed once: in a second go the greatest place would be another.
 const WORK: &str = "\
 -- whimbrel: batch size=12 pause-ms=0
 UPDATE item SET n = n + 1, name = lower(name);
@@ -26,6 +29,12 @@ INSERT INTO copied (item_id, name) SELECT i.id, i.name FROM item i;
 
 -- whimbrel: batch size=12 pause-ms=0
 DELETE FROM gone WHERE id % 3 = 0;
+
+-- whimbrel: batch size=12 pause-ms=0 materialize=true
+UPDATE ranked SET pos = pos + (SELECT m FROM (SELECT max(pos) AS m FROM ranked) q);
+
+-- whimbrel: batch size=12 pause-ms=0 materialize=true
+INSERT INTO top (item_id) SELECT id FROM item ORDER BY name, id LIMIT 40;
 ";
 
 /// The project: tables, and one data migration.
@@ -39,7 +48,9 @@ pub(super) fn plan(engine: Engine) -> Plan {
     let mut tables = format!(
         "CREATE TABLE item (id {key}, n integer NOT NULL, name varchar(40));\n\
          CREATE TABLE copied (id {number}, item_id bigint NOT NULL, name varchar(40));\n\
-         CREATE TABLE gone (id {key}, name varchar(40));\n"
+         CREATE TABLE gone (id {key}, name varchar(40));\n\
+         CREATE TABLE ranked (id {key}, pos integer NOT NULL);\n\
+         CREATE TABLE top (id {number}, item_id bigint NOT NULL);\n"
     );
     let mut ids: Vec<usize> = (0..ROWS).collect();
     let mut random = Random::new(11);
@@ -47,6 +58,8 @@ pub(super) fn plan(engine: Engine) -> Plan {
         ids.swap(at, random.below(at + 1));
     }
     let ids = ids.iter().map(|id| i64::try_from(*id).unwrap_or(0) * 2 - 101);
+    let ranked: Vec<String> = ids.clone().map(|id| format!("({id}, 1)")).collect();
+    let _ = writeln!(tables, "INSERT INTO ranked VALUES {};", ranked.join(", "));
     let (items, gone): (Vec<String>, Vec<String>) =
         ids.map(|id| (format!("({id}, 0, 'Name {id}')"), format!("({id}, 'G')"))).unzip();
     let _ = writeln!(tables, "INSERT INTO item VALUES {};", items.join(", "));
@@ -104,17 +117,20 @@ pub(super) fn check(trial: &Trial<'_>, engine: Engine) -> Verdict<()> {
         ("items copied", "SELECT count(DISTINCT item_id) FROM copied;".to_owned(), ROWS),
         ("rows left", "SELECT count(*) FROM gone WHERE id % 3 <> 0;".to_owned(), ROWS / 3 * 2),
         ("rows gone", "SELECT count(*) FROM gone WHERE id % 3 = 0;".to_owned(), 0),
+        ("places computed once", "SELECT count(*) FROM ranked WHERE pos = 2;".to_owned(), ROWS),
+        ("rows at the top", "SELECT count(*) FROM top;".to_owned(), TOP),
+        ("items at the top", "SELECT count(DISTINCT item_id) FROM top;".to_owned(), TOP),
         (
             "rows in the metrics",
             format!("SELECT sum(rows_read) FROM {batches} WHERE direction = 'up';"),
-            ROWS * 3,
+            ROWS * 4 + TOP,
         ),
         (
             "rows by the cursors",
             format!(
                 "SELECT sum(rows_read) FROM {cursors} WHERE direction = 'up' AND state = 'done';"
             ),
-            ROWS * 3,
+            ROWS * 4 + TOP,
         ),
     ];
     for (what, sql, wanted) in facts {

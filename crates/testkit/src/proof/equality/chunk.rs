@@ -21,6 +21,8 @@ type Sight = Vec<Vec<String>>;
 /// Statements that share a database.
 pub(super) struct Chunk<'a> {
     program: &'a Path,
+    /// What the directive of each says beside the size.
+    directive: &'static str,
     cases: Vec<&'a Case>,
     /// Whether all of them can be taken back, so that one database serves for all sizes.
     undo: bool,
@@ -49,7 +51,10 @@ impl Bench<'_> {
 
 impl<'a> Chunk<'a> {
     /// Runs the statements in one go. `None` if the run leaves the engine out by name.
-    pub(super) fn new(program: &'a Path, cases: Vec<&'a Case>) -> Verdict<Option<Chunk<'a>>> {
+    pub(super) fn new(
+        (program, directive): (&'a Path, &'static str),
+        cases: Vec<&'a Case>,
+    ) -> Verdict<Option<Chunk<'a>>> {
         let Some(first) = cases.first() else { return Ok(None) };
         let undo = first.form.undo;
         let Some(database) = first.engine.fresh("equality") else { return Ok(None) };
@@ -61,7 +66,7 @@ impl<'a> Chunk<'a> {
         }
         let after = look(&database, &cases)?;
         let (told, whole) = (BTreeSet::new(), BTreeMap::new());
-        Ok(Some(Chunk { program, cases, undo, before, after, told, whole }))
+        Ok(Some(Chunk { program, directive, cases, undo, before, after, told, whole }))
     }
 
     /// Counts the statement at a place.
@@ -109,7 +114,9 @@ impl<'a> Chunk<'a> {
     ) -> Verdict<Option<usize>> {
         for (at, case) in self.cases.iter().enumerate() {
             let undo = if self.undo { "" } else { " undo=off" };
-            let text = format!("-- whimbrel: batch size={size} pause-ms=0{undo}\n{};\n", case.sql);
+            let more = self.directive;
+            let text =
+                format!("-- whimbrel: batch size={size} pause-ms=0{undo}{more}\n{};\n", case.sql);
             bench.project.file(&format!("migrations/{}", file(at)), &text);
         }
         let up = bench.run(&["up", "--json"]);

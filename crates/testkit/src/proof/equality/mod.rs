@@ -36,13 +36,40 @@ pub fn compare(
     seed: u64,
     numbers: Range<usize>,
 ) -> Verdict<Option<Report>> {
-    let cases: Vec<Case> = numbers.map(|number| Case::new(engine, seed, number)).collect();
+    compare_with(program, engine, (seed, numbers), false)
+}
+
+/// The same with `materialize=true`, which also cuts the traps.
+///
+/// # Errors
+///
+/// As for [`compare`].
+pub fn compare_frozen(
+    program: &Path,
+    engine: Engine,
+    seed: u64,
+    numbers: Range<usize>,
+) -> Verdict<Option<Report>> {
+    compare_with(program, engine, (seed, numbers), true)
+}
+
+fn compare_with(
+    program: &Path,
+    engine: Engine,
+    (seed, numbers): (u64, Range<usize>),
+    frozen: bool,
+) -> Verdict<Option<Report>> {
+    let directive = if frozen { " materialize=true" } else { "" };
+    let cases = numbers.map(|number| Case::new(engine, seed, number));
+    let cases: Vec<Case> = cases.filter(|case| !(frozen && case.is_row_by_row())).collect();
     let (undo, keep): (Vec<&Case>, Vec<&Case>) = cases.iter().partition(|case| case.form.undo);
     let mut report = Report::default();
     for cases in undo.chunks(CHUNK).chain(keep.chunks(CHUNK)) {
         let mut cases = cases.to_vec();
         while !cases.is_empty() {
-            let Some(mut chunk) = Chunk::new(program, cases.clone())? else { return Ok(None) };
+            let Some(mut chunk) = Chunk::new((program, directive), cases.clone())? else {
+                return Ok(None);
+            };
             match super::guarded(|| chunk.compare(&mut report)) {
                 Ok(Some(at)) => {
                     chunk.count(at, &mut report);

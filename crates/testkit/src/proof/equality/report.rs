@@ -91,6 +91,14 @@ impl Report {
         (batched * 100).checked_div(cases).unwrap_or(0)
     }
 
+    /// How many of a hundred traps ran in batches.
+    pub fn share_of_traps(&self) -> usize {
+        let traps = self.forms.iter().filter(|(name, _)| name.starts_with("trap"));
+        let (cases, batched) =
+            traps.fold((0, 0), |sum, (_, tried)| (sum.0 + tried.cases, sum.1 + tried.batched));
+        (batched * 100).checked_div(cases).unwrap_or(0)
+    }
+
     /// One line for each form: `update from table 31 of 31`.
     pub fn lines(&self) -> Vec<String> {
         let forms = self.forms.iter();
