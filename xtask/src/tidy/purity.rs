@@ -10,6 +10,7 @@ const ALLOWED: [&str; 11] = [
     "jsonc-parser",
     // Without its default features it resolves no reference outside the document.
     "jsonschema",
+    "memchr",
     "percent-encoding",
     "serde",
     "serde_json",
