@@ -91,6 +91,19 @@ pub struct UndoConflict {
     pub referrer: Option<String>,
 }
 
+/// What is wrong with an object store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StoreFault {
+    /// It cannot be reached, or does not answer in time.
+    Network,
+    /// The keys are not there, are wrong, or are not allowed what was asked.
+    Keys,
+    /// The bucket is not there.
+    Bucket,
+    /// Something else.
+    Other,
+}
+
 /// Anything that ends a verb of the engine.
 #[derive(Debug, thiserror::Error)]
 pub enum EngineError {
@@ -336,6 +349,16 @@ pub enum EngineError {
         /// Names, as they can be left out.
         what: Vec<String>,
     },
+    /// An object store refused something, or could not be reached.
+    #[error("{store}: {reason}")]
+    Store {
+        /// Its address, without secrets.
+        store: String,
+        /// What kind of error it is.
+        fault: StoreFault,
+        /// What it said, or why it could not be reached.
+        reason: String,
+    },
     /// A file could not be read or written.
     #[error("{}: {error}", path.display())]
     File {
@@ -359,6 +382,9 @@ impl EngineError {
 
 impl From<DbError> for EngineError {
     fn from(error: DbError) -> EngineError {
+        if error.ahead && error.message.contains(crate::lease::LOST) {
+            return EngineError::LeaseLost;
+        }
         EngineError::Database(Box::new(error))
     }
 }

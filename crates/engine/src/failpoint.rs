@@ -57,6 +57,17 @@ pub const BACKUPS: &[&str] = &[
     "restore.after_rename",
 ];
 
+/// Every place of making a backup in an object store.
+pub const BUCKETS: &[&str] = &[
+    "backup.begun",
+    "backup.copied",
+    "backup.chunk",
+    "backup.manifest",
+    "backup.before_rename",
+    "backup.published",
+    "backup.after_rename",
+];
+
 /// Every place of letting go of an undo table.
 pub const PURGE: &[&str] = &["purge.before", "purge.journaled", "purge.after"];
 
@@ -137,8 +148,8 @@ mod active {
 
     pub(super) fn pass(name: &'static str) {
         let backups = [super::BACKUPS, super::SERVER_BACKUPS, super::IN_PLACE, super::PRUNE];
-        let lists =
-            [super::ALL, super::BATCHES, super::FREEZE, super::PURGE].into_iter().chain(backups);
+        let data = [super::BATCHES, super::FREEZE, super::PURGE, super::BUCKETS];
+        let lists = [super::ALL].into_iter().chain(data).chain(backups);
         let listed = lists.into_iter().any(|list| list.contains(&name));
         debug_assert!(listed, "unlisted failpoint {name}");
         let armed = armed();

@@ -25,14 +25,14 @@ mod verify;
 pub use apply::{ApplyOptions, StopFlag};
 #[cfg(feature = "sqlite")]
 pub use backup::{
-    Apart, BackupBefore, BackupLine, BackupOptions, BackupPlace, BackupReport, BackupWhat,
-    LostRows, Meter, OpenWith, PrunePlan, RestoreOptions, SealFor,
+    Apart, BackupBefore, BackupLine, BackupOptions, BackupPlace, BackupReport, BackupStore,
+    BackupWhat, LostRows, Meter, OpenWith, PrunePlan, RestoreOptions, STORE_VARIABLES, SealFor,
 };
 pub use data::copy::{
     CopiedTable, CopyOptions, CopyPhase, CopyProgress, CopyReport, Differing, FoundLoss,
     PlannedColumn, PlannedCopy,
 };
-pub use error::{EngineError, Problem, StatementFailure, Undecided, UndoConflict};
+pub use error::{EngineError, Problem, StatementFailure, StoreFault, Undecided, UndoConflict};
 pub use interop::Mirror;
 pub use lease::{LEASE_MS, LeaseInfo};
 pub use owner::Owner;

@@ -26,6 +26,9 @@ pub(crate) fn is_root() -> bool {
 pub(crate) struct Account(Option<&'static str>);
 
 impl Account {
+    /// For servers that run as whoever starts them.
+    pub(crate) const OUR_OWN: Account = Account(None);
+
     pub(crate) fn for_server(name: &'static str) -> Account {
         Account(is_root().then_some(name))
     }

@@ -7,6 +7,7 @@
 mod mariadb;
 mod pgbouncer;
 mod postgres;
+mod s3;
 mod tls;
 
 use std::path::{Path, PathBuf};
@@ -16,6 +17,7 @@ pub use self::pgbouncer::PgBouncer;
 pub use self::postgres::{
     ENCRYPTED_ONLY_ROLE, PASSWORD, PLAIN_ONLY_ROLE, Postgres, ROLE, ServerCertificate,
 };
+pub use self::s3::{S3_BUCKET, S3_KEY, S3_SECRET, S3Server};
 pub use self::tls::{Certificates, TlsKind, TlsServers};
 use crate::failure::{Doing, Result};
 use crate::variables::{self, Backend};

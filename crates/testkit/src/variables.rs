@@ -22,6 +22,8 @@ pub const MARIADB: &str = "WHIMBREL_TEST_MARIADB";
 pub const MARIADB_SOCKET: &str = "WHIMBREL_TEST_MARIADB_SOCKET";
 /// Folder of the installed peers (`node_modules` of `tests/peers`).
 pub const PEERS: &str = "WHIMBREL_TEST_PEERS";
+/// The installed program `s3s-fs`, an object store that is compatible with S3.
+pub const S3_SERVER: &str = "WHIMBREL_TEST_S3_SERVER";
 /// What to leave out: `postgres`, `mariadb`, `peers`, separated by commas.
 pub const SKIP: &str = "WHIMBREL_TEST_SKIP";
 /// File to which each test that left something out adds a line.
@@ -34,7 +36,7 @@ pub enum Backend {
     Postgres,
     /// MariaDB.
     Mariadb,
-    /// Wrangler and the Supabase CLI.
+    /// Wrangler, the Supabase CLI, and the object store.
     Peers,
 }
 

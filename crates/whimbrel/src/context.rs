@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde_json::json;
+use whimbrel_core::backup::StoreUrl;
 use whimbrel_core::config::{
     BackupSettings, BackupWhen, Config, DotEnvEntry, Flags, Layers, Settings, UrlSource, Variables,
 };
@@ -12,7 +13,9 @@ use whimbrel_core::format::{self, Detected, DetectedDatabase, Format};
 use whimbrel_core::history::HistoryTable;
 use whimbrel_core::retry::Retries;
 use whimbrel_core::secret::Secret;
-use whimbrel_engine::{Project, ProjectOptions, StopFlag, Target, files};
+use whimbrel_engine::{
+    BackupStore, Project, ProjectOptions, STORE_VARIABLES, StopFlag, Target, files,
+};
 
 use crate::cli::Global;
 use crate::error::CommandError;
@@ -149,7 +152,8 @@ impl Context {
             None if needs_database => return Err(no_database()),
             None => Target::Url(DatabaseUrl::sqlite_file(NO_DATABASE)),
         };
-        let options = self.options(root, &settings, detected, target);
+        let mut options = self.options(root, &settings, detected, target);
+        options.backup_store = self.store(&settings.backups, None)?;
         if needs_folder && !options.root.join(&options.layout.migrations).is_dir() {
             return Err(no_folder(&options));
         }
@@ -197,7 +201,33 @@ impl Context {
             retries: Retries { max: settings.max_retries.value, delay: settings.retry_delay.value },
             throttle: settings.throttle.clone(),
             backups,
+            backup_store: None,
         }
+    }
+
+    /// The object store in which backups lie: that of `url`, else that of the settings.
+    ///
+    /// # Errors
+    /// When `url` is no address of one, or `.env` cannot be read.
+    pub fn store(
+        &self,
+        settings: &BackupSettings,
+        url: Option<&str>,
+    ) -> Result<Option<BackupStore>, CommandError> {
+        let named = url.map(|url| {
+            StoreUrl::parse(url).map_err(|reason| {
+                CommandError::usage(format!("The value of `--store` is not valid: {reason}"))
+            })
+        });
+        let Some(url) = named.transpose()?.or_else(|| settings.store.clone()) else {
+            return Ok(None);
+        };
+        let mut keys = Vec::new();
+        for name in STORE_VARIABLES {
+            keys.extend(self.variable(name)?.map(|value| (name, value)));
+        }
+        let BackupSettings { endpoint, region, plain_http_host, .. } = settings.clone();
+        Ok(Some(BackupStore { url, endpoint, region, plain_http_host, keys }))
     }
 
     /// A variable of the environment, or else of `.env`; an empty one is none.

@@ -2,7 +2,7 @@
 
 use whimbrel_core::transfer::Refusal;
 use whimbrel_engine::backend::DbErrorKind;
-use whimbrel_engine::{EngineError, StatementFailure};
+use whimbrel_engine::{EngineError, StatementFailure, StoreFault};
 
 use crate::printer::{Printer, Style};
 
@@ -331,6 +331,7 @@ fn explain_state(error: &EngineError) -> Explained {
             let hint = "Pass `--again` to remove that and to begin anew";
             (Exit::Usage, Vec::new(), vec![hint.to_owned()])
         }
+        EngineError::Store { fault, .. } => store_refused(*fault),
         EngineError::Stopped => (Exit::Interrupted, Vec::new(), Vec::new()),
         EngineError::BackupKey { .. }
         | EngineError::BackupSigner { .. }
@@ -348,6 +349,27 @@ fn explain_state(error: &EngineError) -> Explained {
         }
         _ => (Exit::Failed, Vec::new(), Vec::new()),
     }
+}
+
+fn store_refused(fault: StoreFault) -> Explained {
+    let (exit, hint) = match fault {
+        StoreFault::Network => (
+            Exit::Failed,
+            "It could not be reached, or did not answer in time. Check `store`, `endpoint` and \
+             `region` under `[backup]`",
+        ),
+        StoreFault::Keys => (
+            Exit::Usage,
+            "Set the store's keys in the environment or in `.env` (s3://: AWS_ACCESS_KEY_ID and \
+             AWS_SECRET_ACCESS_KEY; gs://: GOOGLE_SERVICE_ACCOUNT; az://: \
+             AZURE_STORAGE_ACCOUNT_NAME and AZURE_STORAGE_ACCOUNT_KEY), and check what they may do",
+        ),
+        StoreFault::Bucket => {
+            (Exit::Usage, "Make the bucket, or correct its name: Whimbrel never makes one")
+        }
+        StoreFault::Other => (Exit::Failed, "Nothing is listed that is not whole; try again"),
+    };
+    (exit, Vec::new(), vec![hint.to_owned()])
 }
 
 fn other_database(backup: &Option<String>, database: &Option<String>) -> Explained {

@@ -26,7 +26,7 @@ fn main() -> ExitCode {
     };
     let mut printer = Printer::new(format, loudness, global.color, no_color);
     let runtime =
-        tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
+        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     let runtime = match runtime {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -37,10 +37,15 @@ fn main() -> ExitCode {
     let stop = StopFlag::default();
     let variables = Variables::new(variables);
     let mut context = Context::new(global.clone(), printer, stop.clone(), variables, user);
-    let result = runtime.block_on(async {
+    let verb = runtime.spawn(async move {
         tokio::spawn(stop_on_interrupt(stop));
-        cli::run(cli, &mut context).await
+        let result = cli::run(cli, &mut context).await;
+        (result, context)
     });
+    let (result, mut context) = match runtime.block_on(verb) {
+        Ok(ended) => ended,
+        Err(panic) => std::panic::resume_unwind(panic.into_panic()),
+    };
     match result {
         Ok(exit) => ExitCode::from(exit.code()),
         Err(error) => {

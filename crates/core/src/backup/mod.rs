@@ -1,6 +1,7 @@
 //! The backup's format, as `docs/formats/backup.md` has it: what its files say, and what can be
 //! wrong with them. Reading, sealing and writing are the engine's.
 
+mod bucket;
 mod contents;
 mod damage;
 mod journal;
@@ -12,6 +13,7 @@ mod schema;
 mod signature;
 mod verified;
 
+pub use bucket::{StoreKind, StoreUrl, check_endpoint};
 pub use contents::{Contents, Part, RowsOf, TableDigest};
 pub use damage::Damage;
 pub use journal::{Phase, RestoreJournal, is_run_id};

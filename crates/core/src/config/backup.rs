@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::file::Lined;
 use super::units::parse_duration;
+use crate::backup::{StoreUrl, check_endpoint};
 
 /// A key of `[backup]`.
 #[derive(Debug)]
@@ -24,7 +25,36 @@ pub const BACKUP_KEYS: &[BackupKey] = &[
         name: "folder",
         values: "a folder, relative to the project",
         default: ".whimbrel/backups",
-        docs: "Where backups lie. `--dir` says more.",
+        docs: "Where backups lie. `--dir` says more. With `store`, only what is being worked on lies \
+               here.",
+    },
+    BackupKey {
+        name: "store",
+        values: "an address such as \"s3://bucket/prefix\", \"gs://...\" or \"az://...\"",
+        default: "none",
+        docs: "The object store in which backups lie, in place of the folder. Its keys are only taken \
+               from the environment: `AWS_ACCESS_KEY_ID` and `AWS_SECRET_ACCESS_KEY`, \
+               `GOOGLE_SERVICE_ACCOUNT`, or `AZURE_STORAGE_ACCOUNT_NAME` and \
+               `AZURE_STORAGE_ACCOUNT_KEY`. `--store` says more.",
+    },
+    BackupKey {
+        name: "endpoint",
+        values: "an address such as \"https://minio.example:9000\"",
+        default: "that of AWS",
+        docs: "The server of an `s3://` store, where it is not that of AWS.",
+    },
+    BackupKey {
+        name: "region",
+        values: "a name such as \"eu-central-1\"",
+        default: "us-east-1",
+        docs: "The region of an `s3://` store.",
+    },
+    BackupKey {
+        name: "plain-http-host",
+        values: "the name of a host",
+        default: "none",
+        docs: "The one host that `endpoint` may reach without TLS (`http://`); this machine it always \
+               may. Whoever is on the way can read what is sent.",
     },
     BackupKey {
         name: "recipients",
@@ -58,6 +88,14 @@ pub const BACKUP_KEYS: &[BackupKey] = &[
 pub struct BackupConfig {
     /// `folder`
     pub folder: Option<Lined<String>>,
+    /// `store`
+    pub store: Option<Lined<StoreUrl>>,
+    /// `endpoint`
+    pub endpoint: Option<Lined<String>>,
+    /// `region`
+    pub region: Option<Lined<String>>,
+    /// `plain-http-host`
+    pub plain_http_host: Option<Lined<String>>,
     /// `recipients`
     pub recipients: Option<Lined<Vec<String>>>,
     /// `identity`
@@ -85,10 +123,22 @@ impl BackupConfig {
         }
         let Said { line, text, number, list } = said;
         let named = |one: &String| one.starts_with("env:") || one.starts_with("file:");
+        let any_host =
+            |text: &&str| check_endpoint(text, None).is_ok() || text.starts_with("http://");
+        let word = |text: &&str| {
+            let of_word = |byte: u8| byte.is_ascii_alphanumeric() || b".-:".contains(&byte);
+            !text.is_empty() && text.bytes().all(of_word)
+        };
         match name {
             "folder" => {
                 let folder = text.map(str::trim).filter(|text| !text.is_empty());
                 put(&mut self.folder, line, folder.map(str::to_owned))
+            }
+            "store" => put(&mut self.store, line, text.and_then(|text| StoreUrl::parse(text).ok())),
+            "endpoint" => put(&mut self.endpoint, line, text.filter(any_host).map(str::to_owned)),
+            "region" => put(&mut self.region, line, text.filter(word).map(str::to_owned)),
+            "plain-http-host" => {
+                put(&mut self.plain_http_host, line, text.filter(word).map(str::to_owned))
             }
             "recipients" => {
                 let key = |one: &String| one.starts_with("age1") || named(one);
@@ -134,8 +184,16 @@ impl BackupWhen {
 /// `[backup]`, settled.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BackupSettings {
-    /// Where backups lie, relative to the project.
+    /// Where backups lie, relative to the project; with a store, what is being worked on.
     pub folder: String,
+    /// The object store in which they lie.
+    pub store: Option<StoreUrl>,
+    /// The server of an `s3://` store.
+    pub endpoint: Option<String>,
+    /// The region of an `s3://` store.
+    pub region: Option<String>,
+    /// The host that may be reached without TLS.
+    pub plain_http_host: Option<String>,
     /// For whom they are sealed.
     pub recipients: Vec<String>,
     /// Where the keys are that open them.
@@ -165,6 +223,10 @@ impl BackupConfig {
         }
         BackupSettings {
             folder: value(&self.folder).unwrap_or_else(|| BACKUP_FOLDER.to_owned()),
+            store: value(&self.store),
+            endpoint: value(&self.endpoint),
+            region: value(&self.region),
+            plain_http_host: value(&self.plain_http_host),
             recipients: value(&self.recipients).unwrap_or_default(),
             identity: value(&self.identity).unwrap_or_default(),
             keep: value(&self.keep).unwrap_or(BACKUP_KEEP),
@@ -175,8 +237,17 @@ impl BackupConfig {
     /// What is said, with its line, as `doctor --explain` shows it.
     pub(super) fn said(&self) -> Vec<(&'static str, String, u32)> {
         let mut rows = Vec::new();
-        let text = |one: &Lined<String>| ("backup.folder", one.value.clone(), one.line);
-        rows.extend(self.folder.as_ref().map(text));
+        let texts = [
+            ("backup.folder", &self.folder),
+            ("backup.endpoint", &self.endpoint),
+            ("backup.region", &self.region),
+            ("backup.plain-http-host", &self.plain_http_host),
+        ];
+        for (name, text) in texts {
+            rows.extend(text.as_ref().map(|one| (name, one.value.clone(), one.line)));
+        }
+        let store = |one: &Lined<StoreUrl>| ("backup.store", one.value.to_string(), one.line);
+        rows.extend(self.store.as_ref().map(store));
         let lists = [("backup.recipients", &self.recipients), ("backup.identity", &self.identity)];
         for (name, list) in lists {
             rows.extend(list.as_ref().map(|one| (name, one.value.join(", "), one.line)));
@@ -203,6 +274,8 @@ mod tests {
     fn backups_are_read_from_their_table() {
         let text = "[backup]\nfolder = \"saved\"\nrecipients = [\"age1abc\", \"file:k.pub\"]\n\
                     identity = \"env:KEY\"\nkeep = \"168h\"\nkeep-count = 3\n\
+                    store = \"s3://bucket/a/b\"\nendpoint = \"http://minio:9000\"\n\
+                    region = \"eu-1\"\nplain-http-host = \"minio\"\n\
                     [environments.x]\nbackup = \"before-up\"\n";
         let config = Config::parse(text).unwrap();
         assert_eq!(config.environments["x"].backup.as_ref().unwrap().value, BackupWhen::BeforeUp);
@@ -211,11 +284,14 @@ mod tests {
         assert_eq!(settled.recipients, ["age1abc", "file:k.pub"]);
         assert_eq!(settled.identity, ["env:KEY"]);
         assert_eq!((settled.keep.as_secs(), settled.keep_count), (168 * 3_600, 3));
-        assert_eq!(config.backup.said().len(), 5);
+        assert_eq!(settled.store.unwrap().to_string(), "s3://bucket/a/b");
+        assert_eq!(settled.endpoint.as_deref(), Some("http://minio:9000"));
+        assert_eq!(config.backup.said().len(), 9);
         for key in BACKUP_KEYS {
             for value in ["[1]", "0", "\"AGE-SECRET-KEY-1\""] {
                 let found = errors(&format!("[backup]\n{} = {value}", key.name));
-                let fits = key.name == "folder" && value.starts_with('"');
+                let text = ["folder", "region", "plain-http-host"].contains(&key.name);
+                let fits = text && value.starts_with('"');
                 assert_eq!(found.len(), usize::from(!fits), "{} {value}: {found:?}", key.name);
                 assert!(found.iter().all(|one| !one.contains("SECRET")), "{found:?}");
             }

@@ -169,8 +169,20 @@ pub const CONFIG_KEYS: &[ConfigKey] = &[
 /// Variables of the environment beyond those of [`CONFIG_KEYS`], with what they do.
 pub const VARIABLES: &[(&str, &str)] = &[
     (
+        "AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN",
+        "The keys of an `s3://` store of backups (`.env` is read too); the token where there is one.",
+    ),
+    (
+        "AZURE_STORAGE_ACCOUNT_NAME, AZURE_STORAGE_ACCOUNT_KEY",
+        "The keys of an `az://` store of backups (`.env` is read too).",
+    ),
+    (
         "DATABASE_URL",
         "Which database, where neither `WHIMBREL_URL` nor a named environment says it.",
+    ),
+    (
+        "GOOGLE_SERVICE_ACCOUNT",
+        "The path of a service account's JSON key for a `gs://` store of backups (`.env` is read too).",
     ),
     (
         "WHIMBREL_BACKUP_PASSPHRASE",

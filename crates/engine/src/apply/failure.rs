@@ -16,6 +16,9 @@ impl Applier<'_> {
         error: DbError,
         steps_kept: usize,
     ) -> EngineError {
+        if error.ahead {
+            return error.into();
+        }
         let script = &migration.script;
         let text = script.statement(index).to_owned();
         let (start, first_line) = script

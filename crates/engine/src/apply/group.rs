@@ -171,7 +171,7 @@ impl Applier<'_> {
     async fn open_group(&mut self) -> Result<u64, EngineError> {
         self.begin_group().await?;
         let orphans = self.orphans().await?;
-        self.session.batch(SAVEPOINT).await?;
+        self.session.ahead(SAVEPOINT).await?;
         Ok(orphans)
     }
 
@@ -305,7 +305,7 @@ impl Applier<'_> {
             sql.extend([reset, crate::ledger::path::FOR_TRANSACTION]);
         }
         sql.push(SAVEPOINT);
-        self.session.batch(&sql.join(";\n")).await?;
+        self.session.ahead(&sql.join(";\n")).await?;
         if migration.script.changes_session() {
             self.limit_group().await?;
         }

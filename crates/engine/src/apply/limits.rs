@@ -99,7 +99,7 @@ impl Applier<'_> {
             self.in_force = Some(limits);
             before.push_str(&format!("; {text}"));
         }
-        self.lease.fence_after(&before, self.session.as_mut()).await?;
+        self.lease.fence_ahead(&before, self.session.as_mut()).await?;
         failpoint::pass("transaction.after_begin");
         Ok(())
     }

@@ -318,7 +318,7 @@ impl Applier<'_> {
         // One message, unless it may be longer than a server takes at once.
         let short = sql.iter().map(String::len).sum::<usize>() < TOGETHER_BYTES_MAX;
         for sql in if short { vec![sql.join(";\n")] } else { sql } {
-            self.session.batch(&sql).await?;
+            self.session.ahead(&sql).await?;
         }
         failpoint::pass("ledger.after_write");
         failpoint::pass("transaction.before_commit");

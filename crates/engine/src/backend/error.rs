@@ -35,6 +35,8 @@ pub struct DbError {
     pub hint: Option<String>,
     /// Byte offset in the statement that the error points at.
     pub offset: Option<usize>,
+    /// It is the error of what was sent ahead of the statement (see `Session::ahead`).
+    pub ahead: bool,
 }
 
 impl DbError {
@@ -47,6 +49,7 @@ impl DbError {
             detail: None,
             hint: None,
             offset: None,
+            ahead: false,
         }
     }
 

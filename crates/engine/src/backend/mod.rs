@@ -100,6 +100,14 @@ pub trait Session: Send {
     /// Runs statements of our own, several at once. Stops at the first error.
     async fn batch(&mut self, sql: &str) -> Result<(), DbError>;
 
+    /// Sends statements of our own ahead of what is sent next, without waiting for their answer
+    /// where the database allows that. What follows must fail where they fail: in the transaction
+    /// that they are part of. Their error is then that of the next call, marked by
+    /// [`DbError::ahead`].
+    async fn ahead(&mut self, sql: &str) -> Result<(), DbError> {
+        self.batch(sql).await
+    }
+
     /// Runs one query of our own and returns its rows.
     async fn query(&mut self, sql: &str) -> Result<Vec<Row>, DbError>;
 

@@ -1,6 +1,9 @@
 //! Backups: whole databases in files that outlive them (`docs/formats/backup.md`).
 
+#[cfg(feature = "buckets")]
+mod bucket;
 mod digest;
+mod folder;
 mod journal;
 mod keys;
 mod lost;
@@ -17,13 +20,14 @@ mod write;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use whimbrel_core::backup::{Contents, Damage, Manifest};
+use whimbrel_core::backup::{Contents, Damage, Manifest, StoreUrl};
 use whimbrel_core::secret::Secret;
 
 use crate::apply::StopFlag;
 use crate::error::EngineError;
 
 pub(crate) use self::digest::{check_database, tables};
+pub(crate) use self::folder::Scratch;
 pub(crate) use self::journal::Journaled;
 pub(crate) use self::keys::for_once;
 pub use self::keys::{OpenWith, SealFor};
@@ -35,14 +39,16 @@ pub(crate) use self::prune::{clean, plan as plan_prune, remove};
 pub(crate) use self::read::{Archive, state};
 use self::seal::Sealer;
 pub(crate) use self::server::{ServerSide, dump_program, server_engine};
-pub(crate) use self::store::{Restoring, Scratch, create_private, database_files};
+pub(crate) use self::store::{Restoring, create_private, database_files, room_for};
 pub(crate) use self::write::Writer;
 
 /// Where backups lie, whose are trusted, and who may stop the work on them.
 #[derive(Clone, Debug)]
 pub struct BackupPlace {
-    /// The folder of backups.
+    /// The folder of backups; with a store, of what is being worked on.
     pub folder: PathBuf,
+    /// The object store in which they lie, in place of the folder.
+    pub store: Option<BackupStore>,
     /// Public key in hexadecimal digits in place of the project's own.
     pub signer: Option<String>,
     /// Asked to stop.
@@ -51,7 +57,48 @@ pub struct BackupPlace {
     pub meter: Meter,
 }
 
+/// An object store with backups.
+#[derive(Clone, Debug)]
+pub struct BackupStore {
+    /// Its address.
+    pub url: StoreUrl,
+    /// The server, where the store is compatible with S3 and not that of AWS.
+    pub endpoint: Option<String>,
+    /// The region (S3).
+    pub region: Option<String>,
+    /// The host that may be reached without TLS.
+    pub plain_http_host: Option<String>,
+    /// Values of [`STORE_VARIABLES`], as far as they are set.
+    pub keys: Vec<(&'static str, Secret)>,
+}
+
+/// The variables of the environment with the keys of object stores.
+pub const STORE_VARIABLES: [&str; 6] = [
+    "AWS_ACCESS_KEY_ID",
+    "AWS_SECRET_ACCESS_KEY",
+    "AWS_SESSION_TOKEN",
+    "GOOGLE_SERVICE_ACCOUNT",
+    "AZURE_STORAGE_ACCOUNT_NAME",
+    "AZURE_STORAGE_ACCOUNT_KEY",
+];
+
 impl BackupPlace {
+    /// Where they lie, in words.
+    pub(crate) fn shown(&self) -> String {
+        match &self.store {
+            Some(store) => store.url.to_string(),
+            None => self.folder.display().to_string(),
+        }
+    }
+
+    /// Where a backup lies.
+    pub(crate) fn location(&self, id: &str) -> String {
+        match &self.store {
+            Some(store) => store.url.of(id),
+            None => self.folder.join(id).display().to_string(),
+        }
+    }
+
     /// The error that ends the work, if somebody asked for a stop.
     pub(crate) fn go_on(&self) -> Result<(), EngineError> {
         if self.stop.is_set() { Err(EngineError::Stopped) } else { Ok(()) }

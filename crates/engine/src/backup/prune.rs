@@ -1,12 +1,10 @@
-//! What goes from a folder of backups.
+//! What goes from a place of backups.
 
 use std::collections::BTreeSet;
-use std::fs;
-use std::path::{Path, PathBuf};
 
 use whimbrel_core::backup::{BackupId, Keep, Kept, Manifest, expired};
 
-use super::store::{FolderStore, at};
+use super::store::open;
 use super::{BackupLine, BackupPlace};
 use crate::error::EngineError;
 
@@ -15,8 +13,8 @@ use crate::error::EngineError;
 pub struct PrunePlan {
     /// Backups that have expired and are not kept in any case, oldest first.
     pub backups: Vec<Manifest>,
-    /// Folders of unfinished work that no process holds.
-    pub remains: Vec<PathBuf>,
+    /// Where unfinished work lies that no process holds.
+    pub remains: Vec<String>,
 }
 
 impl PrunePlan {
@@ -62,22 +60,19 @@ pub(crate) fn plan(
         backups.extend(std::iter::zip(of_it, goes).filter(|(_, goes)| *goes).map(|(one, _)| one.0));
     }
     backups.sort_by(|a, b| a.id.cmp(&b.id));
-    Ok(PrunePlan { backups, remains: FolderStore::at(&place.folder).remains()? })
+    Ok(PrunePlan { backups, remains: open(place)?.remains()? })
 }
 
 /// Removes one backup.
-pub(crate) fn remove(folder: &Path, id: &str) -> Result<(), EngineError> {
+pub(crate) fn remove(place: &BackupPlace, id: &str) -> Result<(), EngineError> {
     let Some(id) = BackupId::parse(id) else {
         return Err(EngineError::NotFound(format!("There is no backup `{id}`")));
     };
-    FolderStore::at(folder).remove(&id)
+    open(place)?.remove(&id)
 }
 
 /// Removes what killed processes have left, if nobody has come for it since.
-pub(crate) fn clean(place: &BackupPlace, remains: &[PathBuf]) -> Result<(), EngineError> {
-    let still = FolderStore::at(&place.folder).remains()?;
-    for one in remains.iter().filter(|one| still.contains(one)) {
-        fs::remove_dir_all(one).map_err(at(one))?;
-    }
-    Ok(())
+pub(crate) fn clean(place: &BackupPlace, remains: &[String]) -> Result<(), EngineError> {
+    let store = open(place)?;
+    remains.iter().try_for_each(|one| store.clean(one))
 }

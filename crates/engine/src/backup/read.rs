@@ -9,17 +9,22 @@ use whimbrel_core::backup::{
     Sealed, Verified,
 };
 
+use super::folder::{FolderStore, FolderStored, Scratch};
 use super::keys::{DataKey, OpenWith, Signer, check_signature, is_signed, pinned};
 use super::seal::Sealer;
-use super::store::{FolderStore, MANIFEST, SIGNATURE, Scratch, Stored, at};
+use super::store::{MANIFEST, SIGNATURE, Stored, at, open, room_for, write_private};
 use super::{BackupLine, BackupPlace};
 use crate::error::EngineError;
+
+/// How many backups are looked at at the same time.
+const LOOKS_MAX: usize = 8;
 
 /// A backup whose signature and manifest are good.
 pub(crate) struct Archive {
     id: BackupId,
-    stored: Stored,
-    store: FolderStore,
+    stored: Box<dyn Stored>,
+    /// The copy on this machine, where the backup itself lies elsewhere.
+    near: Option<(FolderStored, Scratch)>,
     place: BackupPlace,
     /// What it says of itself.
     pub(crate) manifest: Manifest,
@@ -31,7 +36,7 @@ pub(crate) fn state(
     place: &BackupPlace,
     now_ms: i64,
 ) -> Result<Vec<BackupLine>, EngineError> {
-    let store = FolderStore::at(&place.folder);
+    let store = open(place)?;
     let ids = store.ids()?;
     if ids.is_empty() {
         return Ok(Vec::new());
@@ -39,27 +44,27 @@ pub(crate) fn state(
     let pinned = pinned(root, place.signer.as_deref())?;
     let line = |id: BackupId| {
         let missing = || Damage::Missing { file: MANIFEST.to_owned() };
-        let stored = store.find(&id).ok_or_else(missing);
-        let manifest =
-            stored.as_ref().map_err(Clone::clone).and_then(|stored| read(stored, &id, &pinned));
+        let stored = store.find(&id)?.ok_or_else(missing);
+        let stored = stored.as_deref().map_err(Clone::clone);
+        let manifest = stored.clone().and_then(|stored| read(stored, &id, &pinned));
         let expired = manifest.as_ref().is_ok_and(|one| one.expires_ms <= now_ms);
-        let verified_ms = match (&manifest, &stored) {
+        let verified_ms = match (&manifest, stored) {
             (Ok(manifest), Ok(stored)) => verified(stored, manifest, &pinned),
             _ => None,
         };
-        BackupLine { id: id.to_string(), manifest, expired, verified_ms }
+        Ok(BackupLine { id: id.to_string(), manifest, expired, verified_ms })
     };
-    Ok(ids.into_iter().map(line).collect())
+    at_once(ids, LOOKS_MAX, line).into_iter().collect()
 }
 
-fn read(stored: &Stored, id: &BackupId, pinned: &[u8; 32]) -> Result<Manifest, Damage> {
+fn read(stored: &dyn Stored, id: &BackupId, pinned: &[u8; 32]) -> Result<Manifest, Damage> {
     let manifest = stored.head(MANIFEST)?;
     check_signature(&manifest, &stored.head(SIGNATURE)?, pinned)?;
     Manifest::parse(&manifest, id)
 }
 
 /// When a backup was restored and compared, if its mark says so and is signed.
-fn verified(stored: &Stored, manifest: &Manifest, pinned: &[u8; 32]) -> Option<i64> {
+fn verified(stored: &dyn Stored, manifest: &Manifest, pinned: &[u8; 32]) -> Option<i64> {
     let (mark, signature) = Verified::parse(&stored.mark()?)?;
     let of_it = mark.manifest == sha256(manifest);
     (of_it && is_signed(&mark.signed_bytes(), &signature, pinned)).then_some(mark.at_ms)
@@ -86,32 +91,48 @@ impl Archive {
     /// Copies it into the folder `to`, checked; where the copy lies.
     pub(crate) fn copy_to(&self, to: &Path) -> Result<PathBuf, EngineError> {
         self.check_files()?;
-        FolderStore::at(to).copy(&self.stored, &self.id, &self.manifest)
+        FolderStore::at(to).copy(self.files(), self.stored.mark(), &self.id, &self.manifest)
     }
 
     /// Where it lies.
-    pub(crate) fn folder(&self) -> &Path {
-        self.stored.folder()
+    pub(crate) fn location(&self) -> String {
+        self.place.location(self.id.as_str())
+    }
+
+    /// The same with all its files on this machine, as is needed where they are read more than
+    /// once. What lies elsewhere is checked on the way here.
+    pub(crate) fn bring(mut self) -> Result<Archive, EngineError> {
+        if self.stored.is_near() {
+            return Ok(self);
+        }
+        room_for(self.manifest.stored_bytes(), &self.place.folder)?;
+        let scratch = self.scratch()?;
+        let near = scratch.for_backup()?;
+        self.none(self.manifest.compare(&self.stored.files(&self.manifest, Some(near.folder()))?))?;
+        write_private(&scratch.file(SIGNATURE), &self.one(self.stored.head(SIGNATURE))?)?;
+        self.near = Some((near, scratch));
+        Ok(self)
+    }
+
+    /// Where its files are read.
+    fn files(&self) -> &dyn Stored {
+        self.near.as_ref().map_or(self.stored.as_ref(), |(near, _)| near)
     }
 
     /// Finds a backup and checks signature and manifest.
     pub(crate) fn find(root: &Path, place: &BackupPlace, id: &str) -> Result<Archive, EngineError> {
-        let store = FolderStore::at(&place.folder);
-        let found = BackupId::parse(id).and_then(|id| store.find(&id).map(|stored| (id, stored)));
-        let Some((id, stored)) = found else {
-            let message = format!("There is no backup `{id}` in {}", place.folder.display());
-            return Err(EngineError::NotFound(message));
-        };
+        let id = BackupId::parse(id).ok_or_else(|| none_like(id, place))?;
+        let stored = open(place)?.find(&id)?.ok_or_else(|| none_like(id.as_str(), place))?;
         let pinned = pinned(root, place.signer.as_deref())?;
-        match read(&stored, &id, &pinned) {
-            Ok(manifest) => Ok(Archive { id, stored, store, place: place.clone(), manifest }),
+        match read(stored.as_ref(), &id, &pinned) {
+            Ok(manifest) => Ok(Archive { id, stored, near: None, place: place.clone(), manifest }),
             Err(damage) => Err(damaged(&id, vec![damage])),
         }
     }
 
     /// Checks length and hash of every file; needs no key.
     pub(crate) fn check_files(&self) -> Result<(), EngineError> {
-        self.none(self.manifest.compare(&self.stored.files()?))
+        self.none(self.manifest.compare(&self.files().files(&self.manifest, None)?))
     }
 
     /// Checks and opens everything; the data is read to its end and thrown away.
@@ -145,7 +166,7 @@ impl Archive {
 
     /// A folder for a restore that is thrown away.
     pub(crate) fn scratch(&self) -> Result<Scratch, EngineError> {
-        self.store.scratch()
+        FolderStore::at(&self.place.folder).scratch()
     }
 
     /// The error that names what is wrong; none when nothing is.
@@ -158,7 +179,7 @@ impl Archive {
     }
 
     fn open_chunk(&self, sealer: &Sealer, entry: &FileEntry) -> Result<Vec<u8>, Damage> {
-        let sealed = self.stored.get(entry)?;
+        let sealed = self.files().get(entry)?;
         sealer.open((&entry.file, self.manifest.place_of(entry)), sealed, CHUNK_BYTES as u64)
     }
 
@@ -189,7 +210,7 @@ impl Archive {
             return Ok(Sealer { id, key: None });
         }
         for entry in &self.manifest.keys {
-            let sealed = self.one(self.stored.get(entry))?;
+            let sealed = self.one(self.files().get(entry))?;
             let key = DataKey::unwrap(&entry.file, &sealed, with);
             if key.is_some() {
                 return Ok(Sealer { id, key });
@@ -201,7 +222,7 @@ impl Archive {
 
     fn contents(&self, sealer: &Sealer) -> Result<Contents, EngineError> {
         let entry = &self.manifest.contents;
-        let sealed = self.one(self.stored.get(entry))?;
+        let sealed = self.one(self.files().get(entry))?;
         let plain = sealer.open((&entry.file, CONTENTS), sealed, CONTENTS_BYTES_MAX);
         let (chunks, bytes) = (self.manifest.chunks.len(), self.manifest.data_bytes);
         let contents = self.one(Contents::parse(&self.one(plain)?, chunks, bytes))?;
@@ -234,6 +255,24 @@ impl Archive {
         }
         self.none(damage)
     }
+}
+
+fn none_like(id: &str, place: &BackupPlace) -> EngineError {
+    EngineError::NotFound(format!("There is no backup `{id}` in {}", place.shown()))
+}
+
+/// Does something with each of `all`, some at the same time; the results in the same order.
+fn at_once<T: Send, R: Send>(all: Vec<T>, some: usize, act: impl Fn(T) -> R + Sync) -> Vec<R> {
+    let (mut all, mut results, act) = (all.into_iter().peekable(), Vec::new(), &act);
+    while all.peek().is_some() {
+        let few: Vec<T> = all.by_ref().take(some).collect();
+        std::thread::scope(|scope| {
+            let running: Vec<_> =
+                few.into_iter().map(|one| scope.spawn(move || act(one))).collect();
+            results.extend(running.into_iter().filter_map(|one| one.join().ok()));
+        });
+    }
+    results
 }
 
 fn damaged(id: &BackupId, damage: Vec<Damage>) -> EngineError {

@@ -33,6 +33,7 @@ impl Bench {
     fn place(&self) -> BackupPlace {
         BackupPlace {
             folder: self.root().join("backups"),
+            store: None,
             signer: None,
             stop: StopFlag::default(),
             meter: Meter::default(),

@@ -10,9 +10,10 @@ use whimbrel_core::backup::{
     part_and_number, part_chunk_name,
 };
 
+use super::folder::Scratch;
 use super::keys::{DataKey, Signer};
 use super::seal::Sealer;
-use super::store::{Draft, FolderStore, MANIFEST, Putter, SIGNATURE, Scratch, at};
+use super::store::{Draft, MANIFEST, Put, at, open};
 use super::{BackupOptions, BackupPlace};
 use crate::backend::Session;
 use crate::error::EngineError;
@@ -24,7 +25,7 @@ const WORKERS_MAX: usize = 4;
 
 /// A backup in the making.
 pub(crate) struct Writer {
-    draft: Draft,
+    draft: Box<dyn Draft>,
     place: BackupPlace,
     signer: Signer,
     sealer: Arc<Sealer>,
@@ -50,15 +51,16 @@ impl Writer {
             None => Vec::new(),
         };
         let signer = Signer::of(root)?;
-        let (id, draft) = FolderStore::at(&place.folder).begin(now_ms)?;
+        let (id, draft) = open(place)?.begin(now_ms)?;
         failpoint::pass("backup.begun");
         let sealed = if key.is_some() { Sealed::Age } else { Sealed::None };
         let mut manifest = Manifest::new(&id, sealed);
         manifest.created_ms = now_ms;
         let keep_ms = i64::try_from(options.keep.as_millis()).unwrap_or(i64::MAX);
         manifest.expires_ms = now_ms.saturating_add(keep_ms);
+        let putter = draft.putter();
         for (file, bytes) in keys {
-            manifest.keys.push(draft.put(file, &bytes)?);
+            manifest.keys.push(putter.put(file, &bytes)?);
         }
         let (place, sealer) = (place.clone(), Arc::new(Sealer { id, key }));
         Ok(Writer { draft, place, signer, sealer, manifest, parts: Vec::new() })
@@ -147,32 +149,28 @@ impl Writer {
     /// What writes chunks of several parts, on any thread. It must be gone before the writer is.
     pub(crate) fn chunk_writer(&self) -> ChunkWriter {
         ChunkWriter {
-            putter: self.draft.putter(),
+            putter: self.draft.putter().into(),
             sealer: Arc::clone(&self.sealer),
             suffix: self.manifest.sealed.suffix(),
         }
     }
 
-    /// Seals some pieces at the same time and writes them one after the other.
+    /// Seals and writes some pieces at the same time.
     fn chunks(&mut self, pieces: &[Vec<u8>]) -> Result<(), EngineError> {
         let first = self.manifest.chunks.len() + 1;
-        let sealer = &self.sealer;
-        let sealed: Vec<_> = thread::scope(|scope| {
+        let writer = &self.chunk_writer();
+        let written: Vec<_> = thread::scope(|scope| {
             let pieces = pieces.iter().enumerate();
             let running: Vec<_> = pieces
                 .map(|(index, piece)| {
-                    let name = chunk_name(first + index);
-                    scope.spawn(move || sealer.seal(&name, piece))
+                    scope.spawn(move || writer.put(&chunk_name(first + index), piece))
                 })
                 .collect();
             running.into_iter().map(thread::ScopedJoinHandle::join).collect()
         });
-        for (index, sealed) in sealed.into_iter().enumerate() {
-            let file = self.manifest.chunk_file(&chunk_name(first + index));
-            let lost = || std::io::Error::other("The thread that sealed it is gone");
-            let bytes = sealed.unwrap_or_else(|_| Err(lost())).map_err(at(Path::new(&file)))?;
-            failpoint::pass("backup.chunk");
-            self.manifest.chunks.push(self.draft.put(&file, &bytes)?);
+        for entry in written {
+            let lost = || std::io::Error::other("The thread that wrote a chunk is gone");
+            self.manifest.chunks.push(entry.map_err(|_| at(Path::new("chunks"))(lost()))??);
         }
         Ok(())
     }
@@ -189,14 +187,13 @@ impl Writer {
         self.manifest.chunks = chunks;
         let file = self.manifest.contents.file.clone();
         let sealed = self.sealer.seal(CONTENTS, &contents.to_bytes());
-        let entry: FileEntry = self.draft.put(&file, &sealed.map_err(at(Path::new(&file)))?)?;
+        let putter = self.draft.putter();
+        let entry: FileEntry = putter.put(&file, &sealed.map_err(at(Path::new(&file)))?)?;
         self.manifest.contents = entry;
         let manifest = self.manifest.to_bytes();
-        self.draft.put(MANIFEST, &manifest)?;
+        putter.write(MANIFEST, &manifest)?;
         failpoint::pass("backup.manifest");
-        self.draft.put(SIGNATURE, &self.signer.sign(&manifest).to_bytes())?;
-        failpoint::pass("backup.before_rename");
-        self.draft.commit()?;
+        self.draft.commit(&self.signer.sign(&manifest).to_bytes())?;
         failpoint::pass("backup.after_rename");
         Ok((self.manifest, contents))
     }
@@ -205,7 +202,7 @@ impl Writer {
 /// Writes chunks of several parts.
 #[derive(Clone)]
 pub(crate) struct ChunkWriter {
-    putter: Putter,
+    putter: Arc<dyn Put>,
     sealer: Arc<Sealer>,
     suffix: &'static str,
 }
@@ -217,9 +214,12 @@ impl ChunkWriter {
         (part, number): (usize, usize),
         bytes: &[u8],
     ) -> Result<FileEntry, EngineError> {
-        let name = part_chunk_name(part, number);
+        self.put(&part_chunk_name(part, number), bytes)
+    }
+
+    fn put(&self, name: &str, bytes: &[u8]) -> Result<FileEntry, EngineError> {
         let file = format!("chunks/{name}{}", self.suffix);
-        let sealed = self.sealer.seal(&name, bytes).map_err(at(Path::new(&file)))?;
+        let sealed = self.sealer.seal(name, bytes).map_err(at(Path::new(&file)))?;
         failpoint::pass("backup.chunk");
         self.putter.put(&file, &sealed)
     }

@@ -19,6 +19,9 @@ use crate::failpoint;
 use crate::ledger::{Ledger, now_ms, number, rollback, text};
 use crate::owner::Owner;
 
+/// A setting that no PostgreSQL server has: asking for it is how a statement fails whose token is not
+/// the fence's.
+pub(crate) const LOST: &str = "whimbrel.lease_lost";
 /// How long a lease lasts without being renewed, in milliseconds by the server's clock.
 pub const LEASE_MS: i64 = 30_000;
 /// How often a waiting process says that it waits, in milliseconds.
@@ -253,30 +256,15 @@ impl Lease {
     /// Locks the fence until the end of the open transaction, and makes sure that the lease is
     /// still ours. On SQLite the write transaction is the lock, and the lease is renewed in it.
     pub(crate) async fn fence(&self, session: &mut dyn Session) -> Result<(), EngineError> {
-        self.fence_after("", session).await
-    }
-
-    /// The same after the statements `before`; on PostgreSQL all of it is one message, as each
-    /// answer costs more than its statement.
-    pub(crate) async fn fence_after(
-        &self,
-        before: &str,
-        session: &mut dyn Session,
-    ) -> Result<(), EngineError> {
         self.check_lost()?;
         let fence = self.ledger.table("fence");
-        if self.ledger.dialect != Dialect::Postgres && !before.is_empty() {
-            session.batch(before).await?;
-        }
         let rows = match self.ledger.dialect {
             Dialect::Sqlite => {
                 session.batch(&self.renew_sql()).await?;
                 session.query(&format!("SELECT token FROM {fence} WHERE id = 1")).await?
             }
             Dialect::Postgres => {
-                let end = if before.is_empty() { "" } else { ";\n" };
-                let sql = format!("{before}{end}SELECT token FROM {fence} WHERE id = 1 FOR SHARE");
-                session.query(&sql).await?
+                session.query(&format!("SELECT token FROM {fence} WHERE id = 1 FOR SHARE")).await?
             }
             Dialect::Mysql => {
                 let sql = format!("SELECT token FROM {fence} WHERE id = 1 LOCK IN SHARE MODE");
@@ -285,6 +273,27 @@ impl Lease {
         };
         let token = rows.first().map_or(0, |row| number(row, 0));
         if token == self.token { Ok(()) } else { Err(EngineError::LeaseLost) }
+    }
+
+    /// The same after the statements `before`, which begin the transaction. On PostgreSQL all of it
+    /// is sent ahead of what comes next, as each answer costs more than its statement; a wrong
+    /// token is an error of the database there, so that nothing that follows takes effect.
+    pub(crate) async fn fence_ahead(
+        &self,
+        before: &str,
+        session: &mut dyn Session,
+    ) -> Result<(), EngineError> {
+        if self.ledger.dialect != Dialect::Postgres {
+            session.batch(before).await?;
+            return self.fence(session).await;
+        }
+        self.check_lost()?;
+        let (fence, token) = (self.ledger.table("fence"), self.token);
+        let sql = format!(
+            "{before};\nSELECT CASE WHEN (SELECT token FROM {fence} WHERE id = 1 FOR SHARE) = \
+             {token} THEN '' ELSE pg_catalog.current_setting('{LOST}') END"
+        );
+        Ok(session.ahead(&sql).await?)
     }
 
     /// Whether the heartbeat has found the lease taken.

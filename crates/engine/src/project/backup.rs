@@ -7,11 +7,11 @@ use whimbrel_core::backup::{Contents, Damage, Manifest};
 use whimbrel_core::sql::dialect::Dialect;
 
 use super::Project;
-use crate::backend::sqlite::{SqliteBackend, free_bytes};
+use crate::backend::sqlite::SqliteBackend;
 use crate::backend::{Backend, Session};
 use crate::backup::{
     Archive, BackupLine, BackupOptions, BackupPlace, BackupReport, OpenWith, RestoreOptions,
-    Restoring, ServerSide, Writer, check_database, server_engine, state, tables,
+    Restoring, ServerSide, Writer, check_database, room_for, server_engine, state, tables,
 };
 use crate::error::EngineError;
 use crate::failpoint;
@@ -65,7 +65,7 @@ impl Project {
         manifest: Manifest,
         contents: Contents,
     ) -> BackupReport {
-        let location = place.folder.join(&manifest.id);
+        let location = place.location(&manifest.id);
         let run = options.run.as_ref();
         let note = self.note_backup(&manifest, "created", &location, run).await;
         let contents = Some(contents);
@@ -152,7 +152,8 @@ impl Project {
         (with, restore): (&OpenWith, bool),
         run: Option<&(String, i64)>,
     ) -> Result<BackupReport, EngineError> {
-        let archive = Archive::find(&self.options.root, place, id)?;
+        let found = Archive::find(&self.options.root, place, id)?;
+        let archive = if restore { found.bring()? } else { found };
         if restore && archive.manifest.engine != ENGINE {
             let (manifest, contents) = self.server(place).prove(archive, with).await?;
             let archive = Archive::find(&self.options.root, place, id)?;
@@ -190,6 +191,7 @@ impl Project {
     ) -> Result<BackupReport, EngineError> {
         let archive = Archive::find(&self.options.root, place, id)?;
         self.not_expired(&archive.manifest, place, options)?;
+        let archive = archive.bring()?;
         let label = self.label();
         let Some(target) = self.backend.file() else {
             let (manifest, contents) = self.server(place).restore(archive, options).await?;
@@ -245,18 +247,6 @@ async fn look(
     manifest.tool_version = env!("CARGO_PKG_VERSION").to_owned();
     let tables = tables(session.as_mut(), place).await?;
     Ok(Contents { tables, migrations, ..Contents::default() })
-}
-
-/// Refuses what will not fit on the disk of `place`.
-pub(super) fn room_for(bytes: u64, place: &Path) -> Result<(), EngineError> {
-    match free_bytes(place) {
-        Some(free) if free < bytes => {
-            let place = place.display();
-            let message = format!("{bytes} bytes are needed at {place}, and {free} are free");
-            Err(EngineError::Refused(message))
-        }
-        _ => Ok(()),
-    }
 }
 
 /// Holds a restored database against what was saved.

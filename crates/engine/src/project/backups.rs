@@ -1,7 +1,5 @@
 //! What the ledger and the backups themselves say of backups that were made.
 
-use std::path::Path;
-
 use whimbrel_core::backup::Manifest;
 
 use super::backup::now_ms;
@@ -19,7 +17,7 @@ impl Project {
         &self,
         manifest: &Manifest,
         event: &str,
-        location: &Path,
+        location: &str,
         run: Option<&(String, i64)>,
     ) -> Option<String> {
         let noted = self.note_backup_of(manifest, event, location, run).await;
@@ -30,7 +28,7 @@ impl Project {
         &self,
         manifest: &Manifest,
         event: &str,
-        location: &Path,
+        location: &str,
         run: Option<&(String, i64)>,
     ) -> Result<(), EngineError> {
         let Some(mut session) = self.connect_to_read().await? else { return Ok(()) };
@@ -48,7 +46,7 @@ impl Project {
         &self,
         manifest: &Manifest,
         event: &str,
-        location: &Path,
+        location: &str,
         run: Option<&(String, i64)>,
     ) -> String {
         self.ledger.backup_sql(&BackupEntry {
@@ -56,7 +54,7 @@ impl Project {
             run_id: run.map_or("", |(run_id, _)| run_id),
             event,
             bytes: manifest.stored_bytes(),
-            location: &location.display().to_string(),
+            location,
             actor: &self.owner.actor,
             token: run.map_or(0, |(_, token)| *token),
         })
@@ -72,6 +70,7 @@ impl Project {
         let folder = self.options.backups.clone();
         let place = BackupPlace {
             folder,
+            store: self.options.backup_store.clone(),
             signer: None,
             stop: StopFlag::default(),
             meter: Meter::default(),
@@ -119,7 +118,7 @@ impl Project {
         match archive.mark_verified(&self.options.root, now_ms()) {
             Ok(true) => {
                 let manifest = &archive.manifest;
-                self.note_backup(manifest, "verified", archive.folder(), run).await
+                self.note_backup(manifest, "verified", &archive.location(), run).await
             }
             Ok(false) => Some(
                 "it is not marked as verified, as the project's secret key is not here \

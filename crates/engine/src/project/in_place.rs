@@ -10,12 +10,12 @@ use std::path::{Path, PathBuf};
 use whimbrel_core::backup::{Manifest, Phase};
 use whimbrel_core::sql::dialect::Dialect;
 
-use super::backup::{compare, only_sqlite, open_file, room_for};
+use super::backup::{compare, only_sqlite, open_file};
 use super::up::Run;
 use super::{Project, RunOptions};
 use crate::backend::{DbErrorKind, Session};
 use crate::backup::{
-    Apart, Archive, BackupPlace, LostRows, RestoreOptions, SAVED, Scratch, lost_rows,
+    Apart, Archive, BackupPlace, LostRows, RestoreOptions, SAVED, Scratch, lost_rows, room_for,
 };
 use crate::error::EngineError;
 use crate::event::Events;
@@ -44,7 +44,7 @@ pub struct InPlacePlan {
     apart: Apart,
     stop: crate::apply::StopFlag,
     /// Where the backup lies.
-    location: PathBuf,
+    location: String,
     /// The run whose restore is taken back.
     takes_back: Option<String>,
     scratch: Scratch,
@@ -153,7 +153,7 @@ impl Project {
         // What another tool remembers of migrations is no row of the user's.
         apart.tables.extend(self.other_tables());
         let mut plan = InPlacePlan {
-            location: archive.folder().to_owned(),
+            location: archive.location(),
             manifest: archive.manifest,
             lost: Vec::new(),
             phrase: None,
@@ -264,7 +264,7 @@ impl Project {
         id: &str,
     ) -> Result<Archive, EngineError> {
         only_sqlite(self.dialect())?;
-        let archive = Archive::find(&self.options.root, place, id)?;
+        let archive = Archive::find(&self.options.root, place, id)?.bring()?;
         let found = match self.connect_to_read().await? {
             Some(mut session) => self.ledger.identity(session.as_mut()).await?,
             None => None,

@@ -127,6 +127,9 @@ pub struct ProjectOptions {
     pub throttle: Throttle,
     /// The folder of backups.
     pub backups: PathBuf,
+    /// The object store in which they lie, in place of the folder.
+    #[cfg(feature = "sqlite")]
+    pub backup_store: Option<crate::BackupStore>,
 }
 
 /// How a run goes about it.

@@ -42,8 +42,8 @@ impl Project {
         let wanted = now.backups.iter().filter(|one| plan.backups.iter().any(|b| b.id == one.id));
         for manifest in wanted {
             place.go_on()?;
-            remove(&place.folder, &manifest.id)?;
-            let location = place.folder.join(&manifest.id);
+            remove(place, &manifest.id)?;
+            let location = place.location(&manifest.id);
             notes.extend(self.note_backup(manifest, "pruned", &location, None).await);
         }
         clean(place, &plan.remains)?;
@@ -81,6 +81,6 @@ impl Project {
         id: &str,
         to: &Path,
     ) -> Result<PathBuf, EngineError> {
-        Archive::find(&self.options.root, place, id)?.copy_to(to)
+        Archive::find(&self.options.root, place, id)?.bring()?.copy_to(to)
     }
 }

@@ -5,6 +5,8 @@ use std::sync::mpsc::{Receiver, TryRecvError};
 
 use whimbrel_engine::Answer;
 
+use crate::context::Context;
+use crate::error::{CommandError, Exit};
 use crate::printer::Printer;
 
 /// How questions are answered: by options, else by whoever sits at the terminal.
@@ -53,15 +55,46 @@ impl Asking {
         Some(if right { Answer::Yes } else { Answer::No })
     }
 
-    /// As [`Asking::ask`], waiting for the answer.
-    pub(super) fn wait(&mut self, printer: &mut Printer, phrase: Option<&str>) -> Answer {
+    /// As [`Asking::ask`], waiting for the answer; an interrupt ends the waiting.
+    pub(super) fn wait(
+        &mut self,
+        context: &mut Context,
+        phrase: Option<&str>,
+    ) -> Result<Answer, CommandError> {
         loop {
-            if let Some(answer) = self.ask(printer, phrase) {
-                return answer;
+            if let Some(answer) = self.ask(&mut context.printer, phrase) {
+                return Ok(answer);
             }
-            std::thread::sleep(std::time::Duration::from_millis(ASK_LOOK_MS));
+            look_again(context)?;
         }
     }
+}
+
+/// Waits for a line that is typed, nothing when the input ends instead; an interrupt ends the
+/// waiting.
+pub(super) fn typed(context: &Context) -> Result<Option<String>, CommandError> {
+    let typed = read_line();
+    loop {
+        match typed.try_recv() {
+            Ok(line) => return Ok(line),
+            Err(TryRecvError::Disconnected) => return Ok(None),
+            Err(TryRecvError::Empty) => look_again(context)?,
+        }
+    }
+}
+
+/// Lets a moment pass in which an answer may be given.
+fn look_again(context: &Context) -> Result<(), CommandError> {
+    std::thread::sleep(std::time::Duration::from_millis(ASK_LOOK_MS));
+    if context.stop.is_set() {
+        return Err(CommandError {
+            exit: Exit::Interrupted,
+            message: "Interrupted".to_owned(),
+            lines: vec!["Nothing was changed".to_owned()],
+            hints: Vec::new(),
+        });
+    }
+    Ok(())
 }
 
 /// How often an answer is looked for, in milliseconds.

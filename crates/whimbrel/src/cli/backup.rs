@@ -155,7 +155,7 @@ impl Opening {
         let with = self.keys.read(context)?;
         let (tables, again) = (Vec::new(), false);
         let options = RestoreOptions { with, expired: self.expired, tables, again };
-        Ok((self.place.at(context), options))
+        Ok((self.place.at(context)?, options))
     }
 }
 
@@ -191,6 +191,11 @@ pub(super) struct Place {
     /// Folder of the backups (`.whimbrel/backups`, or `folder` under `[backup]`)
     #[arg(long, value_name = "DIR")]
     dir: Option<PathBuf>,
+    /// Object store of the backups (`s3://bucket/prefix`, or `store` under `[backup]`)
+    ///
+    /// `gs://` and `az://` too. Its keys are only taken from the environment.
+    #[arg(long, value_name = "URL", conflicts_with = "dir")]
+    store: Option<String>,
     /// Public key (64 hexadecimal digits) that must have signed them, in place of the project's
     #[arg(long, value_name = "KEY")]
     signer: Option<String>,
@@ -208,16 +213,22 @@ impl Restore {
 }
 
 impl Place {
-    pub(super) fn at(&self, context: &Context) -> BackupPlace {
-        BackupPlace {
-            folder: match &self.dir {
-                Some(folder) => context.root().join(folder),
-                None => context.root().join(context.backups().folder),
-            },
-            signer: self.signer.clone(),
-            stop: context.stop.clone(),
-            meter: Meter::default(),
-        }
+    pub(super) fn at(&self, context: &Context) -> Result<BackupPlace, CommandError> {
+        let settings = context.backups();
+        let (folder, store) = match &self.dir {
+            Some(folder) => (context.root().join(folder), None),
+            None => (
+                context.root().join(&settings.folder),
+                context.store(&settings, self.store.as_deref())?,
+            ),
+        };
+        let (signer, stop) = (self.signer.clone(), context.stop.clone());
+        Ok(BackupPlace { folder, store, signer, stop, meter: Meter::default() })
+    }
+
+    /// That of the settings.
+    fn of_settings(context: &Context) -> Result<BackupPlace, CommandError> {
+        Place { dir: None, store: None, signer: None }.at(context)
     }
 }
 
@@ -245,20 +256,20 @@ pub(super) async fn run(args: &Args, context: &mut Context) -> Result<Exit, Comm
         Action::Create(create) => make(create, context).await,
         Action::List(place) => {
             let project = context.project_files()?;
-            let lines = project.backups(&place.at(context))?;
+            let lines = project.backups(&place.at(context)?)?;
             list(&lines, context);
             Ok(Exit::Done)
         }
         Action::Show { id, place, keys } => {
             let project = context.project_files()?;
             let with = keys.read(context)?;
-            let report = project.backup_show(&place.at(context), id, &with)?;
+            let report = project.backup_show(&place.at(context)?, id, &with)?;
             show(&report, context);
             Ok(Exit::Done)
         }
         Action::Verify { id, restore, scratch, place, keys } => {
             let mut project = context.project_files()?;
-            let (with, at) = (keys.read(context)?, place.at(context));
+            let (with, at) = (keys.read(context)?, place.at(context)?);
             if *restore && project.backup_engine(&at, id)? != FILE_ENGINE {
                 project = match scratch {
                     Some(url) => context.database_at(url)?,
@@ -277,8 +288,8 @@ pub(super) async fn run(args: &Args, context: &mut Context) -> Result<Exit, Comm
         Action::Download { id, to, place } => {
             let project = context.project_files()?;
             let to = context.root().join(to);
-            let copy = project.backup_download(&place.at(context), id, &to)?;
-            let report = project.backup_show(&place.at(context), id, &OpenWith::default())?;
+            let copy = project.backup_download(&place.at(context)?, id, &to)?;
+            let report = project.backup_show(&place.at(context)?, id, &OpenWith::default())?;
             say(&format!("Copied to {}", copy.display()), &report, context);
             Ok(Exit::Done)
         }
@@ -287,7 +298,7 @@ pub(super) async fn run(args: &Args, context: &mut Context) -> Result<Exit, Comm
                 return super::in_place::run(restore, context).await;
             };
             let project = context.database_at(to)?;
-            let (id, place) = (&restore.id, restore.place.at(context));
+            let (id, place) = (&restore.id, restore.place.at(context)?);
             let options = restore.options(context)?;
             let work = project.backup_restore(&place, id, &options);
             let report = watched("Restoring", &place.meter, work, &mut context.printer).await?;
@@ -335,7 +346,7 @@ async fn make(create: &Create, context: &mut Context) -> Result<Exit, CommandErr
         leave_out: create.leave_out.clone(),
     };
     let options = BackupOptions { seal_for, unencrypted: create.no_encrypt, keep, what, run: None };
-    let place = create.place.at(context);
+    let place = create.place.at(context)?;
     let work = project.backup_create(&place, &options);
     let report = watched("Saving", &place.meter, work, &mut context.printer).await?;
     let id = report.manifest.id.clone();
@@ -366,9 +377,9 @@ pub(super) fn prunable(
     project: &Project,
     context: &Context,
 ) -> Result<(BackupPlace, u64, PrunePlan), CommandError> {
-    let place = Place { dir: None, signer: None }.at(context);
+    let place = Place::of_settings(context)?;
     let keep_count = context.backups().keep_count;
-    let plan = match place.folder.is_dir() {
+    let plan = match place.store.is_some() || place.folder.is_dir() {
         true => project.plan_prune(&place, keep_count)?,
         false => PrunePlan { backups: Vec::new(), remains: Vec::new() },
     };
@@ -377,7 +388,7 @@ pub(super) fn prunable(
 
 /// The backup before `up`, as the settings say.
 pub(super) fn before_up(context: &Context) -> Result<BackupBefore, CommandError> {
-    let place = Place { dir: None, signer: None }.at(context);
+    let place = Place::of_settings(context)?;
     let seal_for = seal_for(&[], context)?;
     Ok(BackupBefore { place, seal_for, keep: context.backups().keep })
 }

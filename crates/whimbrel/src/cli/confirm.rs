@@ -1,4 +1,4 @@
-use std::io::{BufRead, IsTerminal};
+use std::io::IsTerminal;
 
 use crate::context::Context;
 use crate::error::{CommandError, Exit};
@@ -28,9 +28,8 @@ pub(super) fn confirm(
         return Ok(false);
     }
     context.printer.err(&format!("Type `{phrase}` to go on:"));
-    let mut typed = String::new();
-    let read = std::io::stdin().lock().read_line(&mut typed);
-    if read.is_ok() && typed.trim_end_matches(['\r', '\n']) == phrase {
+    let typed = super::ask::typed(context)?;
+    if typed.is_some_and(|typed| typed.trim_end_matches(['\r', '\n']) == phrase) {
         Ok(true)
     } else {
         Err(wrong())

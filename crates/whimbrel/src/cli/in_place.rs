@@ -13,7 +13,7 @@ use crate::printer::Format;
 /// Carries out `backup restore ID --in-place`, and the way back from it.
 pub(super) async fn run(args: &Restore, context: &mut Context) -> Result<Exit, CommandError> {
     let project = context.database()?;
-    let (place, options) = (&args.place.at(context), &args.options(context)?);
+    let (place, options) = (&args.place.at(context)?, &args.options(context)?);
     let plan = if args.take_back {
         project.plan_take_back(place, &args.id, options).await?
     } else {

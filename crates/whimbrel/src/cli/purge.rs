@@ -41,7 +41,7 @@ pub(super) async fn run(args: &Args, context: &mut Context) -> Result<Exit, Comm
         return Ok(Exit::Done);
     }
     let mut asking = Asking::new(context.global.yes, args.confirm.iter().cloned().collect());
-    let confirmed = match asking.wait(&mut context.printer, plan.phrase.as_deref()) {
+    let confirmed = match asking.wait(context, plan.phrase.as_deref())? {
         Answer::Yes => true,
         Answer::Missing => false,
         Answer::No => {

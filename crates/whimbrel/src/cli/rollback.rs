@@ -105,7 +105,7 @@ async fn immediate(args: &Args, context: &mut Context) -> Result<Exit, CommandEr
         return Ok(Exit::Done);
     }
     let mut asking = Asking::new(context.global.yes, args.confirm.clone());
-    match asking.wait(&mut context.printer, plan.phrase.as_deref()) {
+    match asking.wait(context, plan.phrase.as_deref())? {
         Answer::Yes => {}
         Answer::No => {
             context.printer.err("Nothing was changed");

@@ -7,6 +7,7 @@ use crate::engines::{Bench, every_engine};
 every_engine!(
     up_saves_the_database_first_and_the_run_says_which_backup,
     without_a_key_nothing_runs,
+    a_backup_that_is_not_good_ends_it,
 );
 
 fn protected(bench: &Bench, more: &str) {
@@ -90,4 +91,39 @@ fn without_a_key_nothing_runs(bench: &Bench) {
     let status = bench.whimbrel().run(["status", "--env", "prod"]).success();
     assert!(status.stdout.contains("1 applied, 1 pending"), "{status}");
     bench.whimbrel().run(["up", "--env", "prod", "--no-backup"]).success();
+}
+
+/// What was saved is not what lies there a moment later.
+fn a_backup_that_is_not_good_ends_it(bench: &Bench) {
+    protected(bench, &format!("[backup]\nrecipients = [\"{PUBLIC}\"]\n"));
+    with_rows(bench);
+    let slow = bench.whimbrel().env("WHIMBREL_FAILPOINT", "backup.after_rename");
+    let slow = slow.env("WHIMBREL_FAILPOINT_ACTION", "sleep:2000");
+    let up = slow.spawn(["up", "--env", "prod"]);
+    let saved = || {
+        let files = bench.project.files();
+        files.into_iter().find(|file| file.contains("/backup_") && file.contains("chunks/"))
+    };
+    let chunk = std::iter::repeat_with(|| {
+        std::thread::sleep(std::time::Duration::from_millis(10));
+        saved().filter(|file| !file.contains(".tmp-"))
+    });
+    let chunk = chunk.take(2_000).flatten().next().expect("a backup");
+    let path = bench.project.at(&chunk);
+    let mut bytes = std::fs::read(&path).expect("a chunk");
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    std::fs::write(&path, bytes).expect("written");
+    let up = up.wait().expect_code(1);
+    assert!(up.stderr.contains("cannot be trusted") && up.stderr.contains("chunks/"), "{up}");
+    let status = bench.whimbrel().run(["status", "--env", "prod"]).success();
+    assert!(status.stdout.contains("1 applied, 1 pending"), "{status}");
+    let noted = |event: &str| {
+        let backups = ledger(bench, "backups");
+        count(bench, &format!("SELECT count(*) FROM {backups} WHERE event = '{event}'"))
+    };
+    assert_eq!((noted("created"), noted("verified")), (1, 0));
+    // The lease is free again, and the next one makes a good one.
+    bench.whimbrel().run(["up", "--env", "prod"]).success();
+    assert_eq!(noted("created"), 2);
 }

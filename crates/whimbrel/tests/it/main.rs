@@ -3,12 +3,15 @@
 #![cfg(test)]
 
 mod backup;
+mod backup_disk_full;
+mod backup_elsewhere;
 mod backup_everything;
 mod backup_random;
 mod backup_server_faults;
 mod backup_servers;
 mod batches;
 mod before_up;
+mod buckets;
 mod cascades;
 mod conformance;
 mod control;
@@ -56,6 +59,7 @@ mod rollback_purge;
 mod rollback_random;
 #[cfg(feature = "postgres")]
 mod supabase;
+mod terminal;
 mod throttle;
 mod validate;
 mod wrangler;

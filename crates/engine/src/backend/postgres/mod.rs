@@ -71,7 +71,7 @@ impl PostgresBackend {
 
     async fn open(&self) -> Result<PgSession, DbError> {
         let connected = connect::connect(&self.url, self.home.as_deref()).await?;
-        let session = PgSession::start(self.clone(), connected);
+        let mut session = PgSession::start(self.clone(), connected);
         if let Some(major) = session.major() {
             self.known.major.get_or_init(|| major);
         }

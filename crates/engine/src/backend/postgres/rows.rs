@@ -32,7 +32,6 @@ pub(super) struct PgRows<'a> {
 
 impl<'a> PgRows<'a> {
     pub(super) async fn start(session: &'a mut PgSession, sql: &str) -> Result<Self, DbError> {
-        let session: &'a PgSession = session;
         let prepared = session.client.prepare(sql).await;
         let prepared = prepared.map_err(|error| session.failure(&error, sql))?;
         let types = prepared.columns();
@@ -66,6 +65,7 @@ impl<'a> PgRows<'a> {
         let copy = format!(
             "COPY (SELECT {values} FROM (\n{sql}\n) AS q({aliases})) TO STDOUT (FORMAT binary)"
         );
+        let session: &'a PgSession = session;
         let stream = session.client.copy_out(copy.as_str()).await;
         let stream = Box::pin(stream.map_err(|error| session.failure(&error, &copy))?);
         let sql = copy;

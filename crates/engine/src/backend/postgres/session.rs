@@ -2,14 +2,16 @@
 
 use std::collections::HashSet;
 use std::future::poll_fn;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, Ordering};
 
 use async_trait::async_trait;
 use futures_util::TryStreamExt;
 use tokio::task::JoinHandle;
-use tokio_postgres::{AsyncMessage, Client, Connection, Error, SimpleQueryMessage, SimpleQueryRow};
+use tokio_postgres::{
+    AsyncMessage, Client, Connection, Error, SimpleQueryMessage, SimpleQueryRow, SimpleQueryStream,
+};
 use whimbrel_core::backup::RowsOf;
 use whimbrel_core::snapshot::Snapshot;
 
@@ -44,6 +46,8 @@ pub(super) struct PgSession {
     places: Places,
     /// The role has the name of the ledger's schema.
     is_named_as_ledger: bool,
+    /// Answers to what was sent ahead, which nobody has waited for yet.
+    ahead: Option<Pin<Box<SimpleQueryStream>>>,
     /// Names of the statements that the server kept for this session when it was last asked.
     pub(super) prepared: HashSet<String>,
 }
@@ -70,13 +74,14 @@ impl PgSession {
             announced_pid,
             places,
             is_named_as_ledger,
+            ahead: None,
             prepared: HashSet::new(),
         }
     }
 
     /// Takes the ledger's schema off the search path, if the server itself is at the other end; a
     /// pooler would keep the setting for others.
-    pub(super) async fn leave_own_schema(&self) -> Result<(), DbError> {
+    pub(super) async fn leave_own_schema(&mut self) -> Result<(), DbError> {
         if !self.is_named_as_ledger {
             return Ok(());
         }
@@ -99,10 +104,11 @@ impl PgSession {
     }
 
     /// Runs several statements in one message and returns the rows of each that has rows.
-    pub(super) async fn results(&self, sql: &str) -> Result<Vec<Vec<Row>>, DbError> {
+    pub(super) async fn results(&mut self, sql: &str) -> Result<Vec<Vec<Row>>, DbError> {
         let mut results: Vec<Vec<Row>> = Vec::new();
+        let sent = self.sent(sql).await?;
         let answer = async {
-            let mut messages = pin!(self.client.simple_query_raw(sql).await?);
+            let mut messages = pin!(sent);
             while let Some(message) = messages.try_next().await? {
                 match message {
                     SimpleQueryMessage::RowDescription(_) => results.push(Vec::new()),
@@ -120,9 +126,33 @@ impl PgSession {
         Ok(results)
     }
 
-    /// Sends one statement of the author's and drops its rows as they come.
-    async fn send(&self, sql: &str, words: Words) -> Result<Option<u64>, Error> {
-        let mut messages = pin!(self.client.simple_query_raw(sql).await?);
+    /// Sends statements, and waits for the answer to what was sent ahead of them.
+    async fn sent(&mut self, sql: &str) -> Result<SimpleQueryStream, DbError> {
+        let sent = self.client.simple_query_raw(sql).await;
+        let sent = sent.map_err(|error| self.failure(&error, sql))?;
+        self.settle().await?;
+        Ok(sent)
+    }
+
+    /// Waits for the answer to what was sent ahead.
+    async fn settle(&mut self) -> Result<(), DbError> {
+        let Some(mut messages) = self.ahead.take() else { return Ok(()) };
+        loop {
+            match messages.try_next().await {
+                Ok(Some(_)) => {}
+                Ok(None) => return Ok(()),
+                Err(error) => return Err(DbError { ahead: true, ..self.failure(&error, "") }),
+            }
+        }
+    }
+
+    /// The answer to one statement of the author's, whose rows are dropped as they come.
+    async fn answer(
+        messages: SimpleQueryStream,
+        sql: &str,
+        words: Words,
+    ) -> Result<Option<u64>, Error> {
+        let mut messages = pin!(messages);
         let (mut count, mut has_rows) = (0, false);
         loop {
             match messages.try_next().await {
@@ -219,9 +249,10 @@ impl Session for PgSession {
         let words = copy::words(sql);
         let answer = match words {
             Words::CopyIn => {
+                self.settle().await?;
                 copy::copy_in(&self.client, sql, copy_data.unwrap_or_default()).await.map(Some)
             }
-            _ => self.send(sql, words).await,
+            _ => PgSession::answer(self.sent(sql).await?, sql, words).await,
         };
         let rows_affected = answer.map_err(|error| self.failure(&error, sql))?;
         Ok(Outcome { rows_affected, notices: self.shared.take_notices() })
@@ -232,7 +263,14 @@ impl Session for PgSession {
     }
 
     async fn batch(&mut self, sql: &str) -> Result<(), DbError> {
-        self.client.batch_execute(sql).await.map_err(|error| self.failure(&error, sql))
+        self.results(sql).await.map(drop)
+    }
+
+    async fn ahead(&mut self, sql: &str) -> Result<(), DbError> {
+        self.settle().await?;
+        let sent = self.client.simple_query_raw(sql).await;
+        self.ahead = Some(Box::pin(sent.map_err(|error| self.failure(&error, sql))?));
+        Ok(())
     }
 
     async fn query(&mut self, sql: &str) -> Result<Vec<Row>, DbError> {
@@ -240,14 +278,17 @@ impl Session for PgSession {
     }
 
     async fn stream<'a>(&'a mut self, sql: &str) -> Result<Box<dyn RowStream + 'a>, DbError> {
+        self.settle().await?;
         Ok(Box::new(rows::PgRows::start(self, sql).await?))
     }
 
     async fn load<'a>(&'a mut self, into: &LoadInto) -> Result<Box<dyn RowSink + 'a>, DbError> {
+        self.settle().await?;
         Ok(Box::new(load::PgSink::start(self, into).await?))
     }
 
     async fn text_out<'a>(&'a mut self, of: &RowsOf) -> Result<Box<dyn TextOut + 'a>, DbError> {
+        self.settle().await?;
         Ok(Box::new(text::PgTextOut::start(self, of).await?))
     }
 
@@ -256,6 +297,7 @@ impl Session for PgSession {
         of: &RowsOf,
         fresh: bool,
     ) -> Result<Box<dyn TextIn + 'a>, DbError> {
+        self.settle().await?;
         Ok(Box::new(text::PgTextIn::start(self, of, fresh).await?))
     }
 

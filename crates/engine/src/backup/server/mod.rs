@@ -1,6 +1,7 @@
 //! Backups of databases that are servers: the schema by their own dump programs, the rows by our
 //! own connections, all from one picture of the database.
 
+mod after;
 mod compare;
 mod load;
 mod mariadb;

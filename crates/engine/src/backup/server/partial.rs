@@ -53,28 +53,31 @@ pub(super) fn without_keys(text: Vec<u8>, contents: &Contents) -> Vec<u8> {
 /// The table that has a foreign key and the one that it points to:
 /// `ALTER TABLE ONLY a.b ADD CONSTRAINT c FOREIGN KEY (d) REFERENCES e.f(g)`.
 fn tables_of_key(sql: &str) -> (String, String) {
+    let named = |word| table_behind(sql, word).unwrap_or_default();
+    (named("TABLE"), named("REFERENCES"))
+}
+
+/// The table, with its schema, that is named behind the first `word`.
+pub(super) fn table_behind(sql: &str, word: &str) -> Option<String> {
     let tokens = lex(sql, Dialect::Postgres);
     let code: Vec<_> = tokens.iter().filter(|token| !token.is_trivia()).collect();
-    let name_behind = |word: &str| {
-        let at = code.iter().position(|token| token.is_word(sql, word))? + 1;
-        let names = code.get(at..)?.iter().filter(|token| !token.is_word(sql, "ONLY"));
-        let mut out = String::new();
-        for token in names {
-            match token.kind {
-                TokenKind::Word | TokenKind::QuotedIdent => {
-                    out.push_str(&ident_value(token.text(sql), Dialect::Postgres));
-                }
-                _ if token.text(sql) == "." => out.push('.'),
-                _ => break,
+    let at = code.iter().position(|token| token.is_word(sql, word))? + 1;
+    let names = code.get(at..)?.iter().filter(|token| !token.is_word(sql, "ONLY"));
+    let mut out = String::new();
+    for token in names {
+        match token.kind {
+            TokenKind::Word | TokenKind::QuotedIdent => {
+                out.push_str(&ident_value(token.text(sql), Dialect::Postgres));
             }
-            let follows = out.ends_with('.') || !out.contains('.');
-            if !follows {
-                break;
-            }
+            _ if token.text(sql) == "." => out.push('.'),
+            _ => break,
         }
-        Some(out)
-    };
-    (name_behind("TABLE").unwrap_or_default(), name_behind("REFERENCES").unwrap_or_default())
+        let follows = out.ends_with('.') || !out.contains('.');
+        if !follows {
+            break;
+        }
+    }
+    out.contains('.').then_some(out)
 }
 
 #[cfg(test)]

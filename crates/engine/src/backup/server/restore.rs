@@ -124,7 +124,12 @@ impl ServerSide<'_> {
             session.batch(&String::from_utf8_lossy(&sequences)).await?;
         }
         let after = part(AFTER)?.map(|text| partial::without_keys(text, contents));
-        self.script(session.as_mut(), contents, after).await?;
+        match (self.dialect(), after) {
+            (Dialect::Postgres, Some(text)) => {
+                self.after_rows(session.as_mut(), contents, text).await?;
+            }
+            (_, after) => self.script(session.as_mut(), contents, after).await?,
+        }
         self.analyze(session.as_mut(), contents).await?;
         self.compare_rows(archive, sealer, contents).await?;
         failpoint::pass("restore.compared");

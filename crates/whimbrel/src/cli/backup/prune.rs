@@ -19,7 +19,7 @@ pub(super) async fn run(
         Ok(project) => project,
         Err(_) => context.project_files()?,
     };
-    let (at, keep_count) = (place.at(context), context.backups().keep_count);
+    let (at, keep_count) = (place.at(context)?, context.backups().keep_count);
     let plan = project.plan_prune(&at, keep_count)?;
     show(&plan, context);
     if dry_run || plan.is_empty() {
@@ -48,7 +48,7 @@ fn count(plan: &PrunePlan) -> String {
 fn show(plan: &PrunePlan, context: &mut Context) {
     if context.printer.format() == Format::Json {
         let backups: Vec<_> = plan.backups.iter().map(|one| &one.id).collect();
-        let remains: Vec<_> = plan.remains.iter().map(|one| one.display().to_string()).collect();
+        let remains: Vec<_> = plan.remains.iter().collect();
         let event = json!({
             "schema_version": 1, "event": "prune-plan", "backups": backups,
             "bytes": plan.bytes(), "remains": remains,
@@ -63,6 +63,6 @@ fn show(plan: &PrunePlan, context: &mut Context) {
         context.printer.note(&format!("{}: {bytes} bytes, kept until {until}", one.id));
     }
     for one in &plan.remains {
-        context.printer.note(&format!("{}: left by a killed command", one.display()));
+        context.printer.note(&format!("{one}: left by a killed command"));
     }
 }

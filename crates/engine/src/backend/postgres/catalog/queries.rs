@@ -1,4 +1,4 @@
-//! One query for each part of the picture. Each reads what the prelude has found.
+//! One query for each part of the picture. Each reads what the finder has found.
 
 use whimbrel_core::ddl::ObjectKind;
 
@@ -10,6 +10,8 @@ pub(super) const RELATIONS: &[ObjectKind] =
 /// Kinds that come with the relation they belong to.
 pub(super) const ON_RELATIONS: &[ObjectKind] = &[ObjectKind::Index, ObjectKind::Trigger];
 
+/// Makes the server print every name with its schema.
+pub(super) const EMPTY_PATH: &str = "SELECT pg_catalog.set_config('search_path', '', true)";
 /// Gives the session its search path back.
 pub(super) const RESTORE_PATH: &str = "SELECT pg_catalog.set_config('search_path', \
     pg_catalog.current_setting('whimbrel.path'), true)";
@@ -67,7 +69,7 @@ impl Part {
         Part::ALL.into_iter().filter(is_needed).collect()
     }
 
-    /// Its query; `scoped` if the prelude has found oids, `major` is the server's version.
+    /// Its query; `scoped` if the finder has found oids, `major` is the server's version.
     pub(super) fn sql(self, scoped: bool, major: u32) -> String {
         match self {
             Part::Relations => relation_query(scoped),
