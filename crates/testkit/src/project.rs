@@ -1,5 +1,7 @@
 //! A project folder for one test.
 
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
@@ -23,6 +25,14 @@ impl Project {
     #[track_caller]
     pub fn new() -> Project {
         Project { folder: must(tempfile::Builder::new().prefix("whimbrel-project-").tempdir()) }
+    }
+
+    /// An empty folder that servers with an account of their own may enter.
+    #[track_caller]
+    pub fn open_to_all() -> Project {
+        let project = Project::new();
+        must(std::fs::set_permissions(project.path(), Permissions::from_mode(0o755)));
+        project
     }
 
     /// A copy of an existing folder, such as one of `examples/`.
@@ -101,7 +111,7 @@ fn list(root: &Path, folder: &Path, found: &mut Vec<String>) -> std::io::Result<
     Ok(())
 }
 
-fn copy_folder(source: &Path, target: &Path) -> std::io::Result<()> {
+pub(crate) fn copy_folder(source: &Path, target: &Path) -> std::io::Result<()> {
     std::fs::create_dir_all(target)?;
     for entry in std::fs::read_dir(source)? {
         let entry = entry?;

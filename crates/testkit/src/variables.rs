@@ -24,6 +24,8 @@ pub const MARIADB_SOCKET: &str = "WHIMBREL_TEST_MARIADB_SOCKET";
 pub const PEERS: &str = "WHIMBREL_TEST_PEERS";
 /// The installed program `s3s-fs`, an object store that is compatible with S3.
 pub const S3_SERVER: &str = "WHIMBREL_TEST_S3_SERVER";
+/// Folder of an installed PostgreSQL that has pgvector.
+pub const PGVECTOR: &str = "WHIMBREL_TEST_PGVECTOR";
 /// What to leave out: `postgres`, `mariadb`, `peers`, separated by commas.
 pub const SKIP: &str = "WHIMBREL_TEST_SKIP";
 /// File to which each test that left something out adds a line.
@@ -36,7 +38,7 @@ pub enum Backend {
     Postgres,
     /// MariaDB.
     Mariadb,
-    /// Wrangler, the Supabase CLI, and the object store.
+    /// Wrangler, the Supabase CLI, the object store, and the PostgreSQL that has pgvector.
     Peers,
 }
 

@@ -67,18 +67,17 @@ pub struct RowHasher {
 impl RowHasher {
     /// Adds text that follows the text before it.
     pub fn add(&mut self, text: &[u8]) {
-        for line in text.split_inclusive(|byte| *byte == b'\n') {
+        let mut rest = text;
+        while let Some((row, after)) =
+            memchr::memchr(b'\n', rest).and_then(|at| rest.split_at_checked(at))
+        {
             let mut hash = self.open.take().unwrap_or_default();
-            match line.strip_suffix(b"\n") {
-                Some(row) => {
-                    hash.update(row);
-                    self.close(hash);
-                }
-                None => {
-                    hash.update(line);
-                    self.open = Some(hash);
-                }
-            }
+            hash.update(row);
+            self.close(hash);
+            rest = after.get(1..).unwrap_or_default();
+        }
+        if !rest.is_empty() {
+            self.open.get_or_insert_default().update(rest);
         }
     }
 

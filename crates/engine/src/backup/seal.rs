@@ -1,6 +1,6 @@
 //! A file of a backup: place, compression, seal; and the way back.
 
-use std::io::{Error, Read, Write};
+use std::io::{Error, Read};
 
 use whimbrel_core::backup::{BackupId, Damage, place, without_place};
 
@@ -21,11 +21,10 @@ pub(crate) struct Sealer {
 impl Sealer {
     /// The bytes of the file that is called `name` in its place.
     pub(super) fn seal(&self, name: &str, data: &[u8]) -> Result<Vec<u8>, Error> {
-        let mut encoder = zstd::stream::write::Encoder::new(place(&self.id, name), LEVEL)?;
-        encoder.include_checksum(true)?;
-        encoder.set_pledged_src_size(Some(data.len() as u64))?;
-        encoder.write_all(data)?;
-        let plain = encoder.finish()?;
+        // All at once: a stream would copy it into a window of its own first.
+        let mut compressor = zstd::bulk::Compressor::new(LEVEL)?;
+        compressor.include_checksum(true)?;
+        let plain = [place(&self.id, name), compressor.compress(data)?].concat();
         match &self.key {
             Some(key) => key.seal(&plain),
             None => Ok(plain),

@@ -19,8 +19,8 @@ use crate::failpoint;
 use crate::ledger::{Ledger, now_ms, number, rollback, text};
 use crate::owner::Owner;
 
-/// A setting that no PostgreSQL server has: asking for it is how a statement fails whose token is not
-/// the fence's.
+/// A setting that no PostgreSQL server has: asking for it is how a statement fails whose token is
+/// not the fence's.
 pub(crate) const LOST: &str = "whimbrel.lease_lost";
 /// How long a lease lasts without being renewed, in milliseconds by the server's clock.
 pub const LEASE_MS: i64 = 30_000;

@@ -3,8 +3,10 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::failure::{Doing, Result};
+use crate::failure::{Doing, Result, must};
 use crate::process::{Account, Daemon, capture, find_program, free_port};
+use crate::project::copy_folder;
+use crate::variables::{self, Backend, required};
 
 /// The role that tests connect with: no superuser, owner of its databases, like an application.
 pub const ROLE: &str = "app_owner";
@@ -54,8 +56,36 @@ impl Postgres {
         settings: &[(&str, &str)],
         tls: Option<&ServerCertificate>,
     ) -> Result<Postgres> {
+        Postgres::start_by(program_folder()?, folder, settings, tls)
+    }
+
+    /// The same with the PostgreSQL that has pgvector, from a copy of it in `folder`; `None` if the
+    /// run leaves the peers out by name. Everybody must be able to enter `folder`.
+    ///
+    /// # Panics
+    /// If it is not installed and nobody asked to leave it out, or does not start.
+    #[track_caller]
+    pub fn with_pgvector(folder: &Path) -> Option<Postgres> {
+        let installed = PathBuf::from(required(variables::PGVECTOR, Backend::Peers)?);
+        // The server's own account may not be able to reach this checkout.
+        let copy = folder.join("programs");
+        must(copy_folder(&installed, &copy));
+        let programs = copy.join("pgserver/pginstall/bin");
+        Some(must(Postgres::start_by(programs, &folder.join("cluster"), &[], None)))
+    }
+
+    /// The folder of the server's programs, with its own `pg_dump` and `psql`.
+    pub fn programs(&self) -> &Path {
+        &self.programs
+    }
+
+    fn start_by(
+        programs: PathBuf,
+        folder: &Path,
+        settings: &[(&str, &str)],
+        tls: Option<&ServerCertificate>,
+    ) -> Result<Postgres> {
         let account = Account::for_server("postgres");
-        let programs = program_folder()?;
         account.make_folder(folder)?;
         account.check_reaches(folder)?;
         let mut server =

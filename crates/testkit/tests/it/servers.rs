@@ -1,18 +1,10 @@
 //! A test may start a server of its own, take its power away and start it again.
 
-use std::fs::Permissions;
-use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use whimbrel_testkit::project::Project;
 use whimbrel_testkit::servers::{MariaDb, Postgres};
 use whimbrel_testkit::variables::{Backend, is_left_out};
-
-fn open_folder() -> Project {
-    let folder = Project::new();
-    std::fs::set_permissions(folder.path(), Permissions::from_mode(0o755)).unwrap();
-    folder
-}
 
 fn is_process(pid: Option<u32>) -> bool {
     pid.is_some_and(|pid| Path::new(&format!("/proc/{pid}")).exists())
@@ -23,7 +15,7 @@ fn postgres_comes_back_after_a_crash() {
     if is_left_out(Backend::Postgres) {
         return;
     }
-    let folder = open_folder();
+    let folder = Project::open_to_all();
     let mut server = Postgres::start(&folder.at("own"), &[], None).unwrap();
     let (pid, url) = (server.pid(), server.url());
     assert!(is_process(pid));
@@ -43,7 +35,7 @@ fn mariadb_comes_back_after_a_crash() {
     if is_left_out(Backend::Mariadb) {
         return;
     }
-    let folder = open_folder();
+    let folder = Project::open_to_all();
     let mut server = MariaDb::start(&folder.at("own")).unwrap();
     let (pid, url) = (server.pid(), server.url());
     let table = "CREATE DATABASE whimbrel_kept; USE whimbrel_kept; \

@@ -45,6 +45,8 @@ mod ledger_formats;
 mod limits;
 mod newcomer;
 mod notices;
+#[cfg(feature = "postgres")]
+mod pgvector;
 mod pitfalls;
 #[cfg(feature = "postgres")]
 mod pooled;

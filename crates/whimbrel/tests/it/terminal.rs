@@ -7,7 +7,7 @@ use whimbrel_testkit::run::{Output, Whimbrel};
 fn applied() -> Project {
     let project = Project::new();
     project
-        .file("whimbrel.toml", "url = \"sqlite:app.db\"\n")
+        .file("whimbrel.toml", "[project]\nurl = \"sqlite:app.db\"\n")
         .file("migrations/0001_users.sql", "CREATE TABLE users (id INTEGER PRIMARY KEY);\n")
         .file("migrations/0001_users.down.sql", "DROP TABLE users;\n");
     whimbrel(&project, &["up"]).success();

@@ -1,10 +1,11 @@
 //! The live picture of a schema.
 //!
 //! It is taken once per migration, so everything is asked for in one message (two, when the session
-//! prepares its queries), and each query begins with the oids of what was asked for; the size of the
-//! database does not matter then. Names are looked up along the session's search path first; after that the path is emptied until the end of
-//! the message, so that the server prints every name with its schema, and the same object always
-//! looks the same. Both are done by settings that last no longer than the transaction.
+//! prepares its queries), and each query begins with the oids of what was asked for; the size of
+//! the database does not matter then. Names are looked up along the session's search path first;
+//! after that the path is emptied until the end of the message, so that the server prints every
+//! name with its schema, and the same object always looks the same. Both are done by settings that
+//! last no longer than the transaction.
 
 mod queries;
 mod read;
