@@ -330,9 +330,7 @@ fn explain_state(error: &EngineError) -> Explained {
             (Exit::Usage, Vec::new(), vec![hint.to_owned()])
         }
         EngineError::RestoreInterrupted { id, .. } => {
-            let hint = format!(
-                "`whimbrel backup restore {id} --to URL --again` removes that and begins anew"
-            );
+            let hint = format!("`whimbrel backup restore {id} --to URL --again` begins it anew");
             (Exit::Usage, Vec::new(), vec![hint])
         }
         EngineError::Store { fault, .. } => backup::store_refused(*fault),
