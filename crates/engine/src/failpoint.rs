@@ -83,6 +83,37 @@ pub const IN_PLACE: &[&str] = &[
     "in_place.done",
 ];
 
+/// Every place of a restore in place on a server, in their order.
+pub const SERVER_IN_PLACE: &[&str] = &[
+    "in_place.beside",
+    "in_place.copied",
+    "in_place.locked",
+    "in_place.journaled",
+    "in_place.prepared",
+    "in_place.alone",
+    "in_place.renamed",
+    "in_place.before_commit",
+    "in_place.replaced",
+    "in_place.done",
+];
+
+/// Every place of a restore in place on MariaDB, in their order. Between `in_place.marked` and
+/// `in_place.opened` the application has no tables.
+pub const MARIADB_IN_PLACE: &[&str] = &[
+    "in_place.beside",
+    "in_place.copied",
+    "in_place.marked",
+    "in_place.locked",
+    "in_place.journaled",
+    "in_place.prepared",
+    "in_place.bare",
+    "in_place.exchanged",
+    "in_place.triggers",
+    "in_place.opened",
+    "in_place.replaced",
+    "in_place.done",
+];
+
 /// Every place of removing a backup.
 pub const PRUNE: &[&str] = &["prune.renamed"];
 
@@ -147,9 +178,10 @@ mod active {
     }
 
     pub(super) fn pass(name: &'static str) {
-        let backups = [super::BACKUPS, super::SERVER_BACKUPS, super::IN_PLACE, super::PRUNE];
+        let backups = [super::BACKUPS, super::SERVER_BACKUPS, super::PRUNE];
+        let in_place = [super::IN_PLACE, super::SERVER_IN_PLACE, super::MARIADB_IN_PLACE];
         let data = [super::BATCHES, super::FREEZE, super::PURGE, super::BUCKETS];
-        let lists = [super::ALL].into_iter().chain(data).chain(backups);
+        let lists = [super::ALL].into_iter().chain(data).chain(backups).chain(in_place);
         let listed = lists.into_iter().any(|list| list.contains(&name));
         debug_assert!(listed, "unlisted failpoint {name}");
         let armed = armed();

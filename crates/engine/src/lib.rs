@@ -46,5 +46,5 @@ pub use project::{
     UndoStatement, ValidateOptions, ValidateReport, VerifyReport, Wish,
 };
 #[cfg(feature = "sqlite")]
-pub use project::{InPlacePlan, InPlaceReport};
+pub use project::{InPlacePlan, InPlaceReport, TakeBack};
 pub use report::{FactLine, Finished, Rehearsed, RehearsedRow, RehearsedValue, RunReport};

@@ -230,9 +230,27 @@ impl Drop for TestDatabase {
         let _ = match &self.owner {
             Owner::Folder { .. } | Owner::Other => Ok(String::new()),
             Owner::Postgres(admin) => {
-                admin.run(&format!("DROP DATABASE IF EXISTS {} WITH (FORCE);", self.name))
+                // Also what a restore in place has kept or left beside it.
+                let name = &self.name;
+                let beside =
+                    format!("SELECT datname FROM pg_database WHERE datname LIKE '{name}\\_%'");
+                let beside = admin.run(&beside).unwrap_or_default();
+                let drops = beside.lines().chain([name.as_str()]);
+                let drops =
+                    drops.map(|one| format!("DROP DATABASE IF EXISTS {one} WITH (FORCE);\n"));
+                admin.run(&drops.collect::<String>())
             }
-            Owner::Mariadb(admin) => admin.run(&format!("DROP DATABASE IF EXISTS {};", self.name)),
+            Owner::Mariadb(admin) => {
+                let name = &self.name;
+                let beside = format!(
+                    "SELECT schema_name FROM information_schema.schemata \
+                     WHERE schema_name LIKE '{name}\\_%'"
+                );
+                let beside = admin.run(&beside).unwrap_or_default();
+                let drops = beside.lines().chain([name.as_str()]);
+                let drops = drops.map(|one| format!("DROP DATABASE IF EXISTS {one};\n"));
+                admin.run(&drops.collect::<String>())
+            }
         };
     }
 }

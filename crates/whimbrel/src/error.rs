@@ -327,9 +327,11 @@ fn explain_state(error: &EngineError) -> Explained {
             let hint = "If it can be done without, name each with `--leave-out NAME`";
             (Exit::Usage, Vec::new(), vec![hint.to_owned()])
         }
-        EngineError::RestoreInterrupted { .. } => {
-            let hint = "Pass `--again` to remove that and to begin anew";
-            (Exit::Usage, Vec::new(), vec![hint.to_owned()])
+        EngineError::RestoreInterrupted { id, .. } => {
+            let hint = format!(
+                "`whimbrel backup restore {id} --to URL --again` removes that and begins anew"
+            );
+            (Exit::Usage, Vec::new(), vec![hint])
         }
         EngineError::Store { fault, .. } => store_refused(*fault),
         EngineError::Stopped => (Exit::Interrupted, Vec::new(), Vec::new()),

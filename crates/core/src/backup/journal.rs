@@ -32,8 +32,14 @@ pub struct RestoreJournal {
     pub database_id: String,
     /// Its address, without secrets.
     pub database: String,
-    /// SHA-256 of the replaced database, which is kept; empty before it is.
+    /// SHA-256 of the replaced database, which is kept; empty before it is, and on servers.
     pub kept_sha256: String,
+    /// On a server: the database that is made beside, and takes the place.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub made: String,
+    /// On a server: the name under which the replaced database is kept.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub kept_as: String,
     /// How far it is.
     pub phase: Phase,
     /// When it began, in milliseconds since 1970.
@@ -59,6 +65,8 @@ impl RestoreJournal {
             database_id: database_id.to_owned(),
             database: database.to_owned(),
             kept_sha256: String::new(),
+            made: String::new(),
+            kept_as: String::new(),
             phase: Phase::Begun,
             began_ms: 0,
             host: String::new(),

@@ -237,10 +237,11 @@ fn reads_whole_rows(own: &Batchable) -> bool {
     })
 }
 
-/// Whether a name stands anywhere in the range.
+/// Whether a column's name stands anywhere in the range; what has a dot behind it is a table's.
 fn is_named(text: &Text, mut range: Range<usize>, name: &str) -> bool {
     range.any(|at| {
         matches!(text.kind(at), Some(TokenKind::Word | TokenKind::QuotedIdent))
+            && text.kind(at + 1) != Some(TokenKind::Dot)
             && same_column_name(&ident_value(text.text(at), text.dialect), name, text.dialect)
     })
 }

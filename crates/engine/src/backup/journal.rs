@@ -78,6 +78,11 @@ impl Journaled {
         self.folder.join(KEPT)
     }
 
+    /// A folder of its own for something that is removed before the restore ends.
+    pub(crate) fn folder_for(&self, name: &str) -> PathBuf {
+        self.folder.join(name)
+    }
+
     /// Bytes of the replaced database; 0 when it is not there.
     pub(crate) fn kept_bytes(&self) -> u64 {
         fs::metadata(self.kept()).map_or(0, |meta| meta.len())

@@ -38,7 +38,10 @@ pub use self::prune::PrunePlan;
 pub(crate) use self::prune::{clean, plan as plan_prune, remove};
 pub(crate) use self::read::{Archive, state};
 use self::seal::Sealer;
-pub(crate) use self::server::{ServerSide, dump_program, server_engine};
+pub(crate) use self::server::{
+    AS_ASKED, Exchange, ServerSide, Swap, away, dump_program, interrupted, lock, lost_between,
+    refuse, refuse_exchange, replacing, server_engine, swap,
+};
 pub(crate) use self::store::{Restoring, create_private, database_files, room_for};
 pub(crate) use self::write::Writer;
 

@@ -356,12 +356,18 @@ impl Lease {
         Ok(())
     }
 
-    /// Gives the lease back. A lease that was lost is left to its new owner.
-    pub(crate) async fn release(mut self, session: &mut dyn Session) -> Result<(), EngineError> {
-        failpoint::pass("lock.before_release");
+    /// Ends the connection that renews the lease. From here on it lasts as long as it was last
+    /// renewed for, and as the locks that the caller holds keep others from it.
+    pub(crate) async fn quiet(&mut self) {
         if let Some(heartbeat) = self.heartbeat.take() {
             heartbeat.stop().await;
         }
+    }
+
+    /// Gives the lease back. A lease that was lost is left to its new owner.
+    pub(crate) async fn release(mut self, session: &mut dyn Session) -> Result<(), EngineError> {
+        failpoint::pass("lock.before_release");
+        self.quiet().await;
         session.batch(&self.release_sql()).await?;
         failpoint::pass("lock.after_release");
         Ok(())

@@ -72,7 +72,7 @@ impl Project {
         BackupReport { manifest, contents, restored: false, target: None, note }
     }
 
-    fn server<'a>(&'a self, place: &'a BackupPlace) -> ServerSide<'a> {
+    pub(super) fn server<'a>(&'a self, place: &'a BackupPlace) -> ServerSide<'a> {
         ServerSide {
             backend: self.backend.as_ref(),
             ledger: self.ledger,
@@ -277,17 +277,6 @@ pub(super) async fn free_the_lease(path: &Path) -> Result<(), EngineError> {
 
 pub(super) async fn open_file(path: &Path) -> Result<Box<dyn Session>, EngineError> {
     Ok(SqliteBackend::new(path, false).connect().await?)
-}
-
-pub(super) fn only_sqlite(dialect: Dialect) -> Result<(), EngineError> {
-    if dialect == Dialect::Sqlite {
-        return Ok(());
-    }
-    let message = format!(
-        "A {} database cannot be restored in place yet; restore it into a new one with `--to`",
-        dialect.name()
-    );
-    Err(EngineError::Refused(message))
 }
 
 fn only_whole() -> EngineError {

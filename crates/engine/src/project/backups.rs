@@ -60,6 +60,17 @@ impl Project {
         })
     }
 
+    /// Where the settings say that backups lie.
+    pub(super) fn own_place(&self) -> BackupPlace {
+        BackupPlace {
+            folder: self.options.backups.clone(),
+            store: self.options.backup_store.clone(),
+            signer: None,
+            stop: StopFlag::default(),
+            meter: Meter::default(),
+        }
+    }
+
     /// The backups of this database, as `status` shows them. No key is needed but the public one
     /// that signs them.
     pub(super) async fn backups_line(
@@ -67,14 +78,7 @@ impl Project {
         session: &mut dyn Session,
         identity: &Identity,
     ) -> Result<BackupsLine, EngineError> {
-        let folder = self.options.backups.clone();
-        let place = BackupPlace {
-            folder,
-            store: self.options.backup_store.clone(),
-            signer: None,
-            stop: StopFlag::default(),
-            meter: Meter::default(),
-        };
+        let place = self.own_place();
         let lines = match self.backups(&place) {
             Ok(lines) => lines,
             Err(error) => {

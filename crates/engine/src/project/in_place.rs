@@ -1,16 +1,23 @@
-//! `backup restore --in-place`: put a saved database into the place of the present one.
+//! `backup restore --in-place`: put a saved database into the place of the present one. On servers
+//! by [`server`]; what follows here is SQLite.
 //!
 //! The journal lies outside of the database. Whether it was replaced is never read from there: the
 //! new database holds the end of the run that restored it, and the old one does not.
 
+mod carry;
 mod kept;
+mod mariadb;
+mod server;
+mod sweep;
 
 use std::path::{Path, PathBuf};
 
 use whimbrel_core::backup::{Manifest, Phase};
 use whimbrel_core::sql::dialect::Dialect;
 
-use super::backup::{compare, only_sqlite, open_file};
+use self::carry::CARRIED;
+pub(super) use self::server::Beside;
+use super::backup::{compare, open_file};
 use super::up::Run;
 use super::{Project, RunOptions};
 use crate::backend::{DbErrorKind, Session};
@@ -21,13 +28,6 @@ use crate::error::EngineError;
 use crate::event::Events;
 use crate::failpoint;
 use crate::ledger::{Identity, Ledger, RunEntry, columns_of};
-
-/// Ledger tables whose rows a restore carries over, with what tells two rows apart.
-const CARRIED: [(&str, &str); 3] = [
-    ("runs", "run_id, event, at_ms"),
-    ("audit", "run_id, action, detail, at_ms"),
-    ("backups", "backup_id, event, at_ms"),
-];
 
 /// What a restore in place would do.
 pub struct InPlacePlan {
@@ -47,7 +47,20 @@ pub struct InPlacePlan {
     location: String,
     /// The run whose restore is taken back.
     takes_back: Option<String>,
-    scratch: Scratch,
+    /// Holds the new database, where it is a file.
+    scratch: Option<Scratch>,
+    /// The new database, where it is one of a server.
+    beside: Option<Beside>,
+}
+
+/// What taking back the last restore in place would do.
+pub enum TakeBack {
+    /// The restore had not touched the database; what it left was removed.
+    Untouched,
+    /// The run that has taken it back already, before it was ended.
+    Finished(String),
+    /// This.
+    Plan(Box<InPlacePlan>),
 }
 
 /// What a restore in place did.
@@ -77,13 +90,33 @@ impl InPlacePlan {
     }
 
     fn new_file(&self) -> PathBuf {
-        self.scratch.file(NEW)
+        self.file(NEW)
     }
 
     /// What the rows are held against.
     fn base_file(&self) -> PathBuf {
-        self.scratch.file(if self.takes_back.is_some() { BASE } else { NEW })
+        self.file(if self.takes_back.is_some() { BASE } else { NEW })
     }
+
+    fn file(&self, name: &str) -> PathBuf {
+        self.scratch.as_ref().map(|scratch| scratch.file(name)).unwrap_or_default()
+    }
+
+    /// Refuses when other rows would be lost than those that were counted.
+    fn check_lost(&self, lost: &[LostRows]) -> Result<(), EngineError> {
+        let (rows, counted) = (rows_of(lost), self.rows());
+        if rows == counted {
+            return Ok(());
+        }
+        let message =
+            format!("{rows} rows would be lost, and not {counted} as a moment ago; look again");
+        Err(EngineError::Refused(message))
+    }
+}
+
+fn no_such_restore(id: &str) -> EngineError {
+    let message = format!("The last restore in place of this database was not of `{id}`");
+    EngineError::NotFound(message)
 }
 
 fn rows_of(lost: &[LostRows]) -> u64 {
@@ -105,13 +138,16 @@ impl Project {
     ) -> Result<InPlacePlan, EngineError> {
         let archive = self.archive_of_this_database(place, id).await?;
         self.not_expired(&archive.manifest, place, options)?;
+        if self.is_on_server() {
+            return self.plan_on_server(archive, place, options, apart, None).await;
+        }
         let scratch = archive.scratch()?;
         extract(&archive, place, options, &scratch.file(NEW)).await?;
         self.plan_with(archive, scratch, place, apart, None).await
     }
 
     /// The same for the way back from the last restore of the backup `id`: the database that it
-    /// replaced. `None` when the restore had not touched the database; what it left is removed.
+    /// replaced. What a restore has left that had not touched the database is removed.
     ///
     /// # Errors
     /// When there was no such restore, another one came after it, or as for the restore.
@@ -120,25 +156,26 @@ impl Project {
         place: &BackupPlace,
         id: &str,
         options: &RestoreOptions,
-    ) -> Result<Option<InPlacePlan>, EngineError> {
+    ) -> Result<TakeBack, EngineError> {
         let archive = self.archive_of_this_database(place, id).await?;
+        if self.is_on_server() {
+            return self.take_back_on_server(archive, place, options).await;
+        }
         let mut session = self.connect().await?;
         let last = self.restores_here()?.pop().filter(|one| one.journal.backup == id);
-        let Some(last) = last else {
-            let message = format!("The last restore in place of this database was not of `{id}`");
-            return Err(EngineError::NotFound(message));
-        };
+        let Some(last) = last else { return Err(no_such_restore(id)) };
         if !self.was_replaced(session.as_mut(), &last.journal.run_id).await? {
             drop(session);
             last.remove()?;
-            return Ok(None);
+            return Ok(TakeBack::Untouched);
         }
         drop(session);
         let scratch = archive.scratch()?;
         extract(&archive, place, options, &scratch.file(BASE)).await?;
         last.copy_kept(&scratch.private(NEW)?)?;
         let run_id = Some(last.journal.run_id);
-        self.plan_with(archive, scratch, place, Apart::default(), run_id).await.map(Some)
+        let plan = self.plan_with(archive, scratch, place, Apart::default(), run_id).await?;
+        Ok(TakeBack::Plan(Box::new(plan)))
     }
 
     async fn plan_with(
@@ -162,7 +199,8 @@ impl Project {
             apart,
             stop: place.stop.clone(),
             takes_back,
-            scratch,
+            scratch: Some(scratch),
+            beside: None,
         };
         let mut session = self.connect().await?;
         (plan.lost, plan.note) = self.count(session.as_mut(), &plan).await?;
@@ -195,7 +233,12 @@ impl Project {
         events: &mut dyn Events,
     ) -> Result<InPlaceReport, EngineError> {
         if let (Some(phrase), false) = (&plan.phrase, confirmed) {
-            return Err(EngineError::NotConfirmed { phrase: phrase.clone() });
+            let phrase = phrase.clone();
+            self.discard(plan).await?;
+            return Err(EngineError::NotConfirmed { phrase });
+        }
+        if plan.beside.is_some() {
+            return self.restore_on_server(plan, verb, options, events).await;
         }
         self.refuse_open_file().await?;
         let session = self.connect().await?;
@@ -216,14 +259,8 @@ impl Project {
         failpoint::pass("in_place.locked");
         self.settle(run.session.as_mut()).await?;
         let (lost, _) = self.count(run.session.as_mut(), plan).await?;
-        let rows = rows_of(&lost);
-        if rows != plan.rows() {
-            let message = format!(
-                "{rows} rows would be lost, and not {} as a moment ago; look again",
-                plan.rows()
-            );
-            return Err(EngineError::Refused(message));
-        }
+        plan.check_lost(&lost)?;
+        let rows = plan.rows();
         let mut journaled = self.journal(run, plan)?;
         failpoint::pass("in_place.journaled");
         let kept = journaled.make_kept()?;
@@ -263,7 +300,6 @@ impl Project {
         place: &BackupPlace,
         id: &str,
     ) -> Result<Archive, EngineError> {
-        only_sqlite(self.dialect())?;
         let archive = Archive::find(&self.options.root, place, id)?.bring()?;
         let found = match self.connect_to_read().await? {
             Some(mut session) => self.ledger.identity(session.as_mut()).await?,
@@ -293,10 +329,10 @@ impl Project {
         session: &mut dyn Session,
         plan: &InPlacePlan,
     ) -> Result<(Vec<LostRows>, Option<String>), EngineError> {
-        let Some(run_id) = &plan.apart.run else {
+        let (Some(run_id), Some(scratch)) = (&plan.apart.run, &plan.scratch) else {
             return Ok((differing(session, plan).await?, None));
         };
-        match self.undone_copy(session, &plan.scratch, run_id, &plan.stop).await? {
+        match self.undone_copy(session, scratch, run_id, &plan.stop).await? {
             Ok(mut copy) => Ok((differing(copy.as_mut(), plan).await?, None)),
             Err(reason) => Ok((differing(session, plan).await?, Some(reason))),
         }
@@ -331,6 +367,15 @@ impl Project {
         }
         detach(run.session.as_mut()).await?;
         carried?;
+        let mut target = open_file(&new).await?;
+        let end = self.end_sql(run, plan, rows);
+        Ok(target.batch(&format!("BEGIN IMMEDIATE; {end}; COMMIT")).await?)
+    }
+
+    /// What the ledger of the new database is told: that this run has ended, what it did, a fence
+    /// above both, and that nobody is at it.
+    fn end_sql(&self, run: &Run, plan: &InPlacePlan, rows: u64) -> String {
+        let ledger = self.ledger;
         let detail = serde_json::json!({
             "backup": plan.manifest.id, "rows_lost": rows, "takes_back": plan.takes_back,
         });
@@ -352,9 +397,7 @@ impl Project {
             Some(_) => "SELECT 1".to_owned(),
         };
         let free = ledger.free_sql(run.lease.token);
-        let mut target = open_file(&new).await?;
-        let sql = format!("BEGIN IMMEDIATE; {restored}; {end}; {audit}; {free}; COMMIT");
-        Ok(target.batch(&sql).await?)
+        format!("{restored}; {end}; {audit}; {free}")
     }
 }
 

@@ -61,7 +61,7 @@ pub use self::down::{DownPlan, DownSelection, Loss};
 pub use self::fake::{FakeOptions, FakeReport, Faked};
 pub use self::history::{HistoryLine, RunLine};
 #[cfg(feature = "sqlite")]
-pub use self::in_place::{InPlacePlan, InPlaceReport};
+pub use self::in_place::{InPlacePlan, InPlaceReport, TakeBack};
 pub use self::plan::{PlanReport, PlannedLine, PlannedStatement};
 pub use self::plan_data::PlannedBatches;
 pub use self::purge::{KeptSpace, PurgeItem, PurgePlan};

@@ -181,7 +181,7 @@ impl Project {
         }
         #[cfg(feature = "sqlite")]
         for run_id in databases {
-            self.remove_replaced(run_id)?;
+            self.remove_replaced(run_id).await?;
         }
         Ok(())
     }

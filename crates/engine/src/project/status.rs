@@ -126,6 +126,9 @@ pub struct StatusReport {
     pub restores: Vec<KeptDatabase>,
     /// The backups of this database.
     pub backups: BackupsLine,
+    /// The backup of which a restore is filling this database, or has left it half filled; and
+    /// whether it takes the place of what was there.
+    pub restoring: Option<(String, bool)>,
 }
 
 impl StatusReport {
@@ -166,6 +169,10 @@ impl Project {
         let restores = match &mut session {
             Some(session) if picture.identity.is_some() => self.restores(session.as_mut()).await?,
             _ => Vec::new(),
+        };
+        let restoring = match &mut session {
+            Some(session) => self.restoring(session.as_mut()).await?,
+            None => None,
         };
         let mut backups = match (&mut session, &picture.identity) {
             (Some(session), Some(one)) => self.backups_line(session.as_mut(), one).await?,
@@ -210,6 +217,7 @@ impl Project {
             issues: picture.files.issues,
             restores,
             backups,
+            restoring,
         })
     }
 
@@ -228,6 +236,14 @@ impl Project {
         _session: &mut dyn Session,
     ) -> Result<Vec<KeptDatabase>, EngineError> {
         Ok(Vec::new())
+    }
+
+    #[cfg(not(feature = "sqlite"))]
+    async fn restoring(
+        &self,
+        _session: &mut dyn Session,
+    ) -> Result<Option<(String, bool)>, EngineError> {
+        Ok(None)
     }
 
     /// How far the batches are of migrations that have begun, by file name.

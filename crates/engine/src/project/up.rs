@@ -60,6 +60,8 @@ impl Project {
             let files = self.read_files()?;
             return Ok(files.directory.migrations.is_empty() && files.issues.is_empty());
         };
+        #[cfg(feature = "sqlite")]
+        self.refuse_restoring(session.as_mut()).await?;
         let picture = self.picture(Some(&mut session)).await?;
         Self::check_files(&picture.files)?;
         self.check_environment(&picture)?;
@@ -186,6 +188,8 @@ impl Project {
         Self::check_files(&files)?;
         self.refuse_open_file().await?;
         let mut session = self.connect().await?;
+        #[cfg(feature = "sqlite")]
+        self.refuse_restoring(session.as_mut()).await?;
         let known = self.ledger.identity(session.as_mut()).await?.is_some();
         let other = self.other_tables();
         let dialect = self.ledger.dialect;

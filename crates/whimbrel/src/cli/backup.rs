@@ -94,7 +94,7 @@ enum Action {
     /// Make a database of a backup: a new one, or in the place of the present one
     ///
     /// Everything is checked before the first byte is written, and the rows are compared before the
-    /// database gets its name. A database whose place is taken is kept as a file.
+    /// database gets its name. A database whose place is taken is kept until `purge`.
     Restore(Restore),
 }
 
@@ -105,7 +105,7 @@ pub(super) struct Restore {
     /// The new database: an address such as `sqlite:restored.db`, or an environment
     #[arg(long, value_name = "URL", required_unless_present = "in_place")]
     to: Option<String>,
-    /// Put it in the place of the present database (SQLite)
+    /// Put it in the place of the present database
     ///
     /// Rows that were added, changed or removed since are counted first, and losing them must be
     /// confirmed by typing a phrase. If it is interrupted, the same command goes on.

@@ -1,5 +1,5 @@
 use serde_json::json;
-use whimbrel_engine::{Apart, InPlacePlan, InPlaceReport, LostRows};
+use whimbrel_engine::{Apart, InPlacePlan, InPlaceReport, LostRows, TakeBack};
 
 use super::backup::Restore;
 use super::confirm::confirm;
@@ -15,31 +15,46 @@ pub(super) async fn run(args: &Restore, context: &mut Context) -> Result<Exit, C
     let project = context.database()?;
     let (place, options) = (&args.place.at(context)?, &args.options(context)?);
     let plan = if args.take_back {
-        project.plan_take_back(place, &args.id, options).await?
+        match project.plan_take_back(place, &args.id, options).await? {
+            TakeBack::Plan(plan) => *plan,
+            TakeBack::Untouched => {
+                context.say("The restore had not touched the database; what it left was removed");
+                return Ok(Exit::Done);
+            }
+            TakeBack::Finished(run) => {
+                context.say(&format!(
+                    "Nothing to do: run {run} had taken it back before it was ended"
+                ));
+                return Ok(Exit::Done);
+            }
+        }
     } else {
         let apart = Apart::default();
-        Some(project.plan_restore_in_place(place, &args.id, options, apart).await?)
-    };
-    let Some(plan) = plan else {
-        context.say("The restore had not touched the database; what it left was removed");
-        return Ok(Exit::Done);
+        project.plan_restore_in_place(place, &args.id, options, apart).await?
     };
     if let (Some(run), 0) = (&plan.finished_by, plan.rows()) {
         context.say(&format!("Nothing to do: run {run} had restored it before it was ended"));
-    } else {
-        show(&plan, context);
-        if args.dry_run {
-            return Ok(Exit::Done);
-        }
-        let protected = project.options().protected;
-        let (given, phrase) = (args.confirm.as_deref(), plan.phrase.as_deref());
-        let confirmed = confirm(given, phrase, protected, context)?;
-        let run = one_by_one(context);
-        let mut events = EventPrinter::new(&mut context.printer);
-        let report =
-            project.restore_in_place(plan, confirmed, "restore", &run, &mut events).await?;
-        done(&report, "backup restore", context);
+        project.discard(plan).await?;
+        return Ok(Exit::Done);
     }
+    show(&plan, context);
+    if args.dry_run {
+        project.discard(plan).await?;
+        return Ok(Exit::Done);
+    }
+    let protected = project.options().protected;
+    let (given, phrase) = (args.confirm.as_deref(), plan.phrase.as_deref());
+    let confirmed = match confirm(given, phrase, protected, context) {
+        Ok(confirmed) => confirmed,
+        Err(error) => {
+            project.discard(plan).await?;
+            return Err(error);
+        }
+    };
+    let run = one_by_one(context);
+    let mut events = EventPrinter::new(&mut context.printer);
+    let report = project.restore_in_place(plan, confirmed, "restore", &run, &mut events).await?;
+    done(&report, "backup restore", context);
     Ok(Exit::Done)
 }
 

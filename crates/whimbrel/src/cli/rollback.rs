@@ -98,22 +98,27 @@ async fn immediate(args: &Args, context: &mut Context) -> Result<Exit, CommandEr
     context.printer.note(&format!("Rollback of run {run_id}, immediate: restores {backup}"));
     if let (Some(by), 0) = (&plan.finished_by, plan.rows()) {
         context.say(&format!("Nothing to do: run {by} had restored it before it was ended"));
+        project.discard(plan).await?;
         return Ok(Exit::Done);
     }
     in_place::show(&plan, context);
     if args.dry_run {
+        project.discard(plan).await?;
         return Ok(Exit::Done);
     }
     let mut asking = Asking::new(context.global.yes, args.confirm.clone());
     match asking.wait(context, plan.phrase.as_deref())? {
         Answer::Yes => {}
         Answer::No => {
+            project.discard(plan).await?;
             context.printer.err("Nothing was changed");
             return Ok(Exit::Unconfirmed);
         }
         Answer::Missing => {
             let what = format!("the rollback of run {run_id}");
-            return Err(match plan.phrase {
+            let phrase = plan.phrase.clone();
+            project.discard(plan).await?;
+            return Err(match phrase {
                 Some(phrase) => EngineError::NotConfirmed { phrase }.into(),
                 None => EngineError::NotAnswered { what }.into(),
             });

@@ -48,6 +48,8 @@ pub(crate) struct StatusJson {
     issues: Vec<IssueJson>,
     /// Restores in place of this database, oldest first.
     restores: Vec<RestoreJson>,
+    /// The backup of which a restore is filling this database, or has left it half filled.
+    restoring: Option<String>,
     /// The backups of this database.
     backups: BackupsJson,
 }
@@ -246,6 +248,18 @@ fn show(report: &StatusReport, all: bool, context: &mut Context) {
     for line in backups_text(&report.backups) {
         printer.out(&line);
     }
+    match &report.restoring {
+        Some((id, true)) => printer.out(&format!(
+            "the tables of this database are away, as a restore of {id} in its place is at it or \
+             was interrupted: `whimbrel backup restore {id} --in-place` goes on, `--take-back` \
+             takes it back"
+        )),
+        Some((id, false)) => printer.out(&format!(
+            "a restore of {id} into this database is at it, or was interrupted: \
+             `whimbrel backup restore {id} --to URL --again` begins anew"
+        )),
+        None => {}
+    }
     for one in &report.restores {
         printer.out(&restore_text(one));
     }
@@ -426,6 +440,7 @@ fn to_json(report: &StatusReport) -> StatusJson {
                 .map(|(run_id, backup)| RollbackJson { run_id, backup }),
             problem: report.backups.problem.clone(),
         },
+        restoring: report.restoring.as_ref().map(|(id, _)| id.clone()),
         restores: report
             .restores
             .iter()

@@ -7,7 +7,7 @@ use whimbrel_testkit::proof::equality::{compare, compare_frozen};
 /// Statements for each engine.
 const STATEMENTS: usize = 120;
 /// The same for what is computed once: each form at least once.
-const FROZEN: usize = 60;
+const FROZEN: usize = 48;
 const SEED: u64 = 20;
 
 #[track_caller]

@@ -40,6 +40,7 @@ mod faults;
 mod guide;
 mod histories;
 mod in_place;
+mod in_place_servers;
 mod ledger_formats;
 mod limits;
 mod newcomer;

@@ -1,12 +1,14 @@
 //! Whether a restored server holds what was saved.
 
-use whimbrel_core::backup::{Contents, Damage, schema_differences};
+use whimbrel_core::backup::{Contents, Damage, TableDigest, schema_differences};
 use whimbrel_core::sql::dialect::Dialect;
 
+use super::differ::{is_apart, is_own};
+use super::exchange::AWAY;
 use super::rows::{CONNECTIONS, Table};
-use super::{AFTER, BEFORE, SEQUENCES, ServerSide, mariadb, postgres, programs};
+use super::{AFTER, BEFORE, EVENTS, OpenWith, SEQUENCES, ServerSide, mariadb, postgres, programs};
 use crate::backend::Session;
-use crate::backup::{Archive, BackupWhat, Sealer};
+use crate::backup::{Apart, Archive, BackupWhat, Sealer};
 use crate::error::EngineError;
 
 /// Most differences that are told of a schema.
@@ -48,12 +50,7 @@ impl ServerSide<'_> {
                 Dialect::Mysql | Dialect::Sqlite => vec![Table { rows, ..table }],
             }
         });
-        let mut sessions = Vec::new();
-        for _ in 0..CONNECTIONS {
-            let mut session = self.backend.connect().await?;
-            self.prepare(session.as_mut()).await?;
-            sessions.push(session);
-        }
+        let sessions = self.readers().await?;
         let mut restored = self.digests(sessions, tables.collect()).await?;
         let is_saved = |name: &str| saved.tables.iter().any(|one| one.name == name);
         restored.retain(|table| table.rows > 0 || is_saved(&table.name));
@@ -64,6 +61,62 @@ impl ServerSide<'_> {
             archive.none(vec![Damage::Database { reason }])?;
         }
         Ok(())
+    }
+
+    /// Connections that read rows as text.
+    async fn readers(&self) -> Result<Vec<Box<dyn Session>>, EngineError> {
+        let mut sessions = Vec::new();
+        for _ in 0..CONNECTIONS {
+            let mut session = self.backend.connect().await?;
+            self.prepare(session.as_mut()).await?;
+            sessions.push(session);
+        }
+        Ok(sessions)
+    }
+
+    /// Which of the user's tables do not hold what `saved` says, or are not there, or new.
+    pub(crate) async fn unlike(
+        &self,
+        saved: &[TableDigest],
+        apart: &Apart,
+    ) -> Result<Vec<String>, EngineError> {
+        let dialect = self.dialect();
+        let users = |name: &str| !is_own(name, dialect) && !is_apart(name, apart);
+        let mut tables = self.tables(self.backend.connect().await?.as_mut()).await?;
+        let plain =
+            |name: String| name.strip_prefix(AWAY).map_or_else(|| name.clone(), str::to_owned);
+        tables.retain(|table| users(&plain(table.rows.name())));
+        let mut now = self.digests(self.readers().await?, tables).await?;
+        for one in &mut now {
+            one.name = plain(std::mem::take(&mut one.name));
+        }
+        let saved = saved.iter().filter(|one| users(&one.name));
+        let mut names: Vec<String> =
+            saved.clone().filter(|one| !now.contains(one)).map(|one| one.name.clone()).collect();
+        let is_new = |one: &&TableDigest| !saved.clone().any(|old| old.name == one.name);
+        names.extend(now.iter().filter(is_new).map(|one| one.name.clone()));
+        Ok(names)
+    }
+
+    /// Refuses when the events of the database are not those that were saved (MariaDB): they cannot
+    /// be replaced at once with the tables.
+    pub(crate) async fn refuse_events(
+        &self,
+        archive: &Archive,
+        with: &OpenWith,
+    ) -> Result<(), EngineError> {
+        let (sealer, saved) = archive.unlock(with)?;
+        let dump = programs::mariadb(["mariadb-dump", "mysqldump"]).await?;
+        let now = self.mariadb_schema(&dump, mariadb::Section::Events).await?;
+        let before = self.part(archive, &sealer, &saved, EVENTS)?.unwrap_or_default();
+        let before = mariadb::renamed(before, &saved, self.database()?);
+        same_schema(&before, &now).map_err(|differences| {
+            EngineError::Refused(format!(
+                "Events of the backup are not those of the database ({}), and they cannot be \
+                 replaced at once with the tables; restore it into a new one with `--to`",
+                differences.join(", ")
+            ))
+        })
     }
 
     /// Compares the schema with the saved one, by what the dump program says of both.

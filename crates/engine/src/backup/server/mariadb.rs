@@ -7,6 +7,8 @@ use whimbrel_core::sql::dialect::Dialect;
 use whimbrel_core::sql::quote::quote_ident;
 
 use super::Seen;
+use super::differ::{Column, Side};
+use super::exchange::AWAY;
 use super::rows::Table;
 use crate::backend::{DbError, Session};
 use crate::error::EngineError;
@@ -105,6 +107,46 @@ pub(super) async fn tables(session: &mut dyn Session) -> Result<Vec<Table>, Engi
         Table { rows, bytes: u64::try_from(number(row, 1)).unwrap_or(0) }
     };
     Ok(names.iter().map(table).collect())
+}
+
+/// The tables with their keys, by the name that the application knows, for a comparison.
+pub(super) async fn sides(
+    session: &mut dyn Session,
+) -> Result<BTreeMap<String, Side>, EngineError> {
+    prepare(session).await?;
+    let mut sides = BTreeMap::new();
+    for table in tables(session).await? {
+        let from = quoted(&table.rows.table);
+        let side = Side { from, key: Vec::new(), columns: BTreeMap::new() };
+        sides.insert(table.rows.table, (table.rows.columns, side));
+    }
+    let sql = "SELECT c.table_name, c.column_name, c.data_type, c.column_default, \
+        k.ordinal_position, VERSION() LIKE '%MariaDB%' FROM information_schema.columns c \
+        LEFT JOIN information_schema.key_column_usage k ON k.table_schema = c.table_schema \
+        AND k.table_name = c.table_name AND k.column_name = c.column_name \
+        AND k.constraint_name = 'PRIMARY' WHERE c.table_schema = DATABASE() \
+        ORDER BY k.ordinal_position";
+    for row in session.query(sql).await? {
+        let Some((columns, side)) = sides.get_mut(&text(&row, 0)) else { continue };
+        let name = text(&row, 1);
+        if !columns.contains(&name) {
+            continue;
+        }
+        if row.get(4).is_some_and(Option::is_some) {
+            side.key.push(name.clone());
+        }
+        // A FLOAT is printed with six digits; as a DOUBLE with all that it has.
+        let is_float = text(&row, 2).eq_ignore_ascii_case("float");
+        let times = if is_float { " * 1e0" } else { "" };
+        let value = format!("({}{times})", quoted(&name));
+        // What a function gives may be another value for each row; MySQL gives texts without
+        // quotes, so that nobody can tell.
+        let default = row.get(3).cloned().flatten().filter(|one| !one.contains('('));
+        let default = default.filter(|_| text(&row, 5) == "1");
+        side.columns.insert(name, Column { value, default });
+    }
+    let plain = |name: String| name.strip_prefix(AWAY).map_or_else(|| name.clone(), str::to_owned);
+    Ok(sides.into_iter().map(|(name, (_, side))| (plain(name), side)).collect())
 }
 
 /// Tables whose storage engine knows no snapshot.

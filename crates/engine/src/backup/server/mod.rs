@@ -2,7 +2,10 @@
 //! own connections, all from one picture of the database.
 
 mod after;
+mod belongings;
 mod compare;
+mod differ;
+mod exchange;
 mod load;
 mod mariadb;
 mod partial;
@@ -11,9 +14,15 @@ mod programs;
 mod restore;
 mod rows;
 mod save;
+mod swap;
 
 use whimbrel_core::sql::dialect::Dialect;
 
+pub(crate) use self::differ::lost_between;
+pub(crate) use self::exchange::{Exchange, refuse_exchange, replacing};
+pub(crate) use self::restore::interrupted;
+pub(crate) use self::save::{AS_ASKED, away};
+pub(crate) use self::swap::{Swap, lock, refuse, swap};
 use super::{Archive, BackupPlace, OpenWith, RestoreOptions, Sealer, Writer};
 use crate::backend::{Backend, Session};
 use crate::error::EngineError;

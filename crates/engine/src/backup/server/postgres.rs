@@ -7,6 +7,7 @@ use whimbrel_core::backup::RowsOf;
 use whimbrel_core::sql::dialect::Dialect;
 use whimbrel_core::sql::quote::{quote_ident, quote_text};
 
+use super::differ::{Column, Side};
 use super::rows::{CONNECTIONS, Table};
 use super::{LARGE_OBJECTS, Seen};
 use crate::backend::{Backend, DbError, DbErrorKind, Session};
@@ -286,6 +287,49 @@ pub(super) async fn sequences(session: &mut dyn Session) -> Result<String, Engin
         }
     }
     Ok(out)
+}
+
+/// The user's tables with their keys, by name, for a comparison.
+pub(super) async fn sides(
+    session: &mut dyn Session,
+) -> Result<BTreeMap<String, Side>, EngineError> {
+    prepare(session).await?;
+    let mut sides = BTreeMap::new();
+    for table in tables(session).await? {
+        let only = table.rows.only.as_deref().unwrap_or_default();
+        let from = format!("ONLY {} {only}", ident(&table.rows));
+        let side = Side { from, key: Vec::new(), columns: BTreeMap::new() };
+        sides.insert(table.rows.name(), (table.rows.columns, side));
+    }
+    // Columns of a primary key come in its order; `indnkeyatts` came with version 11.
+    let sql = "SELECT n.nspname || '.' || c.relname, a.attname, \
+        pg_catalog.format_type(a.atttypid, a.atttypmod), \
+        pg_catalog.pg_get_expr(d.adbin, d.adrelid), k.at \
+        FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
+        JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 \
+        AND NOT a.attisdropped \
+        LEFT JOIN pg_catalog.pg_attrdef d ON d.adrelid = c.oid AND d.adnum = a.attnum \
+        LEFT JOIN (SELECT i.indrelid, u.attnum, u.at FROM pg_catalog.pg_index i, \
+        LATERAL unnest(i.indkey) WITH ORDINALITY AS u(attnum, at) WHERE i.indisprimary \
+        AND u.at <= COALESCE((pg_catalog.to_jsonb(i) ->> 'indnkeyatts')::pg_catalog.int4, \
+        i.indnatts)) AS k ON k.indrelid = c.oid AND k.attnum = a.attnum \
+        WHERE c.relkind = 'r' ORDER BY k.at";
+    for row in session.query(sql).await? {
+        let Some((columns, side)) = sides.get_mut(&text(&row, 0)) else { continue };
+        let (name, kind) = (text(&row, 1), text(&row, 2));
+        if !columns.contains(&name) {
+            continue;
+        }
+        if row.get(4).is_some_and(Option::is_some) {
+            side.key.push(name.clone());
+        }
+        // What a function gives may be another value for each row.
+        let default = row.get(3).cloned().flatten().filter(|one| !one.contains('('));
+        let default = default.map(|one| format!("({one})::{kind}::pg_catalog.text"));
+        let value = format!("{}::pg_catalog.text", quoted(&name));
+        side.columns.insert(name, Column { value, default });
+    }
+    Ok(sides.into_iter().map(|(name, (_, side))| (name, side)).collect())
 }
 
 /// The first thing of a user's in the database; none when it is empty.

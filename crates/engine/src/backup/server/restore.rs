@@ -32,6 +32,8 @@ const IN_USE: &str = "55006";
 enum Purpose {
     /// The database stays.
     Keep,
+    /// It takes another one's place later, or nobody knows of it; its events do not run.
+    Beside,
     /// It is compared once more and thrown away.
     Prove,
 }
@@ -51,6 +53,16 @@ impl ServerSide<'_> {
         options: &RestoreOptions,
     ) -> Result<(Manifest, Contents), EngineError> {
         self.restore_for(archive, options, Purpose::Keep).await
+    }
+
+    /// The same for a database that is not to be used yet.
+    pub(crate) async fn restore_beside(
+        &self,
+        archive: Archive,
+        with: &OpenWith,
+    ) -> Result<(Manifest, Contents), EngineError> {
+        let options = RestoreOptions { with: with.clone(), ..RestoreOptions::default() };
+        self.restore_for(archive, &options, Purpose::Beside).await
     }
 
     /// Restores into a database that is made for it beside the one of the address, compares, and
@@ -194,7 +206,7 @@ impl ServerSide<'_> {
             Err(error) if self.is_no_database(&error) => (self.make(opened).await?, true),
             Err(error) => return Err(error.into()),
         };
-        if let Some((id, ours)) = self.marker(session.as_mut()).await? {
+        if let Some((id, ours)) = interrupted(session.as_mut(), self.dialect()).await? {
             if !again {
                 return Err(EngineError::RestoreInterrupted { label: self.backend.label(), id });
             }
@@ -225,7 +237,7 @@ impl ServerSide<'_> {
             Dialect::Mysql => String::new(),
             _ => format!("CREATE SCHEMA {}; ", postgres::MARKER_SCHEMA),
         };
-        let table = self.marker_table();
+        let table = marker_table(self.dialect());
         let sql = format!(
             "{schema}CREATE TABLE {table} (backup VARCHAR(64) NOT NULL, made INTEGER NOT NULL); \
              INSERT INTO {table} VALUES ({id}, {made})"
@@ -241,40 +253,8 @@ impl ServerSide<'_> {
         }
     }
 
-    /// The table that says that a restore is at it.
-    fn marker_table(&self) -> String {
-        match self.dialect() {
-            Dialect::Mysql => mariadb::MARKER.to_owned(),
-            Dialect::Postgres | Dialect::Sqlite => format!("{}.state", postgres::MARKER_SCHEMA),
-        }
-    }
-
-    /// Which restore is or was at it, and whether it has made the database.
-    async fn marker(
-        &self,
-        session: &mut dyn Session,
-    ) -> Result<Option<(String, bool)>, EngineError> {
-        let there = match self.dialect() {
-            Dialect::Mysql => format!(
-                "SELECT 1 FROM information_schema.tables WHERE table_schema = DATABASE() \
-                 AND table_name = '{}'",
-                mariadb::MARKER
-            ),
-            _ => format!(
-                "SELECT 1 FROM pg_catalog.pg_namespace WHERE nspname = '{}'",
-                postgres::MARKER_SCHEMA
-            ),
-        };
-        if session.query(&there).await?.is_empty() {
-            return Ok(None);
-        }
-        let sql = format!("SELECT backup, made FROM {}", self.marker_table());
-        let row = session.query(&sql).await?.pop().unwrap_or_default();
-        Ok(Some((text(&row, 0), text(&row, 1) == "1")))
-    }
-
     /// A connection to the server by a database that is always there.
-    async fn administration(&self) -> Result<Box<dyn Session>, EngineError> {
+    pub(crate) async fn administration(&self) -> Result<Box<dyn Session>, EngineError> {
         let names: &[&str] = match self.dialect() {
             Dialect::Mysql => &mariadb::ALWAYS_THERE,
             Dialect::Postgres | Dialect::Sqlite => &postgres::ALWAYS_THERE,
@@ -301,7 +281,8 @@ impl ServerSide<'_> {
         Ok(self.backend.connect().await?)
     }
 
-    async fn drop_database(&self, name: &str) -> Result<(), EngineError> {
+    /// Drops a database of the server, if it is there.
+    pub(crate) async fn drop_database(&self, name: &str) -> Result<(), EngineError> {
         let mut session = self.administration().await?;
         let sql = format!("DROP DATABASE IF EXISTS {}", quote_ident(name, self.dialect()));
         let mut tries = 0;
@@ -363,4 +344,41 @@ impl ServerSide<'_> {
         sql.push_str(&mark);
         Ok(session.batch(&sql).await?)
     }
+}
+
+/// The table that says that a restore is at it.
+fn marker_table(dialect: Dialect) -> String {
+    match dialect {
+        Dialect::Mysql => mariadb::MARKER.to_owned(),
+        Dialect::Postgres | Dialect::Sqlite => format!("{}.state", postgres::MARKER_SCHEMA),
+    }
+}
+
+/// Which restore is or was at the database of a server, and whether it has made the database.
+///
+/// # Errors
+/// When the server does not answer.
+pub(crate) async fn interrupted(
+    session: &mut dyn Session,
+    dialect: Dialect,
+) -> Result<Option<(String, bool)>, EngineError> {
+    let there = match dialect {
+        Dialect::Mysql => format!(
+            "SELECT 1 FROM information_schema.tables WHERE table_schema = DATABASE() \
+             AND table_name = '{}'",
+            mariadb::MARKER
+        ),
+        Dialect::Postgres => format!(
+            "SELECT 1 FROM pg_catalog.pg_namespace WHERE nspname = '{}'",
+            postgres::MARKER_SCHEMA
+        ),
+        // A file gets its name when it is whole.
+        Dialect::Sqlite => return Ok(None),
+    };
+    if session.query(&there).await?.is_empty() {
+        return Ok(None);
+    }
+    let sql = format!("SELECT backup, made FROM {}", marker_table(dialect));
+    let row = session.query(&sql).await?.pop().unwrap_or_default();
+    Ok(Some((text(&row, 0), text(&row, 1) == "1")))
 }

@@ -17,6 +17,8 @@ use crate::backup::BackupWhat;
 use crate::error::EngineError;
 use crate::failpoint;
 
+/// Stands behind what was left out by name.
+pub(crate) const AS_ASKED: &str = ", as asked";
 /// How many times smaller than its tables a backup may be expected to be, at most.
 const SMALLER_AT_MOST: u64 = 8;
 
@@ -107,6 +109,9 @@ impl ServerSide<'_> {
         writer: &mut Writer,
         what: &BackupWhat,
     ) -> Result<Contents, EngineError> {
+        if let Some(id) = super::replacing(session.as_mut()).await? {
+            return Err(away(&id));
+        }
         let dump = programs::mariadb(["mariadb-dump", "mysqldump"]).await?;
         let before = self.mariadb_schema(&dump, mariadb::Section::Before).await?;
         let tables = mariadb::begin(session.as_mut()).await?;
@@ -237,7 +242,16 @@ impl ServerSide<'_> {
     }
 }
 
-fn cut_short(dump: &Program) -> EngineError {
+/// The error that says that a restore in place has the tables.
+pub(crate) fn away(id: &str) -> EngineError {
+    EngineError::Refused(format!(
+        "The tables of the database are away, as a restore of `{id}` in its place is at it or was \
+         interrupted; `whimbrel backup restore {id} --in-place` goes on, and with `--take-back` it \
+         is taken back"
+    ))
+}
+
+pub(super) fn cut_short(dump: &Program) -> EngineError {
     let how = "it said that all went well, but the end of its output is missing";
     dump.failed(how.to_owned(), String::new())
 }
@@ -258,7 +272,7 @@ fn allowed(seen: Seen, what: &BackupWhat) -> Result<Vec<String>, EngineError> {
         return Err(EngineError::NotFound(message));
     }
     let mut out = seen.left_out;
-    out.extend(seen.refused.iter().map(|name| format!("`{name}`, as asked")));
+    out.extend(seen.refused.iter().map(|name| format!("`{name}`{AS_ASKED}")));
     Ok(out)
 }
 
@@ -269,7 +283,7 @@ fn chosen(
     contents: &mut Contents,
 ) -> Result<Vec<Table>, EngineError> {
     if what.schema_only {
-        contents.left_out.push("All rows, as asked".to_owned());
+        contents.left_out.push(format!("All rows{AS_ASKED}"));
         return Ok(Vec::new());
     }
     if what.tables.is_empty() {

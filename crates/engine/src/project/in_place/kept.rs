@@ -1,6 +1,6 @@
 //! The journals of restores in place: what they say, and what the database says of them.
 
-use whimbrel_core::backup::{Phase, RestoreJournal};
+use whimbrel_core::backup::{Manifest, Phase, RestoreJournal};
 
 use super::InPlacePlan;
 use crate::backend::Session;
@@ -55,15 +55,27 @@ impl Project {
     }
 
     pub(super) fn journal(&self, run: &Run, plan: &InPlacePlan) -> Result<Journaled, EngineError> {
-        let database_id = plan.manifest.database_id.clone().unwrap_or_default();
-        let (run_id, backup) = (&run.lease.run_id, &plan.manifest.id);
-        let mut journal = RestoreJournal::begin(run_id, backup, &database_id, &self.full_label());
-        journal.takes_back = plan.takes_back.clone();
+        let takes_back = plan.takes_back.clone();
+        let journal = self.journal_of(&run.lease.run_id, &plan.manifest, takes_back);
+        Journaled::begin(&self.options.root, journal)
+    }
+
+    /// The journal of a restore that begins, by this process.
+    pub(super) fn journal_of(
+        &self,
+        run_id: &str,
+        manifest: &Manifest,
+        takes_back: Option<String>,
+    ) -> RestoreJournal {
+        let database_id = manifest.database_id.clone().unwrap_or_default();
+        let label = self.full_label();
+        let mut journal = RestoreJournal::begin(run_id, &manifest.id, &database_id, &label);
+        journal.takes_back = takes_back;
         journal.began_ms = now_ms();
         journal.host = self.owner.host.clone();
         journal.boot_id = self.owner.boot_id.clone();
         journal.pid = self.owner.pid;
         journal.process_start = self.owner.process_start.clone();
-        Journaled::begin(&self.options.root, journal)
+        journal
     }
 }

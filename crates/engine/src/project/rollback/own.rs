@@ -2,22 +2,33 @@
 //! the run itself changed. That is found out by undoing the run in a copy of the database.
 
 use std::path::Path;
+use std::time::Duration;
 
-use whimbrel_core::database_url::DatabaseUrl;
+use whimbrel_core::backup::TableDigest;
+use whimbrel_core::database_url::{DatabaseUrl, MyUrl, PgUrl};
 use whimbrel_core::plan::{GroupMode, OnConflict};
 
-use super::super::backup::{free_the_lease, open_file};
+use super::super::backup::{free_the_lease, now_ms, open_file};
+use super::super::in_place::Beside;
 use super::super::{Project, RunOptions, Target};
 use super::{Answer, Rollback, RollbackHow, RollbackStage};
 use crate::apply::StopFlag;
 use crate::backend::Session;
-use crate::backup::{Scratch, database_files};
+use crate::backup::{
+    Archive, BackupOptions, BackupPlace, OpenWith, Scratch, SealFor, ServerSide, Writer,
+    database_files, for_once,
+};
 use crate::error::EngineError;
 use crate::event::{Event, Events};
+use crate::failpoint;
 use crate::ledger::{number, text};
 
 /// The copy, in the scratch folder.
 const COPY: &str = "copy.db";
+/// Where a server's database lies sealed while it is copied, in the folder of the restore.
+const COPIES: &str = "copies";
+/// It is removed at once.
+const COPY_KEEP: Duration = Duration::from_secs(24 * 3_600);
 
 /// Says yes to everything: it is a copy.
 struct Agreeing;
@@ -75,29 +86,87 @@ impl Project {
         let copy = scratch.private(COPY)?;
         session.copy_into(&copy, stop).await?;
         free_the_lease(&copy).await?;
-        match self.undo_in_copy(&copy, run_id, stop).await {
+        let name = copy.to_str().ok_or_else(|| {
+            EngineError::Refused(format!("The path {} is not UTF-8", copy.display()))
+        })?;
+        match self.undo_in_copy(DatabaseUrl::sqlite_file(name), run_id, stop).await {
             Ok(()) => Ok(Ok(open_file(&copy).await?)),
             Err(EngineError::Stopped) => Err(EngineError::Stopped),
             Err(error) => Ok(Err(error.to_string())),
         }
     }
 
-    /// Undoes what a run did in the copy of the database at `path`, as far as nobody has changed it
-    /// since.
+    /// The same on a server: a database beside, made of a backup for this one use. The tables as
+    /// they were before the run was undone there.
+    ///
+    /// # Errors
+    /// When the copy cannot be made, or somebody asked for a stop.
+    pub(in crate::project) async fn undone_on_server(
+        &self,
+        beside: &Beside,
+        run_id: &str,
+    ) -> Result<Result<Vec<TableDigest>, String>, EngineError> {
+        let (public, secret) = for_once();
+        let folder = beside.journaled.folder_for(COPIES);
+        let place = BackupPlace { folder, store: None, signer: None, ..beside.place.clone() };
+        let options = BackupOptions {
+            seal_for: SealFor { recipients: vec![public], passphrase: None },
+            keep: COPY_KEEP,
+            ..BackupOptions::default()
+        };
+        let root = &self.options.root;
+        let writer = Writer::begin(root, &place, &options, now_ms())?;
+        let (manifest, contents) = self.server(&place).save(writer, &options.what).await?;
+        let archive = Archive::find(root, &place, &manifest.id)?;
+        let copy = beside.copy();
+        let backend = self.other_database(&copy)?;
+        let side = ServerSide { backend: backend.as_ref(), ..self.server(&place) };
+        let with = OpenWith { identities: vec![secret], passphrase: None };
+        side.restore_beside(archive, &with).await?;
+        remove_folder(&place.folder)?;
+        failpoint::pass("in_place.copied");
+        let Some(target) = self.at_copy(&copy) else {
+            return Ok(Err("the copy has no address".to_owned()));
+        };
+        match self.undo_in_copy(target, run_id, &beside.place.stop).await {
+            Ok(()) => Ok(Ok(contents.tables)),
+            Err(EngineError::Stopped) => Err(EngineError::Stopped),
+            Err(error) => {
+                self.server(&place).drop_database(&copy).await?;
+                Ok(Err(error.to_string()))
+            }
+        }
+    }
+
+    /// The address of another database of the server.
+    fn at_copy(&self, name: &str) -> Option<DatabaseUrl> {
+        let name = Some(name.to_owned());
+        match &self.options.target {
+            Target::Url(DatabaseUrl::Postgres(url)) => {
+                let url = PgUrl { database: name, ..(**url).clone() };
+                Some(DatabaseUrl::Postgres(Box::new(url)))
+            }
+            Target::Url(DatabaseUrl::Mysql(url)) => {
+                let url = MyUrl { database: name, ..(**url).clone() };
+                Some(DatabaseUrl::Mysql(Box::new(url)))
+            }
+            Target::Url(DatabaseUrl::Sqlite(_)) | Target::LocalD1(_) => None,
+        }
+    }
+
+    /// Undoes what a run did in the copy of the database at `target`, as far as nobody has changed
+    /// it since.
     ///
     /// # Errors
     /// When it cannot be undone there either.
     async fn undo_in_copy(
         &self,
-        path: &Path,
+        target: DatabaseUrl,
         run_id: &str,
         stop: &StopFlag,
     ) -> Result<(), EngineError> {
-        let name = path.to_str().ok_or_else(|| {
-            EngineError::Refused(format!("The path {} is not UTF-8", path.display()))
-        })?;
         let mut options = self.options.clone();
-        options.target = Target::Url(DatabaseUrl::sqlite_file(name));
+        options.target = Target::Url(target);
         options.history = None;
         let copy = Project::new(options)?;
         let mut session = copy.connect().await?;
@@ -114,7 +183,7 @@ impl Project {
             dry_run: false,
         };
         let run = RunOptions {
-            wait: std::time::Duration::ZERO,
+            wait: Duration::ZERO,
             group: GroupMode::Never,
             stop: stop.clone(),
             ask_between: false,
@@ -151,4 +220,9 @@ fn remove_copy(copy: &Path) -> Result<(), EngineError> {
         }
     }
     Ok(())
+}
+
+fn remove_folder(folder: &Path) -> Result<(), EngineError> {
+    std::fs::remove_dir_all(folder)
+        .map_err(|error| EngineError::File { path: folder.to_owned(), error })
 }
