@@ -56,7 +56,14 @@ fn anything_but_the_phrase_changes_nothing() {
 #[test]
 fn an_interrupt_at_the_question_ends_it() {
     let project = applied();
-    let down = on_a_terminal(&project, "down", "\u{3}").expect_code(130);
+    // Typed when the question is there; before that it would be none at the question.
+    let script = format!(
+        "touch on; (until grep -q 'to go on' log; do sleep 0.05; done; printf '\\003'; \
+         while [ -e on ]; do sleep 0.05; done) | \
+         {{ script --quiet --return --flush --command \"'{}' down\" log; code=$?; rm on; exit $code; }}",
+        env!("CARGO_BIN_EXE_whimbrel")
+    );
+    let down = Whimbrel::new("sh", project.path()).run(["-c", &script]).expect_code(130);
     assert!(down.stdout.contains("Nothing was changed"), "{down}");
     assert!(status(&project).contains("1 applied"));
 }
