@@ -37,8 +37,9 @@ fn main() -> ExitCode {
     let stop = StopFlag::default();
     let variables = Variables::new(variables);
     let mut context = Context::new(global.clone(), printer, stop.clone(), variables, user);
+    // Before the verb: what that spawns itself waits until the verb waits for something.
+    runtime.spawn(stop_on_interrupt(stop));
     let verb = runtime.spawn(async move {
-        tokio::spawn(stop_on_interrupt(stop));
         let result = cli::run(cli, &mut context).await;
         (result, context)
     });

@@ -38,6 +38,7 @@ impl Advent {
         database.query(&legacy);
         // Not what is judged here: the old tables stay.
         project.remove("supabase/migrations/0009_drop_legacy.sql");
+        project.remove("whimbrel/0009_drop_legacy.down.sql");
         let old = std::env::var("PATH").unwrap_or_default();
         let path = format!("{}:{old}", server.programs().display());
         Some(Advent { project, database, path, _server: server, _folder: folder })
@@ -75,7 +76,7 @@ fn vectors_go_in_batches_and_come_back() {
     advent.database.query(
         "SELECT setseed(0.5);
          INSERT INTO memory_embedding (child_id, content, embedding)
-         SELECT c.id, 'memory ' || n, (SELECT array_agg(random() - n) FROM generate_series(1, 384))
+         SELECT c.id, 'memory ' || n, (SELECT array_agg(random() + n / g) FROM generate_series(1, 384) g)
          FROM (SELECT id FROM child_profile_v2 LIMIT 1) c, generate_series(1, 3000) n;
          CREATE INDEX ON memory_embedding USING hnsw (embedding vector_l2_ops);",
     );

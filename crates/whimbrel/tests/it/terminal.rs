@@ -58,7 +58,7 @@ fn an_interrupt_at_the_question_ends_it() {
     let project = applied();
     // Typed when the question is there; before that it would be none at the question.
     let script = format!(
-        "touch on; (until grep -q 'to go on' log; do sleep 0.05; done; printf '\\003'; \
+        "touch on; (until grep -qs 'to go on' log; do sleep 0.05; done; printf '\\003'; \
          while [ -e on ]; do sleep 0.05; done) | \
          {{ script --quiet --return --flush --command \"'{}' down\" log; code=$?; rm on; exit $code; }}",
         env!("CARGO_BIN_EXE_whimbrel")
