@@ -5,7 +5,7 @@ use whimbrel_testkit::proof::engine::Engine;
 use whimbrel_testkit::proof::equality::{compare, compare_frozen};
 
 /// Statements for each engine.
-const STATEMENTS: usize = 120;
+const STATEMENTS: usize = 80;
 /// The same for what is computed once: each form at least once.
 const FROZEN: usize = 48;
 const SEED: u64 = 20;

@@ -76,7 +76,8 @@ fn vectors_go_in_batches_and_come_back() {
     advent.database.query(
         "SELECT setseed(0.5);
          INSERT INTO memory_embedding (child_id, content, embedding)
-         SELECT c.id, 'memory ' || n, (SELECT array_agg(random() + n / g) FROM generate_series(1, 384) g)
+         SELECT c.id, 'memory ' || n,
+             (SELECT array_agg(random() + n / g) FROM generate_series(1, 384) g)
          FROM (SELECT id FROM child_profile_v2 LIMIT 1) c, generate_series(1, 3000) n;
          CREATE INDEX ON memory_embedding USING hnsw (embedding vector_l2_ops);",
     );
