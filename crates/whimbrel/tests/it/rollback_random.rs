@@ -26,10 +26,10 @@ fn nothing_is_lost_unasked_on_sqlite() {
 
 #[test]
 fn nothing_is_lost_unasked_on_postgres() {
-    nothing_is_lost_unasked(Engine::Postgres, 6);
+    nothing_is_lost_unasked(Engine::Postgres, 3);
 }
 
 #[test]
 fn nothing_is_lost_unasked_on_mariadb() {
-    nothing_is_lost_unasked(Engine::Mariadb, 6);
+    nothing_is_lost_unasked(Engine::Mariadb, 3);
 }
