@@ -75,8 +75,9 @@ fn kind_of(code: u16) -> DbErrorKind {
         | 3168
         | 3169
         | 4031 => DbErrorKind::Connection,
-        // Wait time-out, deadlock, NOWAIT; a row or a table changed under the transaction's feet.
-        1020 | 1205 | 1213 | 1412 | 3572 => DbErrorKind::Locked,
+        // Wait time-out, deadlock, NOWAIT; a row or a table changed under the transaction's feet,
+        // or just as it was looked up.
+        1020 | 1205 | 1213 | 1412 | 1684 | 3572 => DbErrorKind::Locked,
         // KILL QUERY, max_statement_time, max_execution_time.
         1028 | 1317 | 1907 | 1969 | 3024 => DbErrorKind::Timeout,
         // Accounts, grants, expired passwords, read-only servers.

@@ -6,6 +6,9 @@
 //! anew before the new tables get the names that the application knows, again by one statement.
 //! Each of these statements happens or not (atomic DDL, MariaDB 10.6). What is between them is seen
 //! by a table of its own, and can be carried on or taken back at every moment.
+//!
+//! Triggers are looked up by `event_object_schema`: by `trigger_schema` the server opens the tables
+//! of all databases, and fails where somebody changes one of them (error 1684).
 
 use whimbrel_core::sql::dialect::Dialect;
 use whimbrel_core::sql::quote::{quote_ident, quote_text};
@@ -102,7 +105,7 @@ impl Exchange<'_> {
         for database in [self.name, self.made] {
             let triggers = format!(
                 "SELECT trigger_name, action_statement FROM information_schema.triggers \
-                 WHERE trigger_schema = {} AND character_set_client NOT LIKE 'utf8%'",
+                 WHERE event_object_schema = {} AND character_set_client NOT LIKE 'utf8%'",
                 literal(database)
             );
             // Its text would have to be sent in the character set that it was made in.
@@ -134,7 +137,7 @@ impl Exchange<'_> {
                 "SELECT {} AS which, trigger_name, event_object_table, action_timing, \
                  event_manipulation, action_statement, sql_mode, definer, character_set_client, \
                  collation_connection, action_order FROM information_schema.triggers \
-                 WHERE trigger_schema = {}",
+                 WHERE event_object_schema = {}",
                 literal(database),
                 literal(database)
             )
@@ -148,9 +151,11 @@ impl Exchange<'_> {
             .await?
             .pop()
             .unwrap_or_default();
+        // Strict, or a trigger of a table that somebody changes just now would be left out.
         session
             .batch(&format!(
                 "CREATE DATABASE {kept} CHARACTER SET {} COLLATE {}; \
+                 SET STATEMENT sql_mode = 'STRICT_ALL_TABLES' FOR \
                  CREATE TABLE {triggers} AS {} UNION ALL {}; \
                  CREATE TABLE {REPLACING} (backup VARCHAR(64) NOT NULL); \
                  INSERT INTO {REPLACING} VALUES ({}); COMMIT",
@@ -176,7 +181,7 @@ impl Exchange<'_> {
     pub(crate) async fn swap(&self, session: &mut dyn Session) -> Result<(), EngineError> {
         for database in [self.name, self.made] {
             let sql = format!(
-                "SELECT trigger_name FROM information_schema.triggers WHERE trigger_schema = {}",
+                "SELECT trigger_name FROM information_schema.triggers WHERE event_object_schema = {}",
                 literal(database)
             );
             for row in session.query(&sql).await? {
@@ -250,7 +255,7 @@ impl Exchange<'_> {
             "SELECT trigger_name, event_object_table, action_timing, event_manipulation, \
              action_statement, sql_mode, definer, character_set_client, collation_connection \
              FROM {} t WHERE which = {} AND NOT EXISTS (SELECT 1 FROM information_schema.triggers i \
-             WHERE i.trigger_schema = {} AND i.trigger_name = t.trigger_name) \
+             WHERE i.event_object_schema = {} AND i.trigger_name = t.trigger_name) \
              ORDER BY event_object_table, action_timing, event_manipulation, action_order",
             qualified(self.kept, TRIGGERS),
             literal(of),
@@ -293,7 +298,7 @@ impl Exchange<'_> {
         session.reset().await?;
         let unlike = format!(
             "SELECT trigger_name FROM {} t WHERE which = {} AND NOT EXISTS (SELECT 1 \
-             FROM information_schema.triggers i WHERE i.trigger_schema = {} \
+             FROM information_schema.triggers i WHERE i.event_object_schema = {} \
              AND i.trigger_name = t.trigger_name AND i.action_statement = t.action_statement \
              AND i.action_timing = t.action_timing AND i.sql_mode = t.sql_mode \
              AND i.event_manipulation = t.event_manipulation AND i.definer = t.definer)",

@@ -50,7 +50,7 @@ pub(super) async fn wanted(
             owners.extend(owner_tables(client, from, &schema, &names).await?);
         }
         if !names.triggers.is_empty() {
-            let from = ("TRIGGERS", "TRIGGER_SCHEMA", "TRIGGER_NAME", "EVENT_OBJECT_TABLE");
+            let from = ("TRIGGERS", "EVENT_OBJECT_SCHEMA", "TRIGGER_NAME", "EVENT_OBJECT_TABLE");
             owners.extend(owner_tables(client, from, &schema, &names).await?);
         }
         names.tables.extend(owners);
