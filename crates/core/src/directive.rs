@@ -73,6 +73,8 @@ pub enum Key {
     Materialize,
     /// In which other database a statement's query runs.
     Source,
+    /// How many parts of the key range run at once.
+    Parallel,
 }
 
 /// A row of the table of keys.
@@ -281,6 +283,19 @@ pub const KEYS: &[KeyRow] = &[
         scopes: BOTH,
         docs: "Data migrations: the query of `INSERT INTO t (columns) SELECT ...` runs in that \
                database, in its SQL. A value that its column cannot hold is a refused row.",
+    },
+    KeyRow {
+        key: Key::Parallel,
+        name: "parallel",
+        values: "a number of connections, 1 to 16",
+        default: "1",
+        scopes: BOTH,
+        docs: "Data migrations on PostgreSQL and MariaDB: the key range is cut into so many parts \
+               of about as many rows each, and each part is gone through by a connection of its \
+               own. The parts are found once, by a walk along the key's index, and stay: a run \
+               that goes on with another number has as many connections for the same parts. A \
+               statement for which the order of its batches may matter has one, and `plan` says \
+               why; so has every statement on SQLite, where one connection writes at a time.",
     },
 ];
 
