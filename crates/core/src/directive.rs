@@ -290,12 +290,10 @@ pub const KEYS: &[KeyRow] = &[
         values: "a number of connections, 1 to 16",
         default: "1",
         scopes: BOTH,
-        docs: "Data migrations on PostgreSQL and MariaDB: the key range is cut into so many parts \
-               of about as many rows each, and each part is gone through by a connection of its \
-               own. The parts are found once, by a walk along the key's index, and stay: a run \
-               that goes on with another number has as many connections for the same parts. A \
-               statement for which the order of its batches may matter has one, and `plan` says \
-               why; so has every statement on SQLite, where one connection writes at a time.",
+        docs: "Data migrations on PostgreSQL and MariaDB: into so many parts of about as many rows \
+               the key range is cut, and each is gone through by a connection of its own. With \
+               another number a later run has as many connections for the same parts. Where the \
+               order of batches may matter, and on SQLite, it is 1, and `plan` says why.",
     },
 ];
 

@@ -75,9 +75,8 @@ impl Case<'_> {
         if let Some(one) = triggers.iter().find(|one| one.table.matches(target, self.dialect)) {
             return Some(format!("the trigger `{}` may read what other batches write", one.name));
         }
-        let reads = |one: &FunctionFacts| {
-            one.reads_tables && one.volatility != Volatility::Immutable
-        };
+        let reads =
+            |one: &FunctionFacts| one.reads_tables && one.volatility != Volatility::Immutable;
         let unknown = batchable.notes.iter().any(|note| note.code == "unknown-function");
         if unknown || self.functions.values().any(reads) {
             return Some("a function of it may read what other batches write".to_owned());
@@ -116,18 +115,19 @@ impl Case<'_> {
             return Some(why.to_owned());
         }
         let shares = |index: usize| {
-            let found = data::mentions(script.statement(index), self.dialect);
+            let sql = script.statement(index);
+            let inserts = data::writes(sql, self.dialect)
+                .is_none_or(|writes| writes.kind == DataKind::Insert);
             let driving = &batchable.driving;
-            found.map_or(true, |found| {
-                found.relations.iter().any(|name| name.matches(driving, self.dialect))
-            })
+            inserts
+                && data::mentions(sql, self.dialect).map_or(true, |found| {
+                    found.relations.iter().any(|name| name.matches(driving, self.dialect))
+                })
         };
         let second = self.dialect == Dialect::Mysql
             && batchable.kind == DataKind::Insert
             && before.any(|step| shares(step.statements.start));
-        second.then(|| {
-            format!("a statement before it reads `{}`, too", batchable.driving)
-        })
+        second.then(|| format!("an INSERT before it reads `{}`, too", batchable.driving))
     }
 }
 

@@ -60,13 +60,15 @@ fn the_parts_of_every_kind_of_statement_add_up(bench: &Bench) {
     bench.migration("0002_cards.sql", CARDS);
     bench.whimbrel().run(["up"]).success();
     let before = bench.database.rows();
-    bench.migration(
-        "0003_work.data.sql",
-        "-- whimbrel: batch size=20 parallel=3\n\
-         UPDATE people SET visits = visits + 1, handle = lower(nick);\n\n\
-         INSERT INTO cards (person_id, label) SELECT p.id, p.nick FROM people p;\n\n\
-         DELETE FROM people WHERE id % 3 = 0;\n",
-    );
+    let work: Vec<String> = [
+        "UPDATE people SET visits = visits + 1, handle = lower(nick)",
+        "INSERT INTO cards (person_id, label) SELECT p.id, p.nick FROM people p",
+        "DELETE FROM people WHERE id % 3 = 0",
+    ]
+    .iter()
+    .map(|sql| format!("-- whimbrel: batch size=20 parallel=3\n{sql};\n"))
+    .collect();
+    bench.migration("0003_work.data.sql", &work.join("\n"));
     let rows = count(bench, "SELECT count(*) FROM people");
     let rest = count(bench, "SELECT count(*) FROM people WHERE id % 3 <> 0");
     bench.whimbrel().run(["up"]).success();
@@ -178,7 +180,9 @@ fn cards_with_bad_rows(bench: &Bench, bad: u32, directive: &str) -> Vec<i64> {
             let offset = rows / 3 * third + i64::from(at) * 7 + 20;
             let id = format!("SELECT id FROM people ORDER BY id LIMIT 1 OFFSET {offset}");
             let id = count(bench, &id);
-            bench.database.query(&format!("UPDATE people SET nick = 'far too long' WHERE id = {id}"));
+            bench
+                .database
+                .query(&format!("UPDATE people SET nick = 'far too long' WHERE id = {id}"));
             ids.push(id);
         }
     }
