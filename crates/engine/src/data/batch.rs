@@ -55,7 +55,9 @@ impl Applier<'_> {
         let mut trials = Trials::default();
         let mut cursor = loop {
             match self.cursor(work, &job).await {
-                Err(error) if job.work.is_some() && error.database().is_some() => {
+                Err(error)
+                    if (job.work.is_some() || job.workers > 1) && error.database().is_some() =>
+                {
                     self.after_failure(work, error, &mut trials).await?;
                 }
                 other => break other?,

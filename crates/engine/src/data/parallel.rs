@@ -84,7 +84,7 @@ impl Case<'_> {
         if self.reads_target(batchable) {
             return Some(format!("it reads `{target}`, which other batches write"));
         }
-        self.after_others(batchable)
+        self.rows_depend(batchable).or_else(|| self.after_others(batchable))
     }
 
     /// Whether the statement names its target once more, or a view.
@@ -103,6 +103,28 @@ impl Case<'_> {
         names.count() > 1
             || data::mentions(&sql, self.dialect)
                 .map_or(true, |found| found.relations.iter().any(is_view))
+    }
+
+    /// Why a row of the target can be written only after another: in key order all may be well.
+    fn rows_depend(&self, batchable: &Batchable) -> Option<String> {
+        let target = &batchable.target;
+        let table = self.snapshot.table(target, self.dialect)?;
+        if table.foreign_keys.iter().any(|key| key.to_table.matches(target, self.dialect)) {
+            return Some(format!("rows of `{target}` refer to each other"));
+        }
+        if batchable.kind != DataKind::Update {
+            return None;
+        }
+        // A name that is no column is an expression, which may have anything in it.
+        let stays = |name: &String| {
+            let column = table.columns.iter().find(|column| column.name == *name);
+            column.is_some_and(|column| column.generated.is_none())
+                && !batchable.written.iter().any(|one| one.eq_ignore_ascii_case(name))
+        };
+        let unique = table.indexes.iter().filter(|index| index.unique).map(|one| &one.columns);
+        let mut keys = unique.chain(table.uniques.iter().map(|one| &one.columns));
+        let changes = keys.any(|columns| !columns.iter().all(stays));
+        changes.then(|| format!("rows may take over unique values of `{target}` from each other"))
     }
 
     /// Statements before it may have set something for their connection, and on MariaDB the note

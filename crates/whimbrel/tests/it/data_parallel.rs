@@ -276,7 +276,10 @@ fn they_are_paused_and_cancelled_together(bench: &Bench) {
 
 fn the_plan_says_who_goes_alone(bench: &Bench) {
     people(bench, 1_100);
-    bench.migration("0002_cards.sql", CARDS);
+    let tables = "CREATE TABLE ranks (id INTEGER PRIMARY KEY, place INTEGER UNIQUE, name VARCHAR(9));\n\
+         CREATE TABLE folders (id INTEGER PRIMARY KEY, inside INTEGER, \
+         FOREIGN KEY (inside) REFERENCES folders (id));\n";
+    bench.migration("0002_cards.sql", &format!("{CARDS}{tables}"));
     bench.whimbrel().run(["up"]).success();
     let sqlite = "on SQLite one connection writes at a time";
     let upsert = match bench.engine {
@@ -295,6 +298,9 @@ fn the_plan_says_who_goes_alone(bench: &Bench) {
             "self-read=",
         ),
         ("", upsert, "which of two rows with one key comes first"),
+        ("", "UPDATE ranks SET place = place + 1", "may take over unique values of"),
+        ("", "UPDATE ranks SET name = 'x'", "cut into 3 parts"),
+        ("", "DELETE FROM folders WHERE id > 3", "refer to each other"),
     ] {
         bench.migration(
             "0003_work.data.sql",
