@@ -16,7 +16,6 @@ use whimbrel_core::sql::dialect::Dialect;
 use whimbrel_core::sql::lexer::{TokenKind, ident_value, lex};
 use whimbrel_core::step::StepMode;
 
-use super::copy::can_wait;
 use super::cursor::Cursor;
 use super::job::{Job, said};
 use super::sources::{Opened, Sources};
@@ -27,6 +26,7 @@ use crate::event::{Event, Events, Sender};
 use crate::lease::Lease;
 use crate::ledger::Ledger;
 use crate::report::RunReport;
+use crate::threads::can_wait;
 
 /// How often who listens to the workers looks whether the run shall stop.
 const STOP_LOOK: Duration = Duration::from_millis(100);
