@@ -20,6 +20,7 @@ use super::job::{
 use super::judge::RULE_CODE;
 use super::key::{ALIAS, Key, Keys, Rows};
 use super::moment::Moment;
+use super::parallel;
 use super::sources::{self, Source};
 use crate::apply::keep::sql_name;
 use crate::apply::{Applier, StepWork};
@@ -92,6 +93,7 @@ pub(super) async fn prepare(
     write.key = read.key.clone();
     write.notes = read.notes.clone();
     let target_key = data::row_key(&table, ledger.dialect);
+    let workers = parallel::workers(&said, &mut write, Some(parallel::BETWEEN.to_owned()));
     let pooled = session.facts().await?.pooled.is_some();
     Ok(Prepared::Batches(Box::new(Job {
         dialect: ledger.dialect,
@@ -107,6 +109,7 @@ pub(super) async fn prepare(
         moment,
         pooled,
         work: None,
+        workers,
     })))
 }
 

@@ -3,7 +3,7 @@
 use whimbrel_core::sql::dialect::Dialect;
 
 /// The format of the ledger that this binary writes.
-pub const LEDGER_FORMAT: i64 = 3;
+pub const LEDGER_FORMAT: i64 = 4;
 
 /// The types that the ledger's columns have.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -29,7 +29,7 @@ struct Table {
 use Type::{Int, IntNull, Name, NameNull, One, Seq, Text, TextNull};
 
 /// Tables by the format that brought them.
-const FORMATS: &[(i64, &[Table])] = &[(1, FIRST), (2, DATA), (3, BACKUPS)];
+const FORMATS: &[(i64, &[Table])] = &[(1, FIRST), (2, DATA), (3, BACKUPS), (4, PARTS)];
 
 /// Schema migrations.
 const FIRST: &[Table] = &[
@@ -243,6 +243,26 @@ const BACKUPS: &[Table] = &[Table {
         ("location", Text),
         ("actor", Name),
         ("at_ms", Int),
+        ("token", Int),
+    ],
+}];
+
+/// Parts of the key range of a statement that several connections go through.
+const PARTS: &[Table] = &[Table {
+    name: "parts",
+    columns: &[
+        ("seq", Seq),
+        ("cursor_seq", Int),
+        ("part", Int),
+        ("state", Name),
+        ("first_after", TextNull),
+        ("last_key", TextNull),
+        ("upper_key", Text),
+        ("batches", Int),
+        ("rows_read", Int),
+        ("batch_size", Int),
+        ("server_session", Name),
+        ("updated_ms", Int),
         ("token", Int),
     ],
 }];
