@@ -78,6 +78,7 @@ impl Applier<'_> {
         }
         self.session.batch(&job.drop_temporary_sql()).await?;
         self.drop_ended_work(&job, &cursor).await?;
+        self.say_compared(work, &job, &cursor);
         self.analyze(&job, &cursor).await?;
         Ok(None)
     }
@@ -130,6 +131,9 @@ impl Applier<'_> {
         (cursor, pace): (&Cursor, &mut Pace),
         divided: bool,
     ) -> Result<Cursor, EngineError> {
+        if job.source.is_some() && cursor.is_at_end() {
+            return self.final_pass(work, job, cursor).await;
+        }
         failpoint::pass("batch.before_begin");
         self.begin_batch(work).await?;
         if job.pooled {
@@ -145,7 +149,7 @@ impl Applier<'_> {
             let row = self.end_work(work, job, &mut next);
             return self.commit_batch(work, next, row).await;
         };
-        next.done = Some(&last) == cursor.upper.as_ref();
+        next.done = Some(&last) == cursor.upper.as_ref() && job.source.is_none();
         let mut tally = if divided {
             self.divide(work, job, cursor, (after.clone(), last.clone(), rows)).await?
         } else {
@@ -206,7 +210,7 @@ impl Applier<'_> {
     ) -> Result<Tally, EngineError> {
         let details = &cursor.details;
         let tally = match job.batchable.kind {
-            DataKind::Insert => self.insert_range(work, job, details, rows).await?,
+            DataKind::Insert => self.insert_range(work, job, cursor, rows).await?,
             DataKind::Update | DataKind::Delete => {
                 let undo = details.undo_table.as_deref();
                 let written = self.change_range(work, job, undo, rows).await?;
