@@ -157,6 +157,10 @@ impl Applier<'_> {
         };
         failpoint::pass("batch.after_statement");
         tally.read = rows - self.count_aside(job, after.as_ref(), &last).await?.min(rows);
+        if job.source.is_some() {
+            // All of its rows may have been set aside.
+            tally.digest.get_or_insert_default();
+        }
         next.total.add(tally);
         next.last = Some(last.clone());
         next.batches += 1;

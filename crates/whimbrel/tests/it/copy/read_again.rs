@@ -150,6 +150,24 @@ fn what_cannot_be_compared_is_said() {
     });
 }
 
+#[test]
+fn rows_that_were_set_aside_are_not_compared() {
+    between("sqlite", "postgres", |ends| {
+        begin(ends, 4);
+        ends.source.query("UPDATE people SET last = NULL WHERE id = 2");
+        let text = statement(ends, "on-error=quarantine errors-max=5", "");
+        let text = text.replace("size=40", "size=1");
+        ends.project.file("migrations/0002_people.data.sql", &text);
+        ends.whimbrel().run(["up"]).success();
+        ends.source.query("UPDATE people SET last = 'x' WHERE id = 2");
+        ends.whimbrel().run(["quarantine", "retry"]).success();
+        ends.source.query("UPDATE people SET last = 'y' WHERE id IN (1, 2)");
+        let found = account(ends, 3);
+        assert_eq!(differences(&found), [("changed", 1, "[\"id = 1\"]".to_owned())], "{found}");
+        assert_eq!((&found["batches"], &found["rows"]), (&4.into(), &3.into()));
+    });
+}
+
 /// One driving row gives several rows, or none; a row that two others join is one finding each.
 #[test]
 fn rows_are_held_together_by_the_driving_row() {
@@ -182,4 +200,63 @@ fn rows_are_held_together_by_the_driving_row() {
             "{out}"
         );
     });
+}
+
+/// Memory that a run may take, in KiB: a few chunks, the longest row a few times, and the program.
+const MEMORY_KIB_MAX: u64 = 64 * 1024;
+
+/// 80 rows of 1 MiB in one batch; then one long row.
+fn rows_are_never_all_in_memory(to: &'static str, long: u64) {
+    between("sqlite", to, |ends| {
+        ends.project.file("whimbrel.toml", "[environments.legacy]\nurl = \"env:LEGACY_URL\"\n");
+        ends.source.query(
+            "CREATE TABLE docs (id integer PRIMARY KEY, body text); \
+             WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 80) \
+             INSERT INTO docs SELECT i, hex(randomblob(524288)) FROM n",
+        );
+        let text = if to == "mariadb" { "longtext" } else { "text" };
+        ends.tables(&format!("CREATE TABLE docs (id bigint PRIMARY KEY, body {text});\n"));
+        ends.project.file(
+            "migrations/0002_docs.data.sql",
+            "-- whimbrel: batch source=legacy size=1000 undo=off\n\
+             INSERT INTO docs (id, body) SELECT id, body FROM docs;\n",
+        );
+        let mut running = ends.whimbrel().spawn(["up"]);
+        let mut peak = 0;
+        while running.is_running() {
+            peak = peak.max(running.peak_memory_kib().unwrap_or(0));
+            std::thread::sleep(std::time::Duration::from_millis(10));
+        }
+        running.wait().success();
+        assert_eq!(ends.count("SELECT count(*) FROM docs"), 80);
+        assert!(peak > 0 && peak < MEMORY_KIB_MAX, "{peak} KiB");
+        ends.source.query(&format!("INSERT INTO docs VALUES (1000, hex(zeroblob({})))", long / 2));
+        ends.project.file(
+            "migrations/0003_long.data.sql",
+            "-- whimbrel: batch source=legacy undo=off skips=\"id < 1000\"\n\
+             INSERT INTO docs (id, body) SELECT id, body FROM docs WHERE id = 1000;\n",
+        );
+        ends.whimbrel().run(["up"]).success();
+        assert_eq!(
+            ends.count("SELECT length(body) FROM docs WHERE id = 1000"),
+            i64::try_from(long).expect("a length")
+        );
+        ends.whimbrel().run(["account", "0003"]).success();
+    });
+}
+
+#[test]
+fn rows_are_never_all_in_memory_sqlite() {
+    rows_are_never_all_in_memory("sqlite", 20_000_000);
+}
+
+#[test]
+fn rows_are_never_all_in_memory_postgres() {
+    rows_are_never_all_in_memory("postgres", 20_000_000);
+}
+
+/// The server takes no statement above `max_allowed_packet`, which is 16 MiB.
+#[test]
+fn rows_are_never_all_in_memory_mariadb() {
+    rows_are_never_all_in_memory("mariadb", 12_000_000);
 }
