@@ -20,6 +20,7 @@ mod owner;
 mod project;
 mod report;
 mod tables;
+mod threads;
 mod verify;
 
 pub use apply::{ApplyOptions, StopFlag};

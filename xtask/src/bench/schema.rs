@@ -10,6 +10,10 @@ use super::{Request, Side, again_with_servers, compare, peak_memory};
 use crate::Outcome;
 use crate::output::say;
 
+/// What somebody types who applies files one by one.
+const PSQL_FOR_EACH: &str = "for file in migrations/*.sql; do \
+    psql -X -q -v ON_ERROR_STOP=1 -f \"$file\" \"$URL\"; done";
+
 /// Runs the comparisons of the schema issue.
 pub(super) fn bench(program: &Path, request: &Request) -> Outcome {
     if let Some(outcome) = again_with_servers() {
@@ -128,8 +132,25 @@ fn sqlite(program: &Path, request: &Request, files: &[(String, String)]) -> Resu
     compare(&title, request.runs, &sides)
 }
 
-/// Counts fsync and fdatasync of a run with one transaction for each migration.
+/// Counts the syncs of runs with one transaction for each migration: those of a run, and those
+/// that each further migration costs.
 fn syncs(program: &Path, files: &[(String, String)]) -> Result<(), String> {
+    let half = files.len() / 2;
+    let (Some(all), Some(some)) =
+        (syncs_of(program, files)?, syncs_of(program, files.get(..half).unwrap_or_default())?)
+    else {
+        return Ok(());
+    };
+    let each = all.saturating_sub(some) as f64 / (files.len() - half) as f64;
+    let run = all as f64 - each * files.len() as f64;
+    say(&format!(
+        "  --group=never: {all} syncs: {each:.2} for each migration and {run:.0} for the run"
+    ));
+    Ok(())
+}
+
+/// Counts fsync and fdatasync of a run.
+fn syncs_of(program: &Path, files: &[(String, String)]) -> Result<Option<usize>, String> {
     let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
     write(folder.path(), files)?;
     let log = folder.path().join("strace.log");
@@ -142,16 +163,11 @@ fn syncs(program: &Path, files: &[(String, String)]) -> Result<(), String> {
         Ok(_) => return Err("strace failed".to_owned()),
         Err(error) => {
             say(&format!("syncs were not counted: strace: {error}"));
-            return Ok(());
+            return Ok(None);
         }
     }
     let text = std::fs::read_to_string(&log).map_err(|error| error.to_string())?;
-    let count = text.lines().filter(|line| line.contains("sync(")).count();
-    say(&format!(
-        "  --group=never: {count} syncs, {:.2} for each migration",
-        count as f64 / files.len() as f64
-    ));
-    Ok(())
+    Ok(Some(text.lines().filter(|line| line.contains("sync(")).count()))
 }
 
 fn idle(program: &Path, request: &Request, files: &[(String, String)]) -> Result<(), String> {
@@ -229,7 +245,7 @@ fn postgres(program: &Path, request: &Request, files: &[(String, String)]) -> Re
     let local = || format!("{}?sslmode=disable", url());
     let mut single = vec![
         Side {
-            name: "psql, each file by itself",
+            name: "psql, each file by itself, one session",
             prepare: Box::new(fresh),
             command: Box::new(|folder| {
                 let names = files.iter().flat_map(|(name, _)| {
@@ -237,6 +253,15 @@ fn postgres(program: &Path, request: &Request, files: &[(String, String)]) -> Re
                     ["-f".to_owned(), path.display().to_string()]
                 });
                 psql(&names.collect::<Vec<_>>())
+            }),
+        },
+        Side {
+            name: "psql, started for each file",
+            prepare: Box::new(fresh),
+            command: Box::new(|folder| {
+                let mut command = Command::new("sh");
+                command.args(["-e", "-c", PSQL_FOR_EACH]).env("URL", url()).current_dir(folder);
+                command
             }),
         },
         Side {

@@ -53,15 +53,12 @@ impl FolderStore {
         id: &BackupId,
         manifest: &Manifest,
     ) -> Result<PathBuf, EngineError> {
-        make_private_folder(&self.root)?;
         let target = self.root.join(id.as_str());
         if target.exists() {
             let message = format!("{} is there already", target.display());
             return Err(EngineError::Refused(message));
         }
-        let folder = self.root.join(format!("{DRAFT_PREFIX}{}", uuid::Uuid::new_v4()));
-        private_folder(false).create(&folder).map_err(at(&folder))?;
-        let draft = Box::new(self.draft(folder, target.clone())?);
+        let draft = Box::new(self.draft(self.unnamed()?, target.clone())?);
         let putter = draft.putter();
         let damaged = |one| EngineError::BackupDamaged { id: id.to_string(), damage: vec![one] };
         for entry in manifest.files() {
@@ -77,10 +74,16 @@ impl FolderStore {
 
     /// A folder for work that is thrown away; nobody takes it for a backup.
     pub(super) fn scratch(&self) -> Result<Scratch, EngineError> {
+        let folder = self.unnamed()?;
+        Ok(Scratch { _held: hold(&folder), folder })
+    }
+
+    /// A new, empty folder whose name no backup has.
+    fn unnamed(&self) -> Result<PathBuf, EngineError> {
         make_private_folder(&self.root)?;
         let folder = self.root.join(format!("{DRAFT_PREFIX}{}", uuid::Uuid::new_v4()));
         private_folder(false).create(&folder).map_err(at(&folder))?;
-        Ok(Scratch { _held: hold(&folder), folder })
+        Ok(folder)
     }
 
     /// The names that are there; none where the folder is missing.

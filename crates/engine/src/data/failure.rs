@@ -3,7 +3,6 @@
 use whimbrel_core::retry::Tries;
 
 use crate::apply::{Applier, StepWork};
-use crate::backend::DbErrorKind;
 use crate::error::EngineError;
 use crate::event::Event;
 
@@ -57,7 +56,7 @@ impl Applier<'_> {
     ) -> Result<(), EngineError> {
         trials.tries.note(true);
         let Some((reason, true)) =
-            error.database().map(|error| (error.to_string(), error.kind == DbErrorKind::Locked))
+            error.database().map(|error| (error.to_string(), error.is_transient()))
         else {
             return Err(error);
         };

@@ -164,7 +164,7 @@ impl Applier<'_> {
             self.session.batch(&row).await?;
             failpoint::pass("freeze.filled");
         }
-        self.rows_in(&frozen.sql, "").await
+        self.count(&frozen.sql).await
     }
 
     /// A row of the ledger about a table that is kept beside a statement (`work`, `read`); where
@@ -192,9 +192,9 @@ impl Applier<'_> {
         })
     }
 
-    async fn rows_in(&mut self, table: &str, condition: &str) -> Result<u64, EngineError> {
-        let sql = format!("SELECT count(*) FROM {table}{condition}");
-        let rows = self.session.query(&sql).await?;
+    /// Counts the rows of `from`: a table, with a condition where there is one.
+    async fn count(&mut self, from: &str) -> Result<u64, EngineError> {
+        let rows = self.session.query(&format!("SELECT count(*) FROM {from}")).await?;
         Ok(rows.first().map_or(0, |row| u64::try_from(number(row, 0)).unwrap_or(0)))
     }
 
@@ -208,11 +208,11 @@ impl Applier<'_> {
         written: u64,
     ) -> Result<Tally, EngineError> {
         let image = job.temporary(IMAGE);
-        let produced = self.rows_in(&image, "").await?;
+        let produced = self.count(&image).await?;
         let columns = job.keys.of(ALIAS);
         let same = Keys::same(&columns, &job.keys.names_in("whimbrel_i"));
         let left = format!(
-            "FROM {} {ALIAS} WHERE {} AND NOT EXISTS (SELECT 1 FROM {image} whimbrel_i \
+            "{} {ALIAS} WHERE {} AND NOT EXISTS (SELECT 1 FROM {image} whimbrel_i \
              WHERE {same})",
             job.keys.walked(),
             job.keys.among(&columns, rows)?
@@ -220,13 +220,10 @@ impl Applier<'_> {
         let missing = match &details.missing_table {
             Some(missing) => {
                 let (missing, columns) = (self.undo_table(missing), columns.join(", "));
-                let sql = format!("INSERT INTO {missing} SELECT {columns} {left}");
+                let sql = format!("INSERT INTO {missing} SELECT {columns} FROM {left}");
                 self.session.run(&sql, None).await?.rows_affected.unwrap_or(0)
             }
-            None => {
-                let rows = self.session.query(&format!("SELECT count(*) {left}")).await?;
-                rows.first().map_or(0, |row| u64::try_from(number(row, 0)).unwrap_or(0))
-            }
+            None => self.count(&left).await?,
         };
         Ok(Tally { written, produced, staged: written, missing, ..Tally::default() })
     }

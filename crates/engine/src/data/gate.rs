@@ -7,7 +7,7 @@ use whimbrel_core::sql::dialect::Dialect;
 use whimbrel_core::throttle::look_after_ms;
 
 use crate::apply::Applier;
-use crate::backend::DbErrorKind;
+use crate::backend::DbError;
 use crate::error::EngineError;
 use crate::event::Event;
 use crate::ledger::text;
@@ -226,5 +226,5 @@ impl Applier<'_> {
 
 /// Whether a lock was not granted: another look may be.
 fn is_busy(error: &EngineError) -> bool {
-    error.database().is_some_and(|error| error.kind == DbErrorKind::Locked)
+    error.database().is_some_and(DbError::is_transient)
 }

@@ -134,7 +134,7 @@ async fn attempt(
         }
         Err(error) => {
             rollback(session).await;
-            if error.kind == DbErrorKind::Locked {
+            if error.is_transient() {
                 return Ok(Try::Held(read(&ledger, session).await.ok().flatten().map(Box::new)));
             }
             Err(error.into())

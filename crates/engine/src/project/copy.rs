@@ -13,11 +13,12 @@ use super::{Project, RunOptions};
 use crate::backend::Session;
 use crate::data::copy::{
     Copier, CopyOptions, CopyReport, Ends, Job, MYSQL_SESSION, POSTGRES_TEXTS, PlannedColumn,
-    PlannedCopy, Shared, can_wait, copy_groups,
+    PlannedCopy, Shared, copy_groups,
 };
 use crate::error::EngineError;
 use crate::event::Events;
 use crate::ledger::{number, text};
+use crate::threads::can_wait;
 
 impl Project {
     /// Says what a copy from another database would do and which values do not fit. Changes

@@ -20,7 +20,7 @@ pub(super) use self::server::Beside;
 use super::backup::{compare, open_file};
 use super::up::Run;
 use super::{Project, RunOptions};
-use crate::backend::{DbErrorKind, Session};
+use crate::backend::Session;
 use crate::backup::{
     Apart, Archive, BackupPlace, LostRows, RestoreOptions, SAVED, Scratch, lost_rows, room_for,
 };
@@ -340,7 +340,7 @@ impl Project {
 
     async fn lock_out_others(&self, run: &mut Run) -> Result<(), EngineError> {
         match run.session.lock_out_others().await {
-            Err(error) if error.kind == DbErrorKind::Locked => Err(EngineError::Refused(format!(
+            Err(error) if error.is_transient() => Err(EngineError::Refused(format!(
                 "Another process has {} open; stop it, so that nothing it writes is lost",
                 self.label()
             ))),

@@ -100,7 +100,7 @@ fn make_wal(connection: &Connection) -> Result<(), DbError> {
     loop {
         let set = connection.pragma_update(None, "journal_mode", "WAL").map_err(from_rusqlite);
         match set {
-            Err(error) if error.kind == DbErrorKind::Locked && tries < WAL_TRIES_MAX => {
+            Err(error) if error.is_transient() && tries < WAL_TRIES_MAX => {
                 tries += 1;
                 std::thread::sleep(crate::jitter::between_ms(5, 50));
             }
@@ -161,7 +161,7 @@ impl Backend for SqliteBackend {
             .map_err(from_rusqlite);
         match alone {
             Ok(()) => Ok(false),
-            Err(error) if error.kind == DbErrorKind::Locked => Ok(true),
+            Err(error) if error.is_transient() => Ok(true),
             Err(error) => Err(error),
         }
     }

@@ -10,12 +10,13 @@ use object_store::azure::MicrosoftAzureBuilder;
 use object_store::gcp::GoogleCloudStorageBuilder;
 use object_store::path::Path;
 use object_store::{BackoffConfig, ClientOptions, Error, ObjectStore, RetryConfig};
-use tokio::runtime::{Builder, Handle, Runtime, RuntimeFlavor};
+use tokio::runtime::{Builder, Runtime};
 use whimbrel_core::backup::{BackupId, StoreKind, StoreUrl, check_endpoint};
 
 use crate::apply::StopFlag;
 use crate::backup::BackupStore;
 use crate::error::{EngineError, StoreFault};
+use crate::threads::can_wait;
 
 /// The region where none is named; servers that are compatible with S3 mostly take any.
 const REGION: &str = "us-east-1";
@@ -133,9 +134,7 @@ impl Client {
             }
         };
         // Other tasks of the thread that waits go on elsewhere meanwhile.
-        let is_worker = Handle::try_current()
-            .is_ok_and(|handle| handle.runtime_flavor() == RuntimeFlavor::MultiThread);
-        if is_worker { tokio::task::block_in_place(answer) } else { answer() }
+        if can_wait() { tokio::task::block_in_place(answer) } else { answer() }
     }
 
     /// An error of the store, without its secrets.
@@ -195,10 +194,7 @@ fn amazon(store: &BackupStore, limits: Limits) -> Built {
         })?;
         builder = builder.with_endpoint(endpoint.trim_end_matches('/'));
     }
-    builder
-        .build()
-        .map(|built| -> Arc<dyn ObjectStore> { Arc::new(built) })
-        .map_err(unusable(store))
+    built(store, builder.build())
 }
 
 fn google(store: &BackupStore, limits: Limits) -> Built {
@@ -208,10 +204,7 @@ fn google(store: &BackupStore, limits: Limits) -> Built {
         .with_service_account_path(key(store, "GOOGLE_SERVICE_ACCOUNT")?)
         .with_client_options(options)
         .with_retry(retry);
-    builder
-        .build()
-        .map(|built| -> Arc<dyn ObjectStore> { Arc::new(built) })
-        .map_err(unusable(store))
+    built(store, builder.build())
 }
 
 fn azure(store: &BackupStore, limits: Limits) -> Built {
@@ -222,10 +215,7 @@ fn azure(store: &BackupStore, limits: Limits) -> Built {
         .with_access_key(key(store, "AZURE_STORAGE_ACCOUNT_KEY")?)
         .with_client_options(options)
         .with_retry(retry);
-    builder
-        .build()
-        .map(|built| -> Arc<dyn ObjectStore> { Arc::new(built) })
-        .map_err(unusable(store))
+    built(store, builder.build())
 }
 
 /// The value of a variable that is needed.
@@ -238,13 +228,15 @@ fn key<'a>(store: &'a BackupStore, name: &'static str) -> Result<&'a str, Engine
     })
 }
 
-fn unusable(store: &BackupStore) -> impl FnOnce(Error) -> EngineError + use<> {
-    let url = store.url.to_string();
-    // What it says may repeat a key.
-    move |_| EngineError::Store {
-        store: url,
-        fault: StoreFault::Keys,
-        reason: "the keys in the environment are not in the form that it needs".to_owned(),
+fn built<T: ObjectStore>(store: &BackupStore, result: Result<T, Error>) -> Built {
+    match result {
+        Ok(built) => Ok(Arc::new(built)),
+        // What it says may repeat a key.
+        Err(_) => Err(EngineError::Store {
+            store: store.url.to_string(),
+            fault: StoreFault::Keys,
+            reason: "the keys in the environment are not in the form that it needs".to_owned(),
+        }),
     }
 }
 

@@ -96,7 +96,7 @@ impl BucketStore {
         if !self.client.objects(id)?.is_empty() {
             return Ok(false);
         }
-        match self.client.put(id, UNFINISHED, &writing(), true)? {
+        match self.client.create(id, UNFINISHED, &writing())? {
             Ok(()) => Ok(true),
             Err(Error::AlreadyExists { .. }) => Ok(false),
             Err(error) => Err(self.client.failed(&error)),
@@ -119,14 +119,9 @@ impl Store for BucketStore {
     }
 
     fn find(&self, id: &BackupId) -> Result<Option<Box<dyn Stored>>, EngineError> {
-        let is_there = match self.client.head(&self.client.path_of(id, SIGNATURE))? {
-            Ok(()) => true,
-            Err(Error::NotFound { .. }) => {
-                let (objects, mark) =
-                    (self.client.objects(id)?, self.client.path_of(id, UNFINISHED));
-                !objects.is_empty() && objects.iter().all(|one| one.location != mark)
-            }
-            Err(error) => return Err(self.client.failed(&error)),
+        let is_there = self.client.is_there(&self.client.path_of(id, SIGNATURE))? || {
+            let (objects, mark) = (self.client.objects(id)?, self.client.path_of(id, UNFINISHED));
+            !objects.is_empty() && objects.iter().all(|one| one.location != mark)
         };
         Ok(is_there.then(|| -> Box<dyn Stored> { Box::new(self.stored(id)) }))
     }
@@ -170,8 +165,7 @@ impl Store for BucketStore {
 
     fn remove(&self, id: &BackupId) -> Result<(), EngineError> {
         // With it, what a killed process leaves is a remain and no damaged backup.
-        let put = self.client.put(id, UNFINISHED, &writing(), false)?;
-        put.map_err(|error| self.client.failed(&error))?;
+        self.client.write(id, UNFINISHED, &writing())?;
         self.client.remove(id)
     }
 }
@@ -197,21 +191,16 @@ impl Draft for BucketDraft {
         failpoint::pass("backup.before_rename");
         let client = self.client.clone();
         let mark = client.path_of(&self.id, UNFINISHED);
-        match client.head(&mark)? {
-            Ok(()) => {}
-            Err(Error::NotFound { .. }) => {
-                let message = format!(
-                    "Somebody has removed what was written of `{}`, as nobody wrote for long",
-                    self.id
-                );
-                return Err(EngineError::Refused(message));
-            }
-            Err(error) => return Err(client.failed(&error)),
+        if !client.is_there(&mark)? {
+            let message = format!(
+                "Somebody has removed what was written of `{}`, as nobody wrote for long",
+                self.id
+            );
+            return Err(EngineError::Refused(message));
         }
-        match client.put(&self.id, SIGNATURE, signature, true)? {
-            Ok(()) => self.done = true,
-            Err(error) => return Err(client.failed(&error)),
-        }
+        let created = client.create(&self.id, SIGNATURE, signature)?;
+        created.map_err(|error| client.failed(&error))?;
+        self.done = true;
         failpoint::pass("backup.published");
         // The backup is there all the same if this fails.
         let _ = client.try_ask(|client| async move { client.delete(mark).await })?;
@@ -235,7 +224,6 @@ struct BucketPut {
 
 impl Put for BucketPut {
     fn write(&self, name: &str, bytes: &[u8]) -> Result<(), EngineError> {
-        let put = self.client.put(&self.id, name, bytes, false)?;
-        put.map_err(|error| self.client.failed(&error))
+        self.client.write(&self.id, name, bytes)
     }
 }

@@ -69,9 +69,9 @@ impl Client {
     }
 
     /// Whether an object is there.
-    pub(super) fn head(&self, path: &Path) -> Result<Result<(), Error>, EngineError> {
+    pub(super) fn is_there(&self, path: &Path) -> Result<bool, EngineError> {
         let path = path.clone();
-        self.try_ask(|client| async move { client.store.head(&path).await.map(|_| ()) })
+        self.ask(|client| async move { client.has(&path).await })
     }
 
     /// Every object of a backup.
@@ -80,25 +80,24 @@ impl Client {
         self.ask(|client| async move { client.store.list(Some(&prefix)).try_collect().await })
     }
 
-    /// Writes an object of a backup; with `create` only if there is none of that name.
-    pub(super) fn put(
+    /// Writes an object of a backup, also over one of that name.
+    pub(super) fn write(&self, id: &BackupId, name: &str, bytes: &[u8]) -> Result<(), EngineError> {
+        let (path, payload) = (self.path_of(id, name), PutPayload::from(bytes.to_vec()));
+        self.ask(|client| async move { client.store.put(&path, payload).await.map(|_| ()) })
+    }
+
+    /// Writes an object of a backup if there is none of that name.
+    pub(super) fn create(
         &self,
         id: &BackupId,
         name: &str,
         bytes: &[u8],
-        create: bool,
     ) -> Result<Result<(), Error>, EngineError> {
         let (path, payload) = (self.path_of(id, name), PutPayload::from(bytes.to_vec()));
-        self.try_ask(|client| async move {
-            match create {
-                true => client.create(&path, payload).await,
-                false => client.store.put(&path, payload).await.map(|_| ()),
-            }
-        })
+        self.try_ask(|client| async move { client.create_at(&path, payload).await })
     }
 
-    /// Writes an object if there is none of that name.
-    async fn create(&self, path: &Path, payload: PutPayload) -> Result<(), Error> {
+    async fn create_at(&self, path: &Path, payload: PutPayload) -> Result<(), Error> {
         let mut waits = CREATE_WAITS.iter();
         loop {
             let options = PutOptions::from(PutMode::Create);

@@ -63,8 +63,7 @@ impl Stored for BucketStored {
     }
 
     fn put_mark(&self, bytes: &[u8]) -> Result<(), EngineError> {
-        let put = self.client.put(&self.id, VERIFIED, bytes, false)?;
-        put.map_err(|error| self.client.failed(&error))
+        self.client.write(&self.id, VERIFIED, bytes)
     }
 
     fn is_near(&self) -> bool {

@@ -13,7 +13,8 @@
 use whimbrel_core::sql::dialect::Dialect;
 use whimbrel_core::sql::quote::{quote_ident, quote_text};
 
-use crate::backend::{DbError, DbErrorKind, Row, Session};
+use super::mariadb;
+use crate::backend::{Row, Session};
 use crate::error::EngineError;
 use crate::failpoint;
 use crate::ledger::text;
@@ -45,11 +46,7 @@ pub(crate) struct Exchange<'a> {
 
 /// The backup whose restore in place has begun to change the tables' places, if one has.
 pub(crate) async fn replacing(session: &mut dyn Session) -> Result<Option<String>, EngineError> {
-    let there = format!(
-        "SELECT 1 FROM information_schema.tables WHERE table_schema = DATABASE() \
-         AND table_name = '{REPLACING}'"
-    );
-    if session.query(&there).await?.is_empty() {
+    if session.query(&mariadb::has_table(REPLACING)).await?.is_empty() {
         return Ok(None);
     }
     let row = session.query(&format!("SELECT backup FROM {REPLACING}")).await?.pop();
@@ -213,12 +210,7 @@ impl Exchange<'_> {
         replaced: bool,
     ) -> Result<(), EngineError> {
         let triggers = qualified(self.kept, TRIGGERS);
-        let there = format!(
-            "SELECT 1 FROM information_schema.tables WHERE table_schema = {} \
-             AND table_name = '{TRIGGERS}'",
-            literal(self.kept)
-        );
-        if !session.query(&there).await?.is_empty() {
+        if tables(session, self.kept).await?.iter().any(|one| one == TRIGGERS) {
             let which = if replaced { self.made } else { self.name };
             self.make_triggers(session, which, self.name).await?;
             if replaced {
@@ -330,17 +322,13 @@ async fn rename(session: &mut dyn Session, names: &[(String, String)]) -> Result
     loop {
         match session.batch(&sql).await {
             Ok(()) => return Ok(()),
-            Err(error) if is_locked(&error) && tries < LOCK_TRIES_MAX => {
+            Err(error) if error.is_transient() && tries < LOCK_TRIES_MAX => {
                 tries += 1;
                 tokio::time::sleep(crate::jitter::between_ms(200, 800)).await;
             }
             Err(error) => return Err(error.into()),
         }
     }
-}
-
-fn is_locked(error: &DbError) -> bool {
-    error.kind == DbErrorKind::Locked
 }
 
 /// Tables and sequences of a database.

@@ -85,6 +85,14 @@ pub(super) async fn begin(session: &mut dyn Session) -> Result<Vec<Table>, Engin
     tables(session).await
 }
 
+/// A question that has a row where the database has a table of this name, one of ours.
+pub(super) fn has_table(name: &str) -> String {
+    format!(
+        "SELECT 1 FROM information_schema.tables WHERE table_schema = DATABASE() \
+         AND table_name = '{name}'"
+    )
+}
+
 /// The tables, ordered by name.
 pub(super) async fn tables(session: &mut dyn Session) -> Result<Vec<Table>, EngineError> {
     let sql = format!(

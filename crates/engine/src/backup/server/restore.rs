@@ -363,11 +363,7 @@ pub(crate) async fn interrupted(
     dialect: Dialect,
 ) -> Result<Option<(String, bool)>, EngineError> {
     let there = match dialect {
-        Dialect::Mysql => format!(
-            "SELECT 1 FROM information_schema.tables WHERE table_schema = DATABASE() \
-             AND table_name = '{}'",
-            mariadb::MARKER
-        ),
+        Dialect::Mysql => mariadb::has_table(mariadb::MARKER),
         Dialect::Postgres => format!(
             "SELECT 1 FROM pg_catalog.pg_namespace WHERE nspname = '{}'",
             postgres::MARKER_SCHEMA

@@ -10,7 +10,7 @@ use whimbrel_core::sql::dialect::Dialect;
 use whimbrel_core::sql::quote::quote_ident;
 
 use super::postgres;
-use crate::backend::{DbErrorKind, Session};
+use crate::backend::Session;
 use crate::error::EngineError;
 use crate::failpoint;
 use crate::ledger::{rollback, text};
@@ -142,7 +142,7 @@ pub(crate) async fn lock(
             Err(error) => {
                 rollback(session).await;
                 tries += 1;
-                if error.kind != DbErrorKind::Locked || tries >= LOCK_TRIES_MAX {
+                if !error.is_transient() || tries >= LOCK_TRIES_MAX {
                     return Err(error.into());
                 }
             }

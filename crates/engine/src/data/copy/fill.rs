@@ -11,7 +11,7 @@ use super::super::key::Key;
 use super::read::Reader;
 use super::report::CopiedTable;
 use super::{Copier, CopyPhase, Job};
-use crate::backend::DbError;
+use crate::backend::{DbError, Session};
 use crate::error::EngineError;
 use crate::failpoint;
 use crate::ledger::{now_ms, number};
@@ -66,11 +66,7 @@ impl Copier<'_> {
                 }
             }
             failpoint::pass("batch.before_commit");
-            if let Err(error) = self.target.batch("COMMIT").await {
-                drop(reader);
-                crate::ledger::rollback(self.target).await;
-                return Err(error.into());
-            }
+            commit(self.target).await?;
             failpoint::pass("batch.after_commit");
             self.committed += 1;
             let step = format!("copy of {}", job.name);
@@ -108,10 +104,7 @@ impl Copier<'_> {
             }
         };
         failpoint::pass("batch.before_commit");
-        if let Err(error) = self.target.batch("COMMIT").await {
-            crate::ledger::rollback(self.target).await;
-            return Err(error.into());
-        }
+        commit(self.target).await?;
         failpoint::pass("batch.after_commit");
         self.committed += 1;
         for ((job, _), cursor) in begun.iter().zip(&cursors) {
@@ -244,6 +237,15 @@ impl Copier<'_> {
     }
 }
 
+/// Ends a transaction; after an error none is open.
+async fn commit(target: &mut dyn Session) -> Result<(), EngineError> {
+    if let Err(error) = target.batch("COMMIT").await {
+        crate::ledger::rollback(target).await;
+        return Err(error.into());
+    }
+    Ok(())
+}
+
 /// The name under which a copy's cursor is kept.
 fn cursor_name(job: &Job) -> String {
     format!("copy:{}", job.pair.target)
@@ -276,7 +278,7 @@ fn progress(job: &Job, cursor: &Cursor) -> crate::event::Event {
 
 /// The rows of one transaction.
 struct Part<'a> {
-    target: &'a mut dyn crate::backend::Session,
+    target: &'a mut dyn Session,
     copier: (crate::ledger::Ledger, &'a crate::lease::Lease),
     job: &'a Job,
     limit: Limit,

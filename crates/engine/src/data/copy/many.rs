@@ -5,7 +5,7 @@ use std::sync::atomic::AtomicBool;
 use std::sync::{Condvar, Mutex, mpsc};
 use std::thread;
 
-use tokio::runtime::{Handle, RuntimeFlavor};
+use tokio::runtime::Handle;
 use whimbrel_core::transfer::Group;
 
 use super::{CopiedTable, Copier, Job, Shared};
@@ -79,11 +79,6 @@ impl Events for Sender {
         // Who listens is there until the last worker has ended.
         let _ = self.0.send(event);
     }
-}
-
-/// Whether threads can be waited for here: the runtime's own work must go on meanwhile.
-pub(crate) fn can_wait() -> bool {
-    Handle::try_current().is_ok_and(|one| one.runtime_flavor() == RuntimeFlavor::MultiThread)
 }
 
 /// Copies the groups, as many at a time as there are ends. After an error the others end with their

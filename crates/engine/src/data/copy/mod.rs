@@ -20,7 +20,7 @@ use whimbrel_core::sql::dialect::Dialect;
 use whimbrel_core::transfer::{Group, TablePair, Way};
 
 pub(crate) use self::fill::POSTGRES_TEXTS;
-pub(crate) use self::many::{Ends, can_wait, copy_groups};
+pub(crate) use self::many::{Ends, copy_groups};
 pub(super) use self::read::{column_sql, key_text};
 pub use self::report::{
     CopiedTable, CopyPhase, CopyProgress, CopyReport, Differing, FoundLoss, PlannedColumn,
@@ -30,7 +30,7 @@ use super::job::quote_column;
 use super::key::Keys;
 use crate::apply::StopFlag;
 use crate::apply::keep::sql_name;
-use crate::backend::{DbErrorKind, LoadInto, Session};
+use crate::backend::{LoadInto, Session};
 use crate::error::EngineError;
 use crate::event::{Event, Events};
 use crate::lease::Lease;
@@ -252,7 +252,7 @@ impl Copier<'_> {
             EngineError::CopyRefusedRows { error, .. } => Some(error.as_ref()),
             other => other.database(),
         };
-        let locked = said.filter(|said| said.kind == DbErrorKind::Locked);
+        let locked = said.filter(|said| said.is_transient());
         let wait = self.shared.retries.wait_ms(tries.again + 1);
         let (Some(reason), Some((shortest, longest))) = (locked.map(ToString::to_string), wait)
         else {

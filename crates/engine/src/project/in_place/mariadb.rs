@@ -1,10 +1,9 @@
 //! A restore in place on MariaDB: the tables change places with those of the database beside.
 
-use whimbrel_core::backup::{Phase, RestoreJournal};
+use whimbrel_core::backup::RestoreJournal;
 use whimbrel_core::sql::dialect::Dialect;
 
 use super::InPlacePlan;
-use super::carry::carry;
 use super::server::Beside;
 use crate::backend::Session;
 use crate::backup::{
@@ -46,15 +45,12 @@ impl Project {
         plan: &InPlacePlan,
         beside: &mut Beside,
     ) -> Result<(), EngineError> {
-        beside.journaled.journal.run_id.clone_from(&run.lease.run_id);
-        beside.journaled.set(Phase::Begun)?;
-        let mut target = self.other_database(&beside.made)?.connect().await?;
-        self.ledger.ensure(target.as_mut(), &self.options.environment).await?;
+        let target = self.begin_beside(&run.lease.run_id, beside).await?;
         run.lease.quiet().await;
         run.lease.fence(run.session.as_mut()).await?;
         let closed = beside.exchange().close(run.session.as_mut(), &plan.manifest.id).await;
         let changed = match closed {
-            Ok(()) => self.change_places(run, plan, beside, target.as_mut()).await,
+            Ok(()) => self.change_places(run, plan, beside, target).await,
             Err(error) => Err(error),
         };
         if let Err(error) = changed
@@ -72,21 +68,9 @@ impl Project {
         run: &mut Run,
         plan: &InPlacePlan,
         beside: &mut Beside,
-        target: &mut dyn Session,
+        target: Box<dyn Session>,
     ) -> Result<(), EngineError> {
-        failpoint::pass("in_place.locked");
-        let place = beside.place.clone();
-        self.check_counted(plan, beside, &self.server(&place)).await?;
-        beside.journaled.set(Phase::Replacing)?;
-        failpoint::pass("in_place.journaled");
-        target.batch("START TRANSACTION").await?;
-        carry(&self.ledger, run.session.as_mut(), target).await?;
-        let end = self.end_sql(run, plan, plan.rows());
-        target.batch(&format!("{end}; COMMIT")).await?;
-        failpoint::pass("in_place.prepared");
-        if plan.stop.is_set() {
-            return Err(EngineError::Stopped);
-        }
+        self.end_beside(run, plan, beside, target).await?;
         beside.exchange().swap(run.session.as_mut()).await
     }
 

@@ -286,30 +286,15 @@ impl Project {
         plan: &InPlacePlan,
         beside: &mut Beside,
     ) -> Result<(), EngineError> {
-        beside.journaled.journal.run_id.clone_from(&run.lease.run_id);
-        beside.journaled.set(Phase::Begun)?;
         let place = beside.place.clone();
         let side = self.server(&place);
         let belongings = side.belongings(run.session.as_mut()).await?;
-        let mut target = self.other_database(&beside.made)?.connect().await?;
-        self.ledger.ensure(target.as_mut(), &self.options.environment).await?;
+        let mut target = self.begin_beside(&run.lease.run_id, beside).await?;
         belongings.give(target.as_mut()).await?;
         run.lease.quiet().await;
         let locked = lock(run.session.as_mut(), self.options.lock_timeout_ms).await?;
         run.lease.fence(run.session.as_mut()).await?;
-        failpoint::pass("in_place.locked");
-        self.check_counted(plan, beside, &side).await?;
-        beside.journaled.set(Phase::Replacing)?;
-        failpoint::pass("in_place.journaled");
-        target.batch("BEGIN").await?;
-        carry(&self.ledger, run.session.as_mut(), target.as_mut()).await?;
-        let end = self.end_sql(run, plan, plan.rows());
-        target.batch(&format!("{end}; COMMIT")).await?;
-        drop(target);
-        failpoint::pass("in_place.prepared");
-        if plan.stop.is_set() {
-            return Err(EngineError::Stopped);
-        }
+        self.end_beside(run, plan, beside, target).await?;
         let admin = side.administration().await?;
         let own = std::mem::replace(&mut run.session, admin);
         let names = Swap {
@@ -322,8 +307,49 @@ impl Project {
         swap(run.session.as_mut(), own, &names).await
     }
 
+    /// Notes in the journal that a run has begun, and opens the database that is to take
+    /// the place, with a ledger.
+    pub(super) async fn begin_beside(
+        &self,
+        run_id: &str,
+        beside: &mut Beside,
+    ) -> Result<Box<dyn Session>, EngineError> {
+        beside.journaled.journal.run_id = run_id.to_owned();
+        beside.journaled.set(Phase::Begun)?;
+        let mut target = self.other_database(&beside.made)?.connect().await?;
+        self.ledger.ensure(target.as_mut(), &self.options.environment).await?;
+        Ok(target)
+    }
+
+    /// Counts once more, now that nobody writes, and ends the run in the database that is to take
+    /// the place: all but the change of places itself.
+    pub(super) async fn end_beside(
+        &self,
+        run: &mut Run,
+        plan: &InPlacePlan,
+        beside: &mut Beside,
+        mut target: Box<dyn Session>,
+    ) -> Result<(), EngineError> {
+        failpoint::pass("in_place.locked");
+        let place = beside.place.clone();
+        self.check_counted(plan, beside, &self.server(&place)).await?;
+        beside.journaled.set(Phase::Replacing)?;
+        failpoint::pass("in_place.journaled");
+        target.batch("BEGIN").await?;
+        carry(&self.ledger, run.session.as_mut(), target.as_mut()).await?;
+        let end = self.end_sql(run, plan, plan.rows());
+        target.batch(&format!("{end}; COMMIT")).await?;
+        // No database is renamed while somebody is connected to it.
+        drop(target);
+        failpoint::pass("in_place.prepared");
+        if plan.stop.is_set() {
+            return Err(EngineError::Stopped);
+        }
+        Ok(())
+    }
+
     /// Makes sure that what would be lost is what was counted. Nobody writes by now.
-    pub(super) async fn check_counted(
+    async fn check_counted(
         &self,
         plan: &InPlacePlan,
         beside: &Beside,
