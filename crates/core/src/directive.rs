@@ -73,6 +73,8 @@ pub enum Key {
     Materialize,
     /// In which other database a statement's query runs.
     Source,
+    /// How many parts of the key range run at once.
+    Parallel,
 }
 
 /// A row of the table of keys.
@@ -281,6 +283,17 @@ pub const KEYS: &[KeyRow] = &[
         scopes: BOTH,
         docs: "Data migrations: the query of `INSERT INTO t (columns) SELECT ...` runs in that \
                database, in its SQL. A value that its column cannot hold is a refused row.",
+    },
+    KeyRow {
+        key: Key::Parallel,
+        name: "parallel",
+        values: "a number of connections, 1 to 16",
+        default: "1",
+        scopes: BOTH,
+        docs: "Data migrations on PostgreSQL and MariaDB: into so many parts of about as many rows \
+               the key range is cut, and each is gone through by a connection of its own. With \
+               another number a later run has as many connections for the same parts. Where the \
+               order of batches may matter, and on SQLite, it is 1, and `plan` says why.",
     },
 ];
 

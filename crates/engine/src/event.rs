@@ -276,6 +276,16 @@ pub trait Events: Send {
     }
 }
 
+/// Sends what a worker has to say to who listens.
+pub(crate) struct Sender(pub(crate) std::sync::mpsc::Sender<Event>);
+
+impl Events for Sender {
+    fn send(&mut self, event: Event) {
+        // Who listens is there until the last worker has ended.
+        let _ = self.0.send(event);
+    }
+}
+
 /// Nobody listens.
 pub struct Silent;
 

@@ -3,6 +3,9 @@
 use super::Key;
 use super::options::{Put, put};
 
+/// Most connections of `parallel=`.
+const PARALLEL_MAX: usize = 16;
+
 /// `size=`
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BatchSize {
@@ -70,6 +73,8 @@ pub struct BatchSettings {
     pub materialize: Option<bool>,
     /// `source=`
     pub source: Option<String>,
+    /// `parallel=`
+    pub parallel: Option<usize>,
 }
 
 impl BatchSettings {
@@ -89,6 +94,7 @@ impl BatchSettings {
             until_no_rows: self.until_no_rows.or(file.until_no_rows),
             materialize: self.materialize.or(file.materialize),
             source: self.source.clone().or_else(|| file.source.clone()),
+            parallel: self.parallel.or(file.parallel),
         }
     }
 
@@ -108,6 +114,7 @@ impl BatchSettings {
             Key::Until => put(&mut self.until_no_rows, (value == "no-rows").then_some(true)),
             Key::Materialize => put(&mut self.materialize, (value == "true").then_some(true)),
             Key::Source => put(&mut self.source, text()),
+            Key::Parallel => put(&mut self.parallel, parallel(value)),
             Key::Transaction
             | Key::Keep
             | Key::LockTimeout
@@ -121,6 +128,10 @@ impl BatchSettings {
 
 fn positive(value: &str) -> Option<u64> {
     value.parse().ok().filter(|number| *number > 0)
+}
+
+fn parallel(value: &str) -> Option<usize> {
+    value.parse().ok().filter(|number| (1..=PARALLEL_MAX).contains(number))
 }
 
 fn on_error(value: &str) -> Option<OnError> {

@@ -59,7 +59,7 @@ fn comments_are_read() {
              `lock-timeout`, `statement-timeout`, `purpose`, `requires`, `verify`, `by`, `size`, \
              `target-ms`, `on-error`, `errors-max`, `undo`, `pause-ms`, `self-read`, `allow`, \
              `skips`, `until`, `materialize`, \
-             `source`)",
+             `source`, `parallel`)",
         ),
         (
             "-- whimbrel: Keep=off",

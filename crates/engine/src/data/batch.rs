@@ -1,6 +1,8 @@
 //! The loop over batches, and one batch.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
+
+use tokio::sync::Mutex;
 
 use whimbrel_core::data::DataKind;
 use whimbrel_core::directive::OnError;
@@ -53,7 +55,9 @@ impl Applier<'_> {
         let mut trials = Trials::default();
         let mut cursor = loop {
             match self.cursor(work, &job).await {
-                Err(error) if job.work.is_some() && error.database().is_some() => {
+                Err(error)
+                    if (job.work.is_some() || job.workers > 1) && error.database().is_some() =>
+                {
                     self.after_failure(work, error, &mut trials).await?;
                 }
                 other => break other?,
@@ -64,23 +68,53 @@ impl Applier<'_> {
             self.open_temporary(&job).await?;
         }
         job.keys.aside = self.keys_aside(work, &job).await?;
-        let mut pace = job.pace(&cursor);
         self.watch_waiters().await?;
         self.say_progress(work, &cursor, true);
-        let (mut windows, mut pause_ms) = (Windows::default(), 0);
-        while !cursor.done {
-            if self.gate(&work.migration.name, pause_ms).await? == Some(LOCK_WAITS) {
-                pace.timed_out();
-            }
-            let began = Instant::now();
-            self.one_batch(work, &job, (&mut cursor, &mut pace), &mut trials).await?;
-            pause_ms = self.pause_after(&mut windows, began.elapsed(), job.settled.pause_ms);
+        if cursor.details.parts > 0 && !cursor.done {
+            self.run_parts(work, &job, &cursor).await?;
+            let ledger = self.ledger;
+            let seen = Cursor::of_seq(&ledger, self.session.as_mut(), cursor.seq).await?;
+            cursor = seen.unwrap_or(cursor);
+            // What is left is its end.
+            cursor.last.clone_from(&cursor.upper);
         }
+        self.run_range(work, &job, &mut cursor, None).await?;
         self.session.batch(&job.drop_temporary_sql()).await?;
         self.drop_ended_work(&job, &cursor).await?;
         self.say_compared(work, &job, &cursor);
         self.analyze(&job, &cursor).await?;
         Ok(None)
+    }
+
+    /// Runs batches until the cursor's range is done. Where several connections do so at a time,
+    /// one after the other looks for what holds the run: who has the `turn`.
+    pub(super) async fn run_range(
+        &mut self,
+        work: &StepWork<'_>,
+        job: &Job,
+        cursor: &mut Cursor,
+        turn: Option<&Mutex<()>>,
+    ) -> Result<(), EngineError> {
+        let name = &work.migration.name;
+        let (mut pace, mut trials) = (job.pace(cursor), Trials::default());
+        let (mut windows, mut pause_ms) = (Windows::default(), 0);
+        while !cursor.done {
+            let held = match turn {
+                Some(turn) => {
+                    self.wait(Duration::from_millis(pause_ms)).await?;
+                    let _mine = turn.lock().await;
+                    self.gate(name, 0).await?
+                }
+                None => self.gate(name, pause_ms).await?,
+            };
+            if held == Some(LOCK_WAITS) {
+                pace.timed_out();
+            }
+            let began = Instant::now();
+            self.one_batch(work, job, (cursor, &mut pace), &mut trials).await?;
+            pause_ms = self.pause_after(&mut windows, began.elapsed(), job.settled.pause_ms);
+        }
+        Ok(())
     }
 
     /// One batch, tried again where that may help.
@@ -141,12 +175,12 @@ impl Applier<'_> {
         }
         let began = Instant::now();
         self.lease.fence(self.session.as_mut()).await?;
-        let mut next = cursor.clone();
+        let mut next = cursor.before_batch();
         let driving = sources::driving(self.session, &mut self.opened, job);
         let next_range = job.keys.next(driving, cursor, pace.rows()).await?;
         let Some((after, last, rows)) = next_range else {
             next.done = true;
-            let row = self.end_work(work, job, &mut next);
+            let row = if next.ends() { self.end_work(work, job, &mut next) } else { None };
             return self.commit_batch(work, next, row).await;
         };
         next.done = Some(&last) == cursor.upper.as_ref() && job.source.is_none();
@@ -161,16 +195,14 @@ impl Applier<'_> {
             // All of its rows may have been set aside.
             tally.digest.get_or_insert_default();
         }
-        next.total.add(tally);
-        next.last = Some(last.clone());
-        next.batches += 1;
+        next.add_batch(tally, last.clone());
         let elapsed = began.elapsed();
         pace.done(rows, elapsed.as_secs_f64() * 1_000.0);
         next.size = pace.rows();
         let row = BatchRow {
             run_id: &self.lease.run_id,
             id: cursor_id(work),
-            number: next.batches,
+            number: next.number(&self.ledger),
             after: after.as_ref(),
             last: &last,
             tally,
@@ -178,7 +210,7 @@ impl Applier<'_> {
             token: self.lease.token,
         };
         let mut row = row.sql(&self.ledger);
-        if next.done
+        if next.ends()
             && let Some(end) = self.end_work(work, job, &mut next)
         {
             row = format!("{row}; {end}");
@@ -244,6 +276,7 @@ impl Applier<'_> {
     ) -> Result<Tally, EngineError> {
         let mut total = Tally::default();
         let whole_rows = whole.2;
+        let before = self.done_before(cursor).await?;
         let mut open = vec![whole];
         while let Some((after, last, rows)) = open.pop() {
             self.session.batch("SAVEPOINT whimbrel_range").await?;
@@ -282,8 +315,8 @@ impl Applier<'_> {
             };
             self.quarantine(work, job, &last, &failure.error).await?;
             total.quarantined += 1;
-            let bad = cursor.total.quarantined + total.quarantined;
-            let (max, all) = (job.settled.errors_max(), cursor.total.read + whole_rows);
+            let bad = before.quarantined + total.quarantined;
+            let (max, all) = (job.settled.errors_max(), before.read + whole_rows);
             let migration = work.migration.name.clone();
             let last = failure.error.to_string();
             if bad > max {
@@ -295,6 +328,17 @@ impl Applier<'_> {
             }
         }
         Ok(total)
+    }
+
+    /// What the batches of a statement did so far. Where several connections work, what the others
+    /// do just now is not in it.
+    async fn done_before(&mut self, cursor: &Cursor) -> Result<Tally, EngineError> {
+        let ledger = self.ledger;
+        let whole = match cursor.part {
+            Some(_) => Cursor::of_seq(&ledger, self.session.as_mut(), cursor.seq).await?,
+            None => None,
+        };
+        Ok(whole.map_or(cursor.total, |whole| whole.total))
     }
 
     /// Writes the cursor and the row of the batch, and commits.
@@ -309,16 +353,21 @@ impl Applier<'_> {
             sql.push_str("; ");
             sql.push_str(&row);
         }
-        if next.done {
+        if next.ends() {
             let written = Some(next.total.written);
             sql.push_str("; ");
             sql.push_str(&self.attempt_row(work, AttemptEvent::Done, written, None, None));
         }
         self.session.batch(&sql).await?;
+        let ledger = self.ledger;
+        let whole = match next.part {
+            Some(_) => Cursor::of_seq(&ledger, self.session.as_mut(), next.seq).await?,
+            None => None,
+        };
         failpoint::pass("batch.before_commit");
         self.session.batch("COMMIT").await?;
         failpoint::pass("batch.after_commit");
-        self.say_progress(work, &next, false);
+        self.say_progress(work, whole.as_ref().unwrap_or(&next), false);
         Ok(next)
     }
 }

@@ -17,6 +17,7 @@ use super::job::{
 };
 use super::key::{ALIAS, Key, Keys, Rows};
 use super::moment::Moment;
+use super::parallel;
 use super::sources::{self, Source};
 use crate::apply::Applier;
 use crate::apply::keep::sql_name;
@@ -89,6 +90,7 @@ pub(super) async fn prepare(
     write.key = read.key.clone();
     write.notes = read.notes.clone();
     let target_key = data::row_key(&table, ledger.dialect);
+    let workers = parallel::workers(&said, &mut write, Some(parallel::BETWEEN.to_owned()));
     let pooled = session.facts().await?.pooled.is_some();
     Ok(Prepared::Batches(Box::new(Job {
         dialect: ledger.dialect,
@@ -104,6 +106,7 @@ pub(super) async fn prepare(
         moment,
         pooled,
         work: None,
+        workers,
     })))
 }
 

@@ -6,6 +6,7 @@ use whimbrel_core::transfer::RowsDigest;
 
 use super::compare::Pass;
 use super::key::Key;
+use super::parts::Part;
 use crate::backend::{DbError, Row, Session};
 use crate::ledger::{Ledger, now_ms, number, text};
 
@@ -43,6 +44,9 @@ pub(super) struct Details {
     /// With `source=`: what the final pass has found so far.
     #[serde(default)]
     pub(super) pass: Option<Pass>,
+    /// Into how many parts the key range was cut; 0 where it was not.
+    #[serde(default)]
+    pub(super) parts: usize,
 }
 
 /// What batches did, added up.
@@ -97,6 +101,8 @@ pub(super) struct Cursor {
     pub(super) total: Tally,
     pub(super) size: u64,
     pub(super) began_ms: i64,
+    /// The part of the key range that it stands in; none where it is that of the statement.
+    pub(super) part: Option<Part>,
 }
 
 const COLUMNS: &str = "seq, statement_hash, state, driving, key_columns, last_key, upper_key, \
@@ -118,6 +124,17 @@ impl Cursor {
             id.direction,
             id.statement
         );
+        Ok(session.query(&sql).await?.first().map(of_row))
+    }
+
+    /// Reads a row by its number.
+    pub(super) async fn of_seq(
+        ledger: &Ledger,
+        session: &mut dyn Session,
+        seq: i64,
+    ) -> Result<Option<Cursor>, DbError> {
+        let table = ledger.table("cursors");
+        let sql = format!("SELECT {COLUMNS} FROM {table} WHERE seq = {seq}");
         Ok(session.query(&sql).await?.first().map(of_row))
     }
 
@@ -160,6 +177,9 @@ impl Cursor {
 
     /// The statement that moves the row to where this cursor is now.
     pub(super) fn advance_sql(&self, ledger: &Ledger, token: i64) -> String {
+        if let Some(part) = &self.part {
+            return self.advance_part_sql(part, ledger, token);
+        }
         format!(
             "UPDATE {} SET state = '{}', last_key = {}, batches = {}, rows_read = {}, \
              rows_written = {}, rows_quarantined = {}, rows_skipped = {}, rows_missing = {}, \
@@ -183,7 +203,7 @@ impl Cursor {
     }
 }
 
-fn key_sql(ledger: &Ledger, key: Option<&Key>) -> String {
+pub(super) fn key_sql(ledger: &Ledger, key: Option<&Key>) -> String {
     key.map_or_else(|| "NULL".to_owned(), |key| quote_text(&key.json(), ledger.dialect))
 }
 
@@ -212,6 +232,7 @@ fn of_row(row: &Row) -> Cursor {
         },
         size: count(14),
         began_ms: number(row, 15),
+        part: None,
     }
 }
 
@@ -219,7 +240,8 @@ fn of_row(row: &Row) -> Cursor {
 pub(super) struct BatchRow<'a> {
     pub(super) run_id: &'a str,
     pub(super) id: CursorId<'a>,
-    pub(super) number: u64,
+    /// Its number among the batches of its statement, as SQL.
+    pub(super) number: String,
     pub(super) after: Option<&'a Key>,
     pub(super) last: &'a Key,
     pub(super) tally: Tally,

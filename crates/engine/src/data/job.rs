@@ -21,6 +21,7 @@ use super::frozen::{self, Work};
 use super::judge::RuleText;
 use super::key::Keys;
 use super::moment::Moment;
+use super::parallel::Case;
 use super::sources::{self, Source};
 use super::until::{self, Until};
 use super::whole::Whole;
@@ -95,6 +96,8 @@ pub(crate) struct Job {
     pub(crate) pooled: bool,
     /// Where its rows and values are computed into first.
     pub(crate) work: Option<Work>,
+    /// How many connections go through its rows.
+    pub(crate) workers: usize,
 }
 
 impl Job {
@@ -212,7 +215,7 @@ pub(crate) async fn prepare(
         Some(true) => frozen::analyse(&text, &catalog, &batch_options(&said), &moment),
         _ => data::analyse(&text, &catalog, &batch_options(&said)).map(|found| (found, None)),
     };
-    let (batchable, work) = match found {
+    let (mut batchable, work) = match found {
         Ok(found) => found,
         Err(refusal) => {
             let small = are_small(ledger, session, &mentions).await?;
@@ -232,6 +235,9 @@ pub(crate) async fn prepare(
         Ok(undo) => undo,
         Err(reason) => return Ok(Prepared::Refused(not_exact_problem(migration, index, &reason))),
     };
+    let case =
+        Case { migration, statement: index, dialect, snapshot: &snapshot, functions: &functions };
+    let workers = case.workers(&said, &mut batchable);
     let driving = sql_name(&batchable.driving, dialect);
     let mut keys = Keys::new(dialect, driving, batchable.key.clone());
     keys.walked = work.as_ref().map(|work| work.sql.clone());
@@ -251,6 +257,7 @@ pub(crate) async fn prepare(
         moment,
         pooled,
         work,
+        workers,
     })))
 }
 

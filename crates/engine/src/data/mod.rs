@@ -21,6 +21,8 @@ pub(crate) mod job;
 pub(crate) mod judge;
 pub(crate) mod key;
 pub(crate) mod moment;
+pub(crate) mod parallel;
+mod parts;
 pub(crate) mod quarantine;
 mod rehearse;
 mod say;

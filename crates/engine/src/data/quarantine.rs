@@ -249,7 +249,10 @@ impl Applier<'_> {
         let ledger = self.ledger;
         let id = cursor_id(work);
         let cursor = Cursor::read(&ledger, self.session.as_mut(), id).await?;
-        let Some(missing) = cursor.and_then(|cursor| cursor.details.missing_table) else {
+        // The first statement on a table notes nothing of a row that it sets aside.
+        let details = cursor.map(|cursor| cursor.details);
+        let details = details.filter(|details| !self.is_first_on(job, details));
+        let Some(missing) = details.and_then(|details| details.missing_table) else {
             return Ok(());
         };
         let missing = self.undo_table(&missing);

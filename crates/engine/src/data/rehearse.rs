@@ -1,5 +1,6 @@
 //! A data migration tried out: its statements run on real rows, and all of it is rolled back.
 
+use std::collections::VecDeque;
 use std::time::Instant;
 
 use whimbrel_core::data::DataKind;
@@ -133,7 +134,8 @@ impl Applier<'_> {
         out: &mut Rehearsed,
     ) -> Result<(), EngineError> {
         self.rehearse_work(work, job, sample).await?;
-        let mut cursor = self.rehearsal_cursor(work, job).await?;
+        let mut open: VecDeque<Cursor> = self.rehearsal_cursors(work, job).await?.into();
+        let Some(mut cursor) = open.pop_front() else { return Ok(()) };
         out.table = match job.work {
             Some(_) => job.keys.shown_table(),
             None => job.keys.table.clone(),
@@ -163,6 +165,12 @@ impl Applier<'_> {
             cursor.total.add(Tally { read: range.2, ..tally });
             cursor.done = shown || Some(&range.1) == cursor.upper.as_ref();
             cursor.last = Some(range.1);
+            if cursor.done
+                && !shown
+                && let Some(next) = open.pop_front()
+            {
+                cursor = Cursor { total: cursor.total, ..next };
+            }
             pause_ms = self.pause_after(&mut windows, began.elapsed(), job.settled.pause_ms);
             self.events.send(Event::Judging {
                 what: work.migration.name.clone(),
@@ -175,12 +183,13 @@ impl Applier<'_> {
         Ok(())
     }
 
-    /// Where an earlier run has left the statement, or its beginning. Nothing is written.
-    async fn rehearsal_cursor(
+    /// Where an earlier run has left the statement, or its parts, or its beginning. Nothing is
+    /// written.
+    async fn rehearsal_cursors(
         &mut self,
         work: &StepWork<'_>,
         job: &Job,
-    ) -> Result<Cursor, EngineError> {
+    ) -> Result<Vec<Cursor>, EngineError> {
         let ledger = self.ledger;
         let size = match job.settled.size {
             BatchSize::Auto => BATCH_ROWS_FIRST,
@@ -190,7 +199,11 @@ impl Applier<'_> {
         let upper = job.keys.greatest(driving).await?;
         let found = Cursor::read(&ledger, self.session.as_mut(), cursor_id(work)).await?;
         let begun = found.as_ref();
-        Ok(Cursor {
+        let parts = match begun {
+            Some(begun) => begun.open_parts(&ledger, self.session.as_mut()).await?,
+            None => Vec::new(),
+        };
+        let whole = Cursor {
             seq: 0,
             hash: String::new(),
             done: begun.is_some_and(|cursor| cursor.done),
@@ -203,7 +216,13 @@ impl Applier<'_> {
             total: Tally::default(),
             size,
             began_ms: 0,
-        })
+            part: None,
+        };
+        if begun.is_none_or(|begun| begun.details.parts == 0) {
+            return Ok(vec![whole]);
+        }
+        let of = |part: Cursor| Cursor { last: part.last, upper: part.upper, ..whole.clone() };
+        Ok(parts.into_iter().map(of).collect())
     }
 
     /// One range in the open transaction; rows at fault are found and left out.

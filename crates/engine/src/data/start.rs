@@ -92,6 +92,8 @@ impl Applier<'_> {
         match job.work {
             // Reads for as long as it takes, and on MySQL without locks.
             Some(_) => self.begin_batch(work).await?,
+            // The bounds of its parts are found.
+            None if job.workers > 1 => self.begin_batch(work).await?,
             None => self.session.batch(self.ledger.begin()).await?,
         }
         let made = self.begin_in_transaction(work, job, details, mysql).await;
@@ -137,6 +139,8 @@ impl Applier<'_> {
         }
         let driving = sources::driving(self.session, &mut self.opened, job);
         let upper = job.keys.greatest(driving).await?;
+        let bounds = job.bounds(driving, upper.as_ref()).await?;
+        details.parts = bounds.len();
         let cursor = Cursor {
             seq: 0,
             hash: work.step.hash.clone(),
@@ -153,9 +157,16 @@ impl Applier<'_> {
                 BatchSize::Rows(rows) => rows,
             },
             began_ms: job.moment.began_ms,
+            part: None,
         };
         let sql = cursor.insert_sql(&self.ledger, cursor_id(work), self.lease.token);
         self.session.batch(&sql).await?;
+        if !bounds.is_empty() {
+            let (ledger, token) = (self.ledger, self.lease.token);
+            let made = Cursor::read(&ledger, self.session.as_mut(), cursor_id(work)).await?;
+            let rows = made.unwrap_or(cursor).parts_sql(&ledger, &bounds, token);
+            self.session.batch(&rows).await?;
+        }
         let begun = self.attempt_row(work, AttemptEvent::Begun, None, None, None);
         self.session.batch(&begun).await?;
         failpoint::pass("batch.before_cursor");

@@ -325,6 +325,7 @@ impl Applier<'_> {
             total: Tally::default(),
             size: whimbrel_core::pace::BATCH_ROWS_FIRST,
             began_ms: 0,
+            part: None,
         };
         self.session.batch(&cursor.insert_sql(&self.ledger, id, self.lease.token)).await?;
         failpoint::pass("batch.before_cursor");
@@ -385,7 +386,7 @@ impl Applier<'_> {
                 direction: "undo",
                 statement: undo.kept.statement,
             },
-            number: next.batches,
+            number: next.number(&self.ledger),
             after: after.as_ref(),
             last: &last,
             tally,

@@ -132,7 +132,7 @@ impl Applier<'_> {
         let row = BatchRow {
             run_id: &self.lease.run_id,
             id: cursor_id(work),
-            number: next.batches,
+            number: next.number(&self.ledger),
             after: None,
             last: &Key::none(),
             tally,
@@ -166,6 +166,7 @@ impl Applier<'_> {
             total: Tally::default(),
             size: 0,
             began_ms: until.moment.began_ms,
+            part: None,
         };
         let rows = [
             cursor.insert_sql(&ledger, id, self.lease.token),

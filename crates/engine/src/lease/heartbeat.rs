@@ -1,7 +1,7 @@
 //! Renewing the lease by a second connection while the first one is busy with a statement.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, Weak};
 use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
@@ -32,6 +32,10 @@ pub(crate) struct Shared {
     watch: AtomicBool,
     server_session: String,
     state: Mutex<State>,
+    /// That of the run, where this is that of a further connection.
+    run: Option<Arc<Shared>>,
+    /// Those of further connections, which the heartbeat looks after as well.
+    beside: Mutex<Vec<Weak<Shared>>>,
 }
 
 #[derive(Default)]
@@ -46,15 +50,40 @@ struct State {
 impl Shared {
     pub(super) fn new(server_session: String) -> Self {
         let (lost, watch) = (AtomicBool::new(false), AtomicBool::new(false));
-        Shared { lost, watch, server_session, state: Mutex::default() }
+        let (state, beside) = (Mutex::default(), Mutex::default());
+        Shared { lost, watch, server_session, state, run: None, beside }
+    }
+
+    /// What a further connection of the same run has of it.
+    pub(super) fn beside(run: &Arc<Shared>, server_session: String) -> Arc<Shared> {
+        let shared = Shared { run: Some(Arc::clone(run)), ..Shared::new(server_session) };
+        let shared = Arc::new(shared);
+        run.others().push(Arc::downgrade(&shared));
+        shared
+    }
+
+    fn others(&self) -> std::sync::MutexGuard<'_, Vec<Weak<Shared>>> {
+        self.beside.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    /// The further connections that are still there.
+    fn all_beside(&self) -> Vec<Arc<Shared>> {
+        let mut others = self.others();
+        others.retain(|one| one.strong_count() > 0);
+        others.iter().filter_map(Weak::upgrade).collect()
+    }
+
+    /// That of the run.
+    fn run(&self) -> &Shared {
+        self.run.as_deref().unwrap_or(self)
     }
 
     pub(super) fn is_lost(&self) -> bool {
-        self.lost.load(Ordering::SeqCst)
+        self.run().lost.load(Ordering::SeqCst)
     }
 
     pub(crate) fn now(&self) -> Progress {
-        self.with(|state| state.progress.clone())
+        self.run().with(|state| state.progress.clone())
     }
 
     /// How the server knows the connection that does the work.
@@ -64,7 +93,7 @@ impl Shared {
 
     /// Says what is being done.
     pub(crate) fn set(&self, done: u64, total: u64, step: &str) {
-        self.with(|state| {
+        self.run().with(|state| {
             state.progress.done = done;
             state.progress.total = total;
             state.progress.step.clear();
@@ -74,7 +103,7 @@ impl Shared {
 
     /// Says something else about the step.
     pub(crate) fn say(&self, step: &str) {
-        self.with(|state| step.clone_into(&mut state.progress.step));
+        self.run().with(|state| step.clone_into(&mut state.progress.step));
     }
 
     /// Says whether the sessions are to be counted that wait for our locks.
@@ -146,8 +175,10 @@ async fn beat(
         if tokio::time::timeout(next, stop.notified()).await.is_ok() {
             return;
         }
-        look_for_blockers(session.as_mut(), &shared).await;
-        look_for_waiters(session.as_mut(), &shared).await;
+        for one in std::iter::once(Arc::clone(&shared)).chain(shared.all_beside()) {
+            look_for_blockers(session.as_mut(), &one).await;
+            look_for_waiters(session.as_mut(), &one).await;
+        }
         if renewed.elapsed().as_millis() < u128::from(BEAT_MS) {
             continue;
         }
@@ -175,7 +206,7 @@ async fn look_for_blockers(session: &mut dyn Session, shared: &Shared) {
 
 async fn look_for_waiters(session: &mut dyn Session, shared: &Shared) {
     let busy = shared.with(|state| state.busy_since.is_some());
-    if !busy || !shared.watch.load(Ordering::SeqCst) {
+    if !busy || !shared.run().watch.load(Ordering::SeqCst) {
         return;
     }
     if let Ok(found) = session.waiters(&shared.server_session).await {

@@ -161,6 +161,11 @@ async fn attempt_in_transaction(
         if !info.server_session.is_empty() && !session.end_session(&info.server_session).await? {
             return Ok(Try::Held(Some(Box::new(info))));
         }
+        for worker in workers_of_holder(ledger, session).await? {
+            if !session.end_session(&worker).await? {
+                return Ok(Try::Held(Some(Box::new(info))));
+            }
+        }
     }
     let fence = ledger.table("fence");
     // This waits for a step that is still in its transaction, and from here on no step with the
@@ -171,6 +176,20 @@ async fn attempt_in_transaction(
     session.batch(&take_sql(&ledger, claim, run_id, server_session, token)).await?;
     session.batch("COMMIT").await?;
     Ok(Try::Taken(token))
+}
+
+/// How the server knows the further connections of the run that has the lease.
+async fn workers_of_holder(
+    ledger: Ledger,
+    session: &mut dyn Session,
+) -> Result<Vec<String>, DbError> {
+    let sql = format!(
+        "SELECT DISTINCT p.server_session FROM {} p JOIN {} l ON l.token = p.token \
+         WHERE l.id = 1 AND p.server_session <> ''",
+        ledger.table("parts"),
+        ledger.table("lease")
+    );
+    Ok(session.query(&sql).await?.iter().map(|row| text(row, 0)).collect())
 }
 
 fn begin_sql(dialect: Dialect) -> String {
@@ -249,6 +268,18 @@ impl Lease {
             progress: Arc::new(heartbeat::Shared::new(String::new())),
             ledger,
             single_writer: false,
+            heartbeat: None,
+        }
+    }
+
+    /// The same lease for a further connection that works for this run.
+    pub(crate) fn share(&self, server_session: String) -> Lease {
+        Lease {
+            run_id: self.run_id.clone(),
+            token: self.token,
+            progress: heartbeat::Shared::beside(&self.progress, server_session),
+            ledger: self.ledger,
+            single_writer: self.single_writer,
             heartbeat: None,
         }
     }

@@ -29,7 +29,7 @@ struct Table {
 use Type::{Int, IntNull, Name, NameNull, One, Seq, Text, TextNull};
 
 /// Tables by the format that brought them.
-const FORMATS: &[(i64, &[Table])] = &[(1, FIRST), (2, DATA), (3, BACKUPS)];
+const FORMATS: &[(i64, &[Table])] = &[(1, FIRST), (2, DATA), (3, BACKUPS), (4, PARTS)];
 
 /// Columns of older tables by the format that brought them: table, column, type.
 const ADDED: &[(i64, &str, (&str, Type))] = &[(4, "batches", ("digest", NameNull))];
@@ -246,6 +246,26 @@ const BACKUPS: &[Table] = &[Table {
         ("location", Text),
         ("actor", Name),
         ("at_ms", Int),
+        ("token", Int),
+    ],
+}];
+
+/// Parts of the key range of a statement that several connections go through.
+const PARTS: &[Table] = &[Table {
+    name: "parts",
+    columns: &[
+        ("seq", Seq),
+        ("cursor_seq", Int),
+        ("part", Int),
+        ("state", Name),
+        ("first_after", TextNull),
+        ("last_key", TextNull),
+        ("upper_key", Text),
+        ("batches", Int),
+        ("rows_read", Int),
+        ("batch_size", Int),
+        ("server_session", Name),
+        ("updated_ms", Int),
         ("token", Int),
     ],
 }];

@@ -9,6 +9,7 @@ use super::Project;
 use crate::backend::Session;
 use crate::data::job::{Job, Prepared, prepare, said};
 use crate::data::moment::Moment;
+use crate::data::parallel::until_note;
 use crate::data::sources::{self, Opened};
 use crate::error::{EngineError, Problem};
 
@@ -88,10 +89,14 @@ impl Project {
                     }
                 }
                 Prepared::Until(_) => PlannedBatches {
-                    notes: vec![(
-                        "until".to_owned(),
-                        "It is run again and again until it changes no row".to_owned(),
-                    )],
+                    notes: [
+                        Some(("until", "It is run again and again until it changes no row")),
+                        until_note(planned, index).map(|why| ("one-connection", why)),
+                    ]
+                    .into_iter()
+                    .flatten()
+                    .map(|(code, words)| (code.to_owned(), words.to_owned()))
+                    .collect(),
                     ..PlannedBatches::default()
                 },
                 Prepared::Whole(reason, _) => {

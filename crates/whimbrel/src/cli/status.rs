@@ -268,16 +268,28 @@ fn show(report: &StatusReport, all: bool, context: &mut Context) {
     if let Some(kept) = &report.kept {
         printer.out(&format!("kept for the way back: {}", kept_text(kept)));
     }
-    for line in &report.migrations {
-        if let State::Partial { direction, in_doubt, .. } = &line.state {
+    for text in report.migrations.iter().filter_map(next_step) {
+        printer.note(&format!("{} {text}", printer.styled(Style::Hint, "hint:")));
+    }
+}
+
+/// What to do about a migration that is neither applied as it stands nor pending.
+fn next_step(line: &StatusLine) -> Option<String> {
+    let name = &line.name;
+    match &line.state {
+        State::AppliedChanged => Some(format!(
+            "`up` refuses as long as {name} is not what ran: put the file back and write a new \
+             migration for the change, or run `whimbrel accept` if the database has the change"
+        )),
+        State::AppliedMissing => Some(format!(
+            "{name} ran and its file is gone: bring the file back, for `down` and new databases"
+        )),
+        State::Partial { direction, in_doubt, .. } => {
             let verb = if *direction == Direction::Up { "up" } else { "down" };
             let doubt = if *in_doubt { "; a statement is in doubt" } else { "" };
-            printer.note(&format!(
-                "{} {} was interrupted{doubt}: run `whimbrel {verb}` and it goes on",
-                printer.styled(Style::Hint, "hint:"),
-                line.name
-            ));
+            Some(format!("{name} was interrupted{doubt}: run `whimbrel {verb}` and it goes on"))
         }
+        _ => None,
     }
 }
 

@@ -139,6 +139,8 @@ fn an_accepted_text_is_what_counts(bench: &Bench) {
         "0001_users.sql",
         &format!("{USERS}ALTER TABLE users ADD COLUMN nick VARCHAR(20);"),
     );
+    let status = bench.whimbrel().run(["status"]).success();
+    assert!(status.stderr.contains("run `whimbrel accept`"), "{status}");
     bench.whimbrel().run(["accept", "--reason", "by hand"]).success();
     let verify = bench.whimbrel().run(["verify", "--verbose"]).success();
     assert!(verify.stdout.contains("nick") || verify.stderr.contains("nick"), "{verify}");

@@ -22,6 +22,7 @@ fn batches_equal_one_go(engine: Engine) {
     let missing = report.not_covered(engine);
     assert!(missing.is_empty(), "not covered: {}", missing.join("; "));
     assert_eq!(report.cases, count);
+    assert_eq!(report.shared > 0, engine != Engine::Sqlite, "{} shared", report.shared);
     assert!(report.share() >= 90, "{}", report.refused.join("\n"));
 }
 

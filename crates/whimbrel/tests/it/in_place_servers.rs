@@ -7,7 +7,8 @@ use whimbrel_engine::failpoint;
 use whimbrel_testkit::database::TestDatabase;
 use whimbrel_testkit::run::Output;
 
-use crate::backup_servers::{create, servers};
+use crate::backup::{PUBLIC, SECRET};
+use crate::backup_servers::{another, create, servers};
 use crate::data::{count, ledger};
 use crate::engines::{Bench, on};
 
@@ -17,7 +18,11 @@ servers!(
     a_kill_of_the_way_back_leaves_one_or_the_other,
     what_an_application_writes_meanwhile_is_never_lost,
     a_writer_that_does_not_end_is_not_ended,
+    what_is_refused_touches_nothing,
 );
+
+/// A key for which nothing is sealed.
+const OTHER: &str = "AGE-SECRET-KEY-1QYPQXPQ9QCRSSZG2PVXQ6RS0ZQG3YYC5Z5TPWXQERGD3C8G7RUSQGPQYEE";
 
 /// The phrase for the rows that [`saved`] has written since.
 const PHRASE: &str = "LOSE 6 ROWS";
@@ -143,6 +148,54 @@ fn the_saved_database_takes_the_place_of_the_present_one_and_back(bench: &Bench)
     assert_eq!(beside(bench), Vec::<String>::new());
     let gone = restore(bench, &saved, &["--take-back"]).expect_code(2);
     assert!(gone.stderr.contains("was not of"), "{gone}");
+}
+
+/// No key, a damaged chunk, a part, another database: nothing is made, locked or written.
+fn what_is_refused_touches_nothing(bench: &Bench) {
+    bench.project.file("my.key", &format!("{SECRET}\n"));
+    bench.migration("0001_all.sql", "CREATE TABLE people (id int PRIMARY KEY);\n");
+    bench.whimbrel().run(["up"]).success();
+    bench.database.query("INSERT INTO people VALUES (1)");
+    let whole = create(bench, &["--recipient", PUBLIC]);
+    let part = create(bench, &["--no-encrypt", "--tables", "people"]);
+    bench.database.query("INSERT INTO people VALUES (2)");
+    let (now, runs) = (rows(&bench.database), ledger(bench, "runs"));
+    let runs = count(bench, &format!("SELECT count(*) FROM {runs}"));
+    let refused = |id: &str, more: &[&str], code: i32, words: &str| {
+        let words_of_it = ["backup", "restore", id, "--in-place", "--confirm", "LOSE 1 ROWS"];
+        let output = bench.whimbrel().run([&words_of_it[..], more].concat()).expect_code(code);
+        assert!(output.stderr.contains(words), "{output}");
+        assert_eq!(rows(&bench.database), now, "{output}");
+        assert_eq!(beside(bench), Vec::<String>::new(), "{output}");
+        let table = ledger(bench, "runs");
+        assert_eq!(count(bench, &format!("SELECT count(*) FROM {table}")), runs, "{output}");
+        assert!(!bench.project.files().iter().any(|file| file.ends_with("journal.json")));
+    };
+    refused(&whole, &[], 2, "no key is given");
+    bench.project.file("other.key", &format!("{OTHER}\n"));
+    refused(&whole, &["--identity", "file:other.key"], 2, "None of the keys opens");
+    refused(&part, &[], 2, "cannot take its place");
+    let chunks = bench.project.at(".whimbrel/backups").join(&whole).join("chunks");
+    let chunk = chunks.join("00001-000001.zst.age");
+    let mut bytes = std::fs::read(&chunk).expect("a chunk");
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    std::fs::write(&chunk, &bytes).expect("a file");
+    refused(&whole, &["--identity", "file:my.key"], 1, "does not hold");
+    bytes[middle] ^= 1;
+    std::fs::write(&chunk, &bytes).expect("a file");
+    // The same backup, asked of a database that was never saved.
+    let other = another(bench);
+    bench.whimbrel().run(["up", "--url", &other.url]).success();
+    let made = other.rows();
+    let words = ["backup", "restore", &whole, "--in-place", "--identity", "file:my.key"];
+    let output = bench.whimbrel().run([&words[..], &["--url", &other.url]].concat());
+    assert!(output.stderr.contains("is not one of this database"), "{output}");
+    assert_eq!(other.rows(), made);
+    // And with its key it goes.
+    let words = [&words[..], &["--confirm", "LOSE 1 ROWS"]].concat();
+    bench.whimbrel().run(words).success();
+    assert_eq!(count(bench, "SELECT count(*) FROM people"), 1);
 }
 
 fn a_kill_anywhere_leaves_the_old_one_or_the_new_one(bench: &Bench) {
@@ -410,7 +463,7 @@ fn an_interrupted_restore_into_a_new_database_is_seen_by_all() {
             bench.migration("0001_all.sql", "CREATE TABLE people (id int PRIMARY KEY);\n");
             bench.whimbrel().run(["up"]).success();
             let id = create(bench, &["--no-encrypt"]);
-            let target = crate::backup_servers::another(bench);
+            let target = another(bench);
             let words = ["backup", "restore", &id, "--to", &target.url];
             let killed = bench.whimbrel().env("WHIMBREL_FAILPOINT", "restore.schema").run(words);
             assert_eq!(killed.signal, Some(9), "{killed}");

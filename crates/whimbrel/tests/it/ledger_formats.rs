@@ -28,7 +28,7 @@ fn old_ledgers_are_read_and_brought_up_to_date(bench: &Bench) {
             formats.trim().lines().map(|line| line.replace('\t', "|")).collect();
         assert_eq!(shown, expected);
         bench.database.query(&format!("SELECT digest FROM {}", ledger("batches")));
-        for table in ["cursors", "batches", "quarantine", "control", "backups"] {
+        for table in ["cursors", "batches", "quarantine", "control", "backups", "parts"] {
             bench.database.query(&format!("SELECT count(*) FROM {}", ledger(table)));
         }
         bench.whimbrel().run(["status", "--check"]).success();
@@ -80,7 +80,7 @@ fn clear(bench: &Bench) {
         return;
     }
     let all = "identity runs attempts migrations undo audit fence lease cursors batches quarantine \
-               control backups";
+               control backups parts";
     for table in all.split_whitespace() {
         bench.database.query(&format!("DROP TABLE whimbrel_{table}"));
     }

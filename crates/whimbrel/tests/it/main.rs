@@ -21,6 +21,7 @@ mod damage;
 mod data;
 mod data_accounts;
 mod data_frozen;
+mod data_parallel;
 mod data_rules;
 mod data_whole;
 mod demo;

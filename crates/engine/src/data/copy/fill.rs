@@ -192,6 +192,7 @@ impl Copier<'_> {
             total: Tally::default(),
             size: self.options.rows_max.unwrap_or(0),
             began_ms: clock.first().map_or(0, |row| number(row, 0)),
+            part: None,
         };
         failpoint::pass("batch.before_cursor");
         self.target.batch(ledger.begin()).await?;
@@ -332,7 +333,7 @@ impl Part<'_> {
         let row = BatchRow {
             run_id: &lease.run_id,
             id: cursor_id(&name),
-            number: next.batches,
+            number: next.batches.to_string(),
             after: cursor.last.as_ref(),
             last: next.last.as_ref().unwrap_or(&none),
             tally,

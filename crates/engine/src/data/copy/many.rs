@@ -11,7 +11,7 @@ use whimbrel_core::transfer::Group;
 use super::{CopiedTable, Copier, Job, Shared};
 use crate::backend::Session;
 use crate::error::EngineError;
-use crate::event::{Event, Events};
+use crate::event::{Events, Sender};
 
 /// A connection to each end.
 pub(crate) struct Ends<'a> {
@@ -68,16 +68,6 @@ impl Queue<'_> {
             *state = State::Done;
         }
         self.turned.notify_all();
-    }
-}
-
-/// Sends what a worker has to say to who listens.
-struct Sender(mpsc::Sender<Event>);
-
-impl Events for Sender {
-    fn send(&mut self, event: Event) {
-        // Who listens is there until the last worker has ended.
-        let _ = self.0.send(event);
     }
 }
 

@@ -18,13 +18,14 @@ const RERUNS_MAX: usize = 3;
 pub(super) const UP: &[&str] = &["up"];
 pub(super) const UNDO: &[&str] = &["undo", "0002"];
 
-/// A counter that is not idempotent, rows that must come once each, rows that go; then values and
+/// A counter that is not idempotent, rows that must come once each, both by several connections
+/// where the database has them, rows that go; then values and
 /// rows that are computed once: in a second go the greatest place would be another.
 const WORK: &str = "\
--- whimbrel: batch size=12 pause-ms=0
+-- whimbrel: batch size=12 pause-ms=0 parallel=3
 UPDATE item SET n = n + 1, name = lower(name);
 
--- whimbrel: batch size=12 pause-ms=0
+-- whimbrel: batch size=12 pause-ms=0 parallel=2
 INSERT INTO copied (item_id, name) SELECT i.id, i.name FROM item i;
 
 -- whimbrel: batch size=12 pause-ms=0

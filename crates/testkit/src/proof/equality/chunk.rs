@@ -11,7 +11,9 @@ use crate::proof::{Verdict, ensure};
 use crate::run::{Output, Whimbrel};
 
 /// Rows of a batch: each row by itself, some rows, all rows.
-const SIZES: [usize; 3] = [1, 7, 1_000];
+const SIZES: [usize; 3] = [1, SHARED, 1_000];
+/// The size of batches that several connections run where the database has them.
+const SHARED: usize = 7;
 /// Most lines of a difference that are shown.
 const LINES_MAX: usize = 12;
 
@@ -115,8 +117,11 @@ impl<'a> Chunk<'a> {
         for (at, case) in self.cases.iter().enumerate() {
             let undo = if self.undo { "" } else { " undo=off" };
             let more = self.directive;
-            let text =
-                format!("-- whimbrel: batch size={size} pause-ms=0{undo}{more}\n{};\n", case.sql);
+            let parallel = if size == SHARED { " parallel=3" } else { "" };
+            let text = format!(
+                "-- whimbrel: batch size={size} pause-ms=0{undo}{more}{parallel}\n{};\n",
+                case.sql
+            );
             bench.project.file(&format!("migrations/{}", file(at)), &text);
         }
         let up = bench.run(&["up", "--json"]);
@@ -128,6 +133,7 @@ impl<'a> Chunk<'a> {
         }
         report.batches += up.stdout.matches("\"event\":\"batch\"").count();
         self.note_whole(&up.stdout);
+        report.shared += self.shared(bench)?;
         let seen = look(&bench.database, &self.cases)?;
         self.differ(&seen, &self.after.clone(), &format!("in batches of {size}"), report);
         if self.undo {
@@ -149,6 +155,19 @@ impl<'a> Chunk<'a> {
             report.undone += self.cases.len();
         }
         Ok(None)
+    }
+
+    /// Statements whose rows several connections went through.
+    fn shared(&self, bench: &Bench<'_>) -> Verdict<usize> {
+        let Some(first) = self.cases.first() else { return Ok(0) };
+        let sql = format!(
+            "SELECT count(DISTINCT p.cursor_seq) FROM {} p JOIN {} c ON c.seq = p.cursor_seq \
+             WHERE c.state = 'done';",
+            first.engine.ledger("parts"),
+            first.engine.ledger("cursors")
+        );
+        let found = query(&bench.database, &sql)?;
+        found.trim().parse().map_err(|_| format!("no number: {found}"))
     }
 
     fn note_whole(&mut self, events: &str) {

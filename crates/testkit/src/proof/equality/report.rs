@@ -23,6 +23,8 @@ pub struct Report {
     pub batches: usize,
     /// How often the result of a statement was taken back and compared with what was before.
     pub undone: usize,
+    /// Statements whose rows several connections went through.
+    pub shared: usize,
     /// Each form.
     pub forms: BTreeMap<&'static str, Tried>,
     /// Each kind of key.
@@ -55,6 +57,7 @@ impl Report {
         self.cases += other.cases;
         self.batches += other.batches;
         self.undone += other.undone;
+        self.shared += other.shared;
         for (name, tried) in other.forms {
             let own = self.forms.entry(name).or_default();
             own.cases += tried.cases;
@@ -108,6 +111,7 @@ impl Report {
         let keys: Vec<String> =
             self.keys.iter().map(|(name, count)| format!("{name} {count}")).collect();
         lines.push(format!("keys: {}", keys.join(", ")));
+        lines.push(format!("{} by several connections", self.shared));
         lines
     }
 }
