@@ -134,6 +134,13 @@ impl Chunk {
         slots.map(|slots| Row { slots, text: &self.text, bytes: &self.bytes })
     }
 
+    /// The values so far of the row that is being written.
+    pub fn begun(&self) -> Row<'_> {
+        let start = self.len() * self.columns;
+        let slots = self.slots.get(start..).unwrap_or_default();
+        Row { slots, text: &self.text, bytes: &self.bytes }
+    }
+
     /// Appends a value to the row that is being written.
     pub fn push(&mut self, cell: Cell<'_>) {
         let slot = match cell {
@@ -292,6 +299,7 @@ mod tests {
                 chunk.push(cell);
             }
             chunk.push(Cell::Null);
+            assert_eq!((chunk.begun().len(), chunk.begun().cell(0)), (1, Cell::Null));
             chunk.push_text(b"\xff");
             chunk.write_decimal(|out| out.push_str("1.50"));
             assert_eq!(chunk.len(), 2);

@@ -3,6 +3,7 @@
 use whimbrel_core::rules::Violation;
 
 use crate::backend::Notice;
+use crate::data::compare::EndsCompared;
 use crate::data::copy::CopyProgress;
 use crate::lease::LeaseInfo;
 use crate::project::{Answer, PurgeItem, RollbackStage};
@@ -190,6 +191,17 @@ pub enum Event {
         expires_ms: i64,
         /// Why it was not restored and compared, if it was not.
         unproven: Option<String>,
+    },
+    /// Both ends of a statement with `source=` were read again after its last batch.
+    Compared {
+        /// File name of the migration.
+        migration: String,
+        /// The statement, from 1.
+        statement: usize,
+        /// The driving table.
+        table: String,
+        /// What differs by now.
+        found: Box<EndsCompared>,
     },
     /// Rows are being judged.
     Judging {

@@ -40,6 +40,9 @@ pub const BATCHES: &[&str] = &[
     "batch.after_commit",
 ];
 
+/// Every place of the final pass of a statement with `source=`.
+pub const COMPARE: &[&str] = &["compare.before_begin"];
+
 /// Every place of a statement whose rows and values are computed once. On SQLite and PostgreSQL the
 /// work table goes in the last batch's transaction, and `freeze.before_drop` is not passed.
 pub const FREEZE: &[&str] = &["freeze.made", "freeze.filled", "freeze.before_drop"];
@@ -180,7 +183,7 @@ mod active {
     pub(super) fn pass(name: &'static str) {
         let backups = [super::BACKUPS, super::SERVER_BACKUPS, super::PRUNE];
         let in_place = [super::IN_PLACE, super::SERVER_IN_PLACE, super::MARIADB_IN_PLACE];
-        let data = [super::BATCHES, super::FREEZE, super::PURGE, super::BUCKETS];
+        let data = [super::BATCHES, super::COMPARE, super::FREEZE, super::PURGE, super::BUCKETS];
         let lists = [super::ALL].into_iter().chain(data).chain(backups).chain(in_place);
         let listed = lists.into_iter().any(|list| list.contains(&name));
         debug_assert!(listed, "unlisted failpoint {name}");

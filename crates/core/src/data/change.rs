@@ -249,6 +249,7 @@ fn analyse(
         assumes_not_null: Vec::new(),
         frozen: rules.frozen,
         notes: rules.notes,
+        differs: rules.differs,
         text: parsed.text.clone(),
         cuts,
         conflict: Conflict::None,

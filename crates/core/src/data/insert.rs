@@ -299,6 +299,7 @@ fn build(
         assumes_not_null: assumes,
         frozen: rules.frozen,
         notes,
+        differs: rules.differs,
         text: parsed.text.clone(),
         cuts,
         conflict: conflict(source.insert),

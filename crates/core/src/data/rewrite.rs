@@ -81,6 +81,9 @@ pub struct Batchable {
     pub frozen: Vec<RefusalCode>,
     /// What the plan should say.
     pub notes: Vec<Note>,
+    /// A function of the statement that gives another value each time it is called, if there is
+    /// one: run again over the same rows, the statement would compute other values.
+    pub differs: Option<String>,
     pub(super) text: Text,
     pub(super) cuts: Cuts,
     pub(super) conflict: Conflict,

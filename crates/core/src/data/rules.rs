@@ -21,11 +21,13 @@ pub(super) struct Rules<'o> {
     pub(super) options: &'o BatchOptions,
     pub(super) frozen: Vec<RefusalCode>,
     pub(super) notes: Vec<Note>,
+    /// A function that gives another value each time.
+    pub(super) differs: Option<String>,
 }
 
 impl Rules<'_> {
     pub(super) fn new(options: &BatchOptions) -> Rules<'_> {
-        Rules { options, frozen: Vec::new(), notes: Vec::new() }
+        Rules { options, frozen: Vec::new(), notes: Vec::new(), differs: None }
     }
 
     /// Refuses, unless the author has lifted this reason.
@@ -129,6 +131,9 @@ pub(super) fn key_columns(
 pub(super) fn volatile(walker: &Walker<'_>, rules: &mut Rules<'_>) -> Result<(), Refusal> {
     for call in &walker.calls {
         let (name, span) = (&call.name, call.span.clone());
+        if matches!(call.varies, Varies::Always | Varies::Now) {
+            rules.differs.get_or_insert_with(|| name.clone());
+        }
         match (call.place, call.varies) {
             (_, Varies::No) => {}
             (Place::Filter, _) => {

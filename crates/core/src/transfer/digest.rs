@@ -136,39 +136,74 @@ fn write_json(out: &mut String, value: &serde_json::Value) {
     }
 }
 
-/// How many rows there are and the sum of their digests, for each part: the same for the same
-/// rows, in whatever order they come.
+/// How many rows there are and the sum of their digests: the same for the same rows, in whatever
+/// order they come.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RowsDigest {
+    rows: u64,
+    sum: RowDigest,
+}
+
+impl RowsDigest {
+    /// Adds a row.
+    pub fn add(&mut self, row: RowDigest) {
+        self.merge(RowsDigest { rows: 1, sum: row });
+    }
+
+    /// Adds the rows of another one.
+    pub fn merge(&mut self, other: RowsDigest) {
+        self.rows += other.rows;
+        self.sum = self.sum.wrapping_add(other.sum);
+    }
+
+    /// How many rows there are.
+    pub fn rows(&self) -> u64 {
+        self.rows
+    }
+
+    /// Reads what [`Display`](std::fmt::Display) writes: `rows:digits`.
+    pub fn parse(text: &str) -> Option<RowsDigest> {
+        let (rows, sum) = text.split_once(':')?;
+        Some(RowsDigest { rows: rows.parse().ok()?, sum: RowDigest::from_str_radix(sum, 16).ok()? })
+    }
+}
+
+impl std::fmt::Display for RowsDigest {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(out, "{}:{:032x}", self.rows, self.sum)
+    }
+}
+
+/// The digests of a table's rows, for each part of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Summary {
-    parts: Vec<(u64, RowDigest)>,
+    parts: Vec<RowsDigest>,
 }
 
 impl Default for Summary {
     fn default() -> Self {
-        Summary { parts: vec![(0, 0); BUCKETS] }
+        Summary { parts: vec![RowsDigest::default(); BUCKETS] }
     }
 }
 
 impl Summary {
     /// Adds a row.
     pub fn add(&mut self, key: RowDigest, row: RowDigest) {
-        if let Some((count, sum)) = self.parts.get_mut(bucket(key)) {
-            *count += 1;
-            *sum = sum.wrapping_add(row);
+        if let Some(part) = self.parts.get_mut(bucket(key)) {
+            part.add(row);
         }
     }
 
     /// Adds the rows of another one.
     pub fn merge(&mut self, other: &Summary) {
-        for ((count, sum), (more, of)) in self.parts.iter_mut().zip(&other.parts) {
-            *count += more;
-            *sum = sum.wrapping_add(*of);
+        for (part, more) in self.parts.iter_mut().zip(&other.parts) {
+            part.merge(*more);
         }
     }
 
     /// How many rows there are.
     pub fn rows(&self) -> u64 {
-        self.parts.iter().map(|(count, _)| count).sum()
+        self.parts.iter().map(RowsDigest::rows).sum()
     }
 
     /// The parts that differ.
@@ -180,9 +215,9 @@ impl Summary {
     /// One digest of all of it, in hexadecimal digits.
     pub fn digest(&self) -> String {
         let mut hash = Sha256::new();
-        for (count, sum) in &self.parts {
-            hash.update(count.to_be_bytes());
-            hash.update(sum.to_be_bytes());
+        for part in &self.parts {
+            hash.update(part.rows.to_be_bytes());
+            hash.update(part.sum.to_be_bytes());
         }
         hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
     }
@@ -238,6 +273,19 @@ mod tests {
             (&Class::Bytes { max: None }, Cell::Bytes(b"a"), Cell::Text("a")),
         ] {
             assert_ne!(digest(class, one), digest(class, two), "{one:?}");
+        }
+    }
+
+    #[test]
+    fn the_text_of_a_digest_is_read_back() {
+        let mut digest = RowsDigest::default();
+        for row in [RowDigest::MAX, 7, 1 << 100] {
+            digest.add(row);
+            assert_eq!(RowsDigest::parse(&digest.to_string()), Some(digest));
+        }
+        assert_eq!(digest.rows(), 3);
+        for wrong in ["", "3", "x:0", "3:", "3:xyz", "-1:0"] {
+            assert_eq!(RowsDigest::parse(wrong), None, "{wrong}");
         }
     }
 

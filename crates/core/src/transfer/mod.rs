@@ -12,7 +12,7 @@ mod values;
 
 pub use class::{Affinity, Class, Family};
 pub use convert::{Scratch, Way};
-pub use digest::{Digester, RowDigest, Summary, bucket};
+pub use digest::{Digester, RowDigest, RowsDigest, Summary, bucket};
 pub use loss::Loss;
 pub use mapping::{Grade, MAPPINGS, grade, reference};
 pub use pairs::{ColumnPair, Group, Matched, Refusal, Side, TablePair, groups, pairs};

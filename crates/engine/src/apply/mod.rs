@@ -351,6 +351,8 @@ impl Applier<'_> {
             tokio::time::sleep(crate::jitter::between_ms(delay, delay * 2)).await;
             let Ok(session) = self.backend.connect().await else { continue };
             *self.session = session;
+            // It may have been a source's connection that was lost.
+            self.opened.clear();
             match self.lease.move_to(self.backend, self.session.as_mut()).await {
                 Ok(()) => break,
                 Err(error) if lost_connection(&error).is_some() => {}

@@ -64,7 +64,7 @@ impl Applier<'_> {
         let sql = format!(
             "SELECT statement_index, kind, object, kept_as, key_columns, columns FROM {0} u \
              WHERE migration = {1} AND event = 'kept' AND kind NOT IN \
-             ('update', 'delete', 'insert', 'work') \
+             ('update', 'delete', 'insert', 'work', 'read') \
              AND seq = (SELECT max(seq) FROM {0} n \
              WHERE n.migration = u.migration AND n.statement_index = u.statement_index \
              AND n.object = u.object) ORDER BY seq",

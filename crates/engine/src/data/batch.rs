@@ -81,6 +81,7 @@ impl Applier<'_> {
         self.run_range(work, &job, &mut cursor, None).await?;
         self.session.batch(&job.drop_temporary_sql()).await?;
         self.drop_ended_work(&job, &cursor).await?;
+        self.say_compared(work, &job, &cursor);
         self.analyze(&job, &cursor).await?;
         Ok(None)
     }
@@ -164,6 +165,9 @@ impl Applier<'_> {
         (cursor, pace): (&Cursor, &mut Pace),
         divided: bool,
     ) -> Result<Cursor, EngineError> {
+        if job.source.is_some() && cursor.is_at_end() {
+            return self.final_pass(work, job, cursor).await;
+        }
         failpoint::pass("batch.before_begin");
         self.begin_batch(work).await?;
         if job.pooled {
@@ -179,7 +183,7 @@ impl Applier<'_> {
             let row = if next.ends() { self.end_work(work, job, &mut next) } else { None };
             return self.commit_batch(work, next, row).await;
         };
-        next.done = Some(&last) == cursor.upper.as_ref();
+        next.done = Some(&last) == cursor.upper.as_ref() && job.source.is_none();
         let mut tally = if divided {
             self.divide(work, job, cursor, (after.clone(), last.clone(), rows)).await?
         } else {
@@ -187,6 +191,10 @@ impl Applier<'_> {
         };
         failpoint::pass("batch.after_statement");
         tally.read = rows - self.count_aside(job, after.as_ref(), &last).await?.min(rows);
+        if job.source.is_some() {
+            // All of its rows may have been set aside.
+            tally.digest.get_or_insert_default();
+        }
         next.add_batch(tally, last.clone());
         let elapsed = began.elapsed();
         pace.done(rows, elapsed.as_secs_f64() * 1_000.0);
@@ -238,7 +246,7 @@ impl Applier<'_> {
     ) -> Result<Tally, EngineError> {
         let details = &cursor.details;
         let tally = match job.batchable.kind {
-            DataKind::Insert => self.insert_range(work, job, details, rows).await?,
+            DataKind::Insert => self.insert_range(work, job, cursor, rows).await?,
             DataKind::Update | DataKind::Delete => {
                 let undo = details.undo_table.as_deref();
                 let written = self.change_range(work, job, undo, rows).await?;

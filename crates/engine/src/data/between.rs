@@ -5,26 +5,23 @@ use std::collections::HashSet;
 
 use whimbrel_core::data::{self, Batchable, Catalog, RefusalCode};
 use whimbrel_core::plan::PlannedMigration;
-use whimbrel_core::rows::{Cell, Chunk};
-use whimbrel_core::sql::dialect::Dialect;
+use whimbrel_core::rows::Chunk;
 use whimbrel_core::sql::quote::quote_text;
-use whimbrel_core::transfer::{Class, Scratch, Way};
 
 use super::copy::key_text;
 use super::cursor::{Details, Tally};
-use super::insert::{STAGE, column_name};
+use super::insert::STAGE;
 use super::job::{
     Job, Prepared, Settled, batch_options, functions, not_exact_problem, null_in_key, said,
     wants_undo, whole_or_refused,
 };
-use super::judge::RULE_CODE;
 use super::key::{ALIAS, Key, Keys, Rows};
 use super::moment::Moment;
 use super::parallel;
 use super::sources::{self, Source};
+use crate::apply::Applier;
 use crate::apply::keep::sql_name;
-use crate::apply::{Applier, StepWork};
-use crate::backend::{DbError, DbErrorKind, LoadInto, Session};
+use crate::backend::Session;
 use crate::error::EngineError;
 use crate::ledger::{Ledger, text};
 
@@ -120,17 +117,6 @@ fn refused(migration: &PlannedMigration, index: usize, refusal: &data::Refusal) 
 }
 
 impl Job {
-    /// The key's columns as texts: `CAST('' AS text) AS whimbrel_k1`.
-    pub(super) fn text_keys(&self) -> String {
-        let text = match self.dialect {
-            Dialect::Sqlite | Dialect::Postgres => "CAST('' AS text)",
-            Dialect::Mysql => "CAST('' AS CHAR(500)) COLLATE utf8mb4_bin",
-        };
-        let columns: Vec<String> =
-            self.keys.names().iter().map(|name| format!("{text} AS {name}")).collect();
-        columns.join(", ")
-    }
-
     /// A key as it stands in the stage.
     pub(super) fn stage_literals(&self, key: &Key) -> Result<Vec<String>, EngineError> {
         match self.source {
@@ -138,122 +124,9 @@ impl Job {
             Some(_) => Ok(key.texts().iter().map(|one| quote_text(one, self.dialect)).collect()),
         }
     }
-
-    fn stage_into(&self) -> LoadInto {
-        let key = Class::Text { max: None, in_bytes: false, padded: false };
-        let mut columns: Vec<(String, Class)> =
-            self.keys.names().into_iter().map(|name| (name, key.clone())).collect();
-        let mut types = vec!["text".to_owned(); columns.len()];
-        for (at, name) in self.batchable.written.iter().enumerate() {
-            let type_name = self.type_of(name);
-            columns.push((column_name(at), Class::of(&type_name, self.dialect)));
-            types.push(type_name);
-        }
-        LoadInto { table: self.temporary(STAGE), columns, types }
-    }
-
-    fn type_of(&self, name: &str) -> String {
-        let mut columns = self.target.columns.iter();
-        let found = columns.find(|column| column.name.eq_ignore_ascii_case(name));
-        found.map(|column| column.type_name.clone()).unwrap_or_default()
-    }
 }
 
 impl Applier<'_> {
-    /// Fills the stage with what the query gives for some driving rows.
-    pub(super) async fn stage_from_source(
-        &mut self,
-        work: &StepWork<'_>,
-        job: &Job,
-        range: &str,
-    ) -> Result<u64, EngineError> {
-        let Some(source) = &job.source else { return Ok(0) };
-        let written: Vec<String> =
-            source.read.key.iter().map(|column| column.sql.clone()).collect();
-        let sql = source.read.source_select(&job.keys.aliased(&written), range);
-        let into = job.stage_into();
-        let keys = job.keys.columns.len();
-        let mut bad = None;
-        let driving = sources::driving(self.session, &mut self.opened, job);
-        let mut rows = Chunk::default();
-        let mut staged: Vec<Chunk> = Vec::new();
-        {
-            let mut stream = driving.stream(&sql).await?;
-            let ways: Vec<Way> = stream
-                .columns()
-                .iter()
-                .skip(keys)
-                .zip(into.columns.iter().skip(keys))
-                .map(|(head, (_, class))| {
-                    let from = Class::of(&head.type_name, job.keys.dialect);
-                    let to = (class.clone(), job.dialect);
-                    Way::new((from, job.keys.dialect), to, false)
-                })
-                .collect();
-            let mut scratch = Scratch::default();
-            while bad.is_none() && stream.next(&mut rows).await? {
-                let mut out = Chunk::default();
-                out.clear(into.columns.len());
-                'rows: for row in rows.rows() {
-                    let texts: Vec<String> = (0..keys)
-                        .zip(&job.keys.columns)
-                        .map(|(at, column)| key_text(row.cell(at), column, &job.keys))
-                        .collect();
-                    for text in &texts {
-                        out.push(Cell::Text(text));
-                    }
-                    for (at, way) in ways.iter().enumerate() {
-                        match way.convert(row.cell(keys + at), &mut scratch) {
-                            Ok(cell) => out.push(cell),
-                            Err(loss) => {
-                                bad = Some((at, loss));
-                                break 'rows;
-                            }
-                        }
-                    }
-                }
-                staged.push(out);
-            }
-        }
-        if let Some((at, loss)) = bad {
-            let column = job.batchable.written.get(at).cloned().unwrap_or_default();
-            let message = format!("`{column}` cannot hold the source's value: {loss}");
-            let mut error = DbError::new(DbErrorKind::Statement, message);
-            error.code = Some(format!("{RULE_CODE}{}", loss.code()));
-            return Err(self.failure(work.migration, job.statement, error, work.kept));
-        }
-        match self.load_stage(&into, &staged).await {
-            Ok(rows) => Ok(rows),
-            Err(error) => Err(self.failure(work.migration, job.statement, error, work.kept)),
-        }
-    }
-
-    /// The same with values that a person has written in place of the query's.
-    pub(super) async fn stage_edited_from_source(
-        &mut self,
-        work: &StepWork<'_>,
-        job: &Job,
-        range: &str,
-        values: &[(String, String)],
-    ) -> Result<u64, EngineError> {
-        let staged = self.stage_from_source(work, job, range).await?;
-        let sets: Vec<String> =
-            values.iter().map(|(name, value)| format!("{name} = {value}")).collect();
-        if !sets.is_empty() {
-            let sql = format!("UPDATE {} SET {}", job.temporary(STAGE), sets.join(", "));
-            self.author(work, job, &sql).await?;
-        }
-        Ok(staged)
-    }
-
-    async fn load_stage(&mut self, into: &LoadInto, staged: &[Chunk]) -> Result<u64, DbError> {
-        let mut sink = self.session.load(into).await?;
-        for chunk in staged {
-            sink.write(chunk).await?;
-        }
-        sink.finish().await
-    }
-
     /// As for a local driving table: rows that produced nothing are noted until another statement
     /// of the file produces something from them.
     pub(super) async fn account_between(

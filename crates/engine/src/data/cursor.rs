@@ -2,7 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 use whimbrel_core::sql::quote::quote_text;
+use whimbrel_core::transfer::RowsDigest;
 
+use super::compare::Pass;
 use super::key::Key;
 use super::parts::Part;
 use crate::backend::{DbError, Row, Session};
@@ -33,6 +35,15 @@ pub(super) struct Details {
     /// About how many driving rows there were at the beginning.
     #[serde(default)]
     pub(super) rows_estimated: u64,
+    /// With `source=`: table with the keys and digests of the rows as they were read.
+    #[serde(default)]
+    pub(super) read_table: Option<String>,
+    /// The newest `batches.seq` when it began; rows after it are its own.
+    #[serde(default)]
+    pub(super) batches_after: i64,
+    /// With `source=`: what the final pass has found so far.
+    #[serde(default)]
+    pub(super) pass: Option<Pass>,
     /// Into how many parts the key range was cut; 0 where it was not.
     #[serde(default)]
     pub(super) parts: usize,
@@ -48,6 +59,8 @@ pub(super) struct Tally {
     pub(super) quarantined: u64,
     pub(super) skipped: u64,
     pub(super) missing: u64,
+    /// With `source=`: the digest of the rows that were staged.
+    pub(super) digest: Option<RowsDigest>,
 }
 
 impl Tally {
@@ -59,6 +72,9 @@ impl Tally {
         self.quarantined += other.quarantined;
         self.skipped += other.skipped;
         self.missing += other.missing;
+        if let Some(more) = other.digest {
+            self.digest.get_or_insert_default().merge(more);
+        }
     }
 }
 
@@ -154,6 +170,11 @@ impl Cursor {
         format!("UPDATE {table} SET details = {details} WHERE seq = {}", self.seq)
     }
 
+    /// Whether all driving rows are behind it.
+    pub(super) fn is_at_end(&self) -> bool {
+        self.upper.is_none() || self.last == self.upper
+    }
+
     /// The statement that moves the row to where this cursor is now.
     pub(super) fn advance_sql(&self, ledger: &Ledger, token: i64) -> String {
         if let Some(part) = &self.part {
@@ -207,6 +228,7 @@ fn of_row(row: &Row) -> Cursor {
             quarantined: count(11),
             skipped: count(12),
             missing: count(13),
+            digest: None,
         },
         size: count(14),
         began_ms: number(row, 15),
@@ -231,8 +253,8 @@ impl BatchRow<'_> {
     pub(super) fn sql(&self, ledger: &Ledger) -> String {
         format!(
             "INSERT INTO {} (run_id, migration, direction, statement_index, number, first_after, \
-             last_key, rows_read, rows_written, rows_quarantined, duration_ms, at_ms, token) \
-             VALUES ({}, {}, '{}', {}, {}, {}, {}, {}, {}, {}, {}, {}, {})",
+             last_key, rows_read, rows_written, rows_quarantined, duration_ms, at_ms, token, \
+             digest) VALUES ({}, {}, '{}', {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {})",
             ledger.table("batches"),
             ledger.quote(self.run_id),
             ledger.quote(self.id.migration),
@@ -246,7 +268,8 @@ impl BatchRow<'_> {
             self.tally.quarantined,
             self.duration_ms,
             now_ms(ledger.dialect),
-            self.token
+            self.token,
+            self.tally.digest.map_or_else(|| "NULL".to_owned(), |all| format!("'{all}'"))
         )
     }
 }

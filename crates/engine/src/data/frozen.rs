@@ -160,22 +160,29 @@ impl Applier<'_> {
             self.session.batch(&format!("ANALYZE {}", frozen.sql)).await?;
         }
         if let Some(name) = frozen.kept_as() {
-            let row = self.work_row(work, (job, &name), "kept");
+            let row = self.beside_row(work, (job, &name), "work", "kept");
             self.session.batch(&row).await?;
             failpoint::pass("freeze.filled");
         }
         self.count(&frozen.sql).await
     }
 
-    /// A row of the ledger about the work table; where one says `purged`, nobody asks for the table
-    /// any more, and `purge` drops it if it is still there.
-    fn work_row(&self, work: &StepWork<'_>, (job, name): (&Job, &str), event: &str) -> String {
+    /// A row of the ledger about a table that is kept beside a statement (`work`, `read`); where
+    /// one says `purged`, nobody asks for the table any more, and `purge` drops it if it is still
+    /// there.
+    pub(super) fn beside_row(
+        &self,
+        work: &StepWork<'_>,
+        (job, name): (&Job, &str),
+        kind: &str,
+        event: &str,
+    ) -> String {
         self.ledger.undo_sql(&UndoEntry {
             run_id: &self.lease.run_id,
             migration: &work.migration.name,
             statement_index: job.statement,
             event,
-            kind: "work",
+            kind,
             object: &job.target.name.to_string(),
             kept_as: name,
             key_columns: &job.key_names(),
@@ -234,7 +241,7 @@ impl Applier<'_> {
             return None;
         }
         let name = next.details.work_table.take()?;
-        let row = self.work_row(work, (job, &name), "purged");
+        let row = self.beside_row(work, (job, &name), "work", "purged");
         let details = next.details_sql(&self.ledger);
         Some(match self.ledger.dialect {
             // It would end the transaction, so it comes after that.
@@ -259,12 +266,12 @@ impl Applier<'_> {
         Ok(self.session.batch(&format!("DROP TABLE IF EXISTS {}", frozen.sql)).await?)
     }
 
-    /// Drops the work tables of a migration that was taken back.
-    pub(super) async fn drop_work(&mut self, migration: &str) -> Result<(), EngineError> {
+    /// Drops the tables beside the statements of a migration that was taken back.
+    pub(super) async fn drop_beside(&mut self, migration: &str) -> Result<(), EngineError> {
         let (undo, ledger) = (self.ledger.table("undo"), self.ledger);
         let sql = format!(
-            "SELECT u.kept_as, u.statement_index, u.object FROM {undo} u WHERE u.migration = {} \
-             AND u.kind = 'work' AND u.event = 'kept' AND NOT EXISTS (SELECT 1 FROM {undo} p \
+            "SELECT u.kept_as, u.statement_index, u.object, u.kind FROM {undo} u \
+             WHERE u.migration = {} AND u.kind IN ('work', 'read') AND u.event = 'kept' AND NOT EXISTS (SELECT 1 FROM {undo} p \
              WHERE p.kept_as = u.kept_as AND p.event = 'purged')",
             ledger.quote(migration)
         );
@@ -275,7 +282,7 @@ impl Applier<'_> {
                 migration,
                 statement_index: usize::try_from(number(&found, 1)).unwrap_or(0),
                 event: "purged",
-                kind: "work",
+                kind: &text(&found, 3),
                 object: &text(&found, 2),
                 kept_as: &name,
                 key_columns: &[],

@@ -4,9 +4,10 @@
 use whimbrel_core::data::{Conflict, DataKind};
 use whimbrel_core::sql::dialect::Dialect;
 
-use super::cursor::{Details, Tally};
+use super::cursor::{Cursor, Details, Tally};
 use super::job::{Job, quote_column};
 use super::key::{ALIAS, Key, Keys, Rows, key_columns};
+use super::staging::{DIGEST, empty_text};
 use crate::apply::{Applier, StepWork};
 use crate::backend::DbErrorKind;
 use crate::error::EngineError;
@@ -35,6 +36,9 @@ impl Job {
         items.extend(self.batchable.written.iter().enumerate().map(|(at, name)| {
             format!("whimbrel_t.{} AS {}", quote_column(name, dialect), column_name(at))
         }));
+        if between {
+            items.push(format!("{} AS {DIGEST}", empty_text(dialect)));
+        }
         let driving = match between {
             true => "(SELECT 1 AS whimbrel_1)",
             false => self.keys.table.as_str(),
@@ -140,9 +144,10 @@ impl Applier<'_> {
         &mut self,
         work: &StepWork<'_>,
         job: &Job,
-        details: &Details,
+        cursor: &Cursor,
         rows: Rows<'_>,
     ) -> Result<Tally, EngineError> {
+        let details = &cursor.details;
         let range = job.keys.as_written_among(rows)?;
         if !job.is_staged() {
             let written = self.author(work, job, &job.batchable.restricted(&range)).await?;
@@ -150,8 +155,10 @@ impl Applier<'_> {
         }
         self.session.batch(&format!("DELETE FROM {}", job.temporary(STAGE))).await?;
         let (staged, mut tally) = if job.source.is_some() {
-            let staged = self.stage_from_source(work, job, &range).await?;
-            (staged, self.account_between(job, details, rows).await?)
+            let (staged, digest) = self.stage_from_source(work, job, &range).await?;
+            self.note_read(job, cursor, rows).await?;
+            let tally = self.account_between(job, details, rows).await?;
+            (staged, Tally { digest: Some(digest), ..tally })
         } else {
             let staged = self.author_reads(work, job, &job.stage_fill_sql(&range)).await?;
             (staged, self.account(job, details, rows).await?)
@@ -171,6 +178,21 @@ impl Applier<'_> {
             }
         };
         Ok(tally)
+    }
+
+    /// Notes what a batch has read of another database. A row that was set aside and is tried by
+    /// itself is of no batch.
+    async fn note_read(
+        &mut self,
+        job: &Job,
+        cursor: &Cursor,
+        rows: Rows<'_>,
+    ) -> Result<(), EngineError> {
+        let (Some(table), Rows::Range(..)) = (&cursor.details.read_table, rows) else {
+            return Ok(());
+        };
+        let sql = job.note_read_sql(&self.undo_table(table), cursor.batches + 1);
+        Ok(self.session.batch(&sql).await?)
     }
 
     /// Inserts what one driving row produces, with values that a person has written.
@@ -206,7 +228,7 @@ impl Applier<'_> {
         };
         let id = super::start::cursor_id(work);
         let ledger = self.ledger;
-        let cursor = super::cursor::Cursor::read(&ledger, self.session.as_mut(), id).await?;
+        let cursor = Cursor::read(&ledger, self.session.as_mut(), id).await?;
         let undo = cursor.and_then(|cursor| cursor.details.undo_table);
         let written = match undo {
             Some(undo) => self.insert_and_keep(work, job, &undo).await?,

@@ -126,7 +126,16 @@ impl Keys {
         self.among(&self.as_written(), rows)
     }
 
-    /// The same for columns that are called otherwise.
+    /// The same for all rows of a range, those that are set aside, too.
+    pub(super) fn as_written_range(
+        &self,
+        after: Option<&Key>,
+        last: &Key,
+    ) -> Result<String, EngineError> {
+        self.range(&self.as_written(), after, last)
+    }
+
+    /// The same as [`Keys::as_written_among`] for columns that are called otherwise.
     pub(super) fn among(&self, columns: &[String], rows: Rows<'_>) -> Result<String, EngineError> {
         match rows {
             Rows::Range(after, last) => {

@@ -129,6 +129,10 @@ impl Applier<'_> {
             let sql = self.undo_row(work, job, undo);
             self.session.batch(&sql).await?;
         }
+        if let Some(read) = &details.read_table {
+            let sql = self.beside_row(work, (job, read), "read", "kept");
+            self.session.batch(&sql).await?;
+        }
         if let Some(frozen) = &job.work {
             details.rows_estimated = self.fill_work(work, job, frozen).await?;
             self.check_room(work, job, details.rows_estimated).await?;
@@ -188,6 +192,17 @@ impl Applier<'_> {
             );
             self.session.batch(&sql).await?;
             details.undo_table = Some(name);
+        }
+        if job.source.is_some() {
+            let name = format!("undo_{end}_read");
+            for sql in job.read_table_sql(&self.undo_table(&name)) {
+                self.session.batch(&sql).await?;
+            }
+            details.read_table = Some(name);
+            let newest =
+                format!("SELECT coalesce(max(seq), 0) FROM {}", self.ledger.table("batches"));
+            let rows = self.session.query(&newest).await?;
+            details.batches_after = rows.first().map_or(0, |row| number(row, 0));
         }
         if let Some(frozen) = &job.work {
             self.make_work(frozen).await?;

@@ -93,7 +93,7 @@ impl Applier<'_> {
             self.check_tree(&undo, on_conflict).await?;
             self.undo_statement(migration, &undo, on_conflict).await?;
         }
-        self.drop_work(&migration.name).await
+        self.drop_beside(&migration.name).await
     }
 
     /// The undo table of a statement with its key.

@@ -31,6 +31,9 @@ use Type::{Int, IntNull, Name, NameNull, One, Seq, Text, TextNull};
 /// Tables by the format that brought them.
 const FORMATS: &[(i64, &[Table])] = &[(1, FIRST), (2, DATA), (3, BACKUPS), (4, PARTS)];
 
+/// Columns of older tables by the format that brought them: table, column, type.
+const ADDED: &[(i64, &str, (&str, Type))] = &[(4, "batches", ("digest", NameNull))];
+
 /// Schema migrations.
 const FIRST: &[Table] = &[
     Table {
@@ -271,7 +274,8 @@ const PARTS: &[Table] = &[Table {
 pub(crate) fn columns_of(name: &str) -> Vec<&'static str> {
     let mut tables = FORMATS.iter().flat_map(|(_, tables)| tables.iter());
     let columns = tables.find(|table| table.name == name).map_or(&[][..], |table| table.columns);
-    columns.iter().filter(|(_, kind)| *kind != Seq).map(|(name, _)| *name).collect()
+    let added = ADDED.iter().filter(|(_, table, _)| *table == name).map(|(.., column)| column);
+    columns.iter().chain(added).filter(|(_, kind)| *kind != Seq).map(|(name, _)| *name).collect()
 }
 
 /// The name of one of the ledger's tables as it stands in SQL.
@@ -296,7 +300,27 @@ pub(super) fn upgrade(dialect: Dialect, from: i64) -> Vec<String> {
             }
         }
     }
+    for (_, name, column) in ADDED.iter().filter(|(format, ..)| *format > from) {
+        out.push(add_column(dialect, name, *column));
+    }
     out
+}
+
+/// Adds a column. Where that ends the transaction, a column that is there already is left alone.
+fn add_column(dialect: Dialect, name: &str, (column, kind): (&str, Type)) -> String {
+    let table = table(dialect, name);
+    let add = format!("ALTER TABLE {table} ADD COLUMN {column} {}", column_type(dialect, kind));
+    match dialect {
+        Dialect::Sqlite | Dialect::Postgres => add,
+        // Only MariaDB has `ADD COLUMN IF NOT EXISTS`.
+        Dialect::Mysql => format!(
+            "SET @whimbrel_add = (SELECT CASE count(*) WHEN 0 THEN '{add}' ELSE 'DO 0' END \
+             FROM information_schema.columns WHERE table_schema = DATABASE() \
+             AND table_name = '{table}' AND column_name = '{column}'); \
+             PREPARE whimbrel_add FROM @whimbrel_add; EXECUTE whimbrel_add; \
+             DEALLOCATE PREPARE whimbrel_add"
+        ),
+    }
 }
 
 fn create_table(dialect: Dialect, definition: &Table) -> String {

@@ -3,6 +3,7 @@
 
 use super::Project;
 use crate::backend::Session;
+use crate::data::compare::EndsCompared;
 use crate::data::key::shown_table;
 use crate::error::EngineError;
 use crate::ledger::{number, text};
@@ -53,6 +54,8 @@ pub struct AccountLine {
     /// It is an UPDATE or DELETE whose values were computed first; its missing rows are those that
     /// others have changed or deleted since.
     pub frozen: bool,
+    /// With `source=`: both ends, held against what was read.
+    pub ends: Option<EndsCompared>,
 }
 
 /// Driving rows of which nothing came.
@@ -73,19 +76,28 @@ impl Account {
     pub fn holds(&self) -> bool {
         self.reasons.is_empty()
     }
+
+    /// Whether both ends of each statement with `source=` are what was read, as far as they were
+    /// compared. That somebody has changed a row since is a finding; nothing was lost by it.
+    pub fn ends_are_same(&self) -> bool {
+        self.lines.iter().filter_map(|line| line.ends.as_ref()).all(EndsCompared::is_same)
+    }
 }
 
 impl Project {
-    /// The account of the data migration that the user calls `version`.
+    /// The account of the data migration that the user calls `version`. With `compare` both ends
+    /// of its statements with `source=` are read again; else it has what their last batches found.
     ///
     /// # Errors
     /// When there is no such migration, or the database cannot be read.
-    pub async fn account(&self, version: &str) -> Result<Account, EngineError> {
+    pub async fn account(&self, version: &str, compare: bool) -> Result<Account, EngineError> {
         let name = self.name_of(Some(version))?.unwrap_or_default();
         let Some(mut session) = self.connect_to_read().await? else {
             return Err(EngineError::NotFound(format!("`{name}` has not run yet")));
         };
-        self.account_of(session.as_mut(), &name).await
+        let mut account = self.account_of(session.as_mut(), &name).await?;
+        self.account_ends(session.as_mut(), &mut account, compare).await?;
+        Ok(account)
     }
 
     /// The account of a migration by its file name.
@@ -128,6 +140,7 @@ impl Project {
                 missing: count(9),
                 inserts: missing.is_some(),
                 frozen: frozen == Some(true),
+                ends: None,
             };
             if let Some(missing) = missing
                 && !tables.iter().any(|(name, ..)| name == missing)

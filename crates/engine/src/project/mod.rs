@@ -1,6 +1,7 @@
 //! A project: its files and its database, with one method for each verb of the user.
 
 mod account;
+mod account_ends;
 mod alone;
 #[cfg(feature = "sqlite")]
 mod backup;

@@ -318,7 +318,7 @@ impl Project {
                 rows: None,
                 bytes: None,
                 at_ms: number(row, 10),
-                needed: number(row, 8) == 0 && number(row, 9) == 0 && text(row, 4) != "work",
+                needed: number(row, 8) == 0 && number(row, 9) == 0 && !is_beside(&text(row, 4)),
                 leftover: number(row, 9) > 0,
                 keys: names_of(&text(row, 6)),
                 columns: names_of(&text(row, 7)),
@@ -397,7 +397,7 @@ pub(super) async fn purged_of(
     let undo = project.ledger.table("undo");
     let sql = format!(
         "SELECT u.kind, u.object, u.rows_kept FROM {undo} u WHERE u.migration = {} \
-         AND u.event = 'purged' AND u.kind NOT IN ('update', 'delete', 'insert', 'work') \
+         AND u.event = 'purged' AND u.kind NOT IN ('update', 'delete', 'insert', 'work', 'read') \
          AND NOT EXISTS (SELECT 1 FROM {undo} n WHERE n.migration = u.migration \
          AND n.statement_index = u.statement_index AND n.object = u.object \
          AND (n.seq > u.seq OR n.kept_as = u.kept_as AND n.event = 'restored')) ORDER BY u.seq",
@@ -413,6 +413,11 @@ async fn sqlite_bytes(session: &mut dyn Session, table: &str) -> Option<u64> {
     let sql = format!("SELECT sum(pgsize) FROM dbstat WHERE name = '{table}' AND aggregate = TRUE");
     let rows = session.query(&sql).await.ok()?;
     rows.first()?.first()?.as_deref()?.parse().ok()
+}
+
+/// Whether a table of this kind only stands beside a statement, and no way back needs it.
+fn is_beside(kind: &str) -> bool {
+    matches!(kind, "work" | "read")
 }
 
 fn millis(duration: Duration) -> i64 {

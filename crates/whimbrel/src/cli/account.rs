@@ -2,6 +2,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use whimbrel_engine::Account;
 
+use super::ends::{self, EndsJson};
 use super::text::{plural, table};
 use crate::context::Context;
 use crate::error::{CommandError, Exit};
@@ -12,12 +13,16 @@ use crate::printer::{Format, Style};
 ///
 /// For each statement: how many rows were read, and what came of them. It holds when every driving
 /// row produced something, was declared to produce nothing (`skips=`), or was set aside and
-/// settled.
+/// settled. Of statements with `source=` both ends are read again, and rows that differ from what
+/// was read are named; it ends with 3 then, too.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// The data migration: a version or a file name
     #[arg(value_name = "VERSION")]
     migration: String,
+    /// Do not read the ends of statements with `source=` again; show what their last batches found
+    #[arg(long)]
+    no_compare: bool,
 }
 
 /// What `account --json` prints.
@@ -59,6 +64,8 @@ struct StatementJson {
     rows_skipped: u64,
     /// Driving rows of which nothing came in this statement.
     rows_missing: u64,
+    /// With `source=`: both ends, held against what was read.
+    ends: Option<EndsJson>,
 }
 
 #[derive(Debug, Serialize, JsonSchema)]
@@ -73,14 +80,14 @@ struct MissingJson {
 
 pub(super) async fn run(args: &Args, context: &mut Context) -> Result<Exit, CommandError> {
     let project = context.project()?;
-    let account = project.account(&args.migration).await?;
+    let account = project.account(&args.migration, !args.no_compare).await?;
     match context.printer.format() {
         Format::Json => {
             context.printer.json(&envelope("account", to_json(&account)), true);
         }
         Format::Human => show(&account, context),
     }
-    Ok(if account.holds() { Exit::Done } else { Exit::Findings })
+    Ok(if account.holds() && account.ends_are_same() { Exit::Done } else { Exit::Findings })
 }
 
 fn show(account: &Account, context: &mut Context) {
@@ -88,6 +95,11 @@ fn show(account: &Account, context: &mut Context) {
     printer.out(&format!("Account of {}", account.migration));
     for line in table(&lines(account)) {
         printer.out(&format!("  {line}"));
+    }
+    for line in &account.lines {
+        for text in line.ends.iter().flat_map(ends::lines) {
+            printer.out(&format!("  statement {}: {text}", line.statement));
+        }
     }
     for missing in &account.missing {
         printer
@@ -156,6 +168,7 @@ fn to_json(account: &Account) -> AccountJson {
                 rows_quarantined: line.quarantined,
                 rows_skipped: line.skipped,
                 rows_missing: line.missing,
+                ends: line.ends.as_ref().map(ends::to_json),
             })
             .collect(),
         missing: account

@@ -9,7 +9,7 @@ use whimbrel_engine::event::{Event, Events};
 use whimbrel_engine::{Answer, FactLine, RollbackStage};
 
 use super::ask::{Asking, read_line};
-use super::{batches, copy, purge, rollback, text::plural};
+use super::{batches, copy, ends, purge, rollback, text::plural};
 use crate::error::fact_text;
 use crate::printer::{Format, Printer, Style};
 
@@ -202,6 +202,15 @@ impl EventPrinter<'_> {
                     ));
                 }
             }
+            Event::Compared { migration, statement, found, .. } => {
+                for line in ends::lines(found) {
+                    let line = format!("{migration}: statement {statement}: {line}");
+                    match found.is_same() {
+                        true => self.printer.detail(&line),
+                        false => self.printer.note(&line),
+                    }
+                }
+            }
             Event::Judging { what, rows } => {
                 self.printer.progress(&format!("judging {what}: {rows} rows"));
             }
@@ -297,6 +306,10 @@ fn to_json(event: &Event) -> Value {
         Event::Quarantined { migration, table, key, reason } => json!({
             "event": "quarantined", "migration": migration, "table": table, "key": key,
             "reason": reason,
+        }),
+        Event::Compared { migration, statement, table, found } => json!({
+            "event": "compared", "migration": migration, "statement": statement, "table": table,
+            "found": ends::to_json(found),
         }),
         Event::GroupAgain { migrations, reason } => json!({
             "event": "group-again", "migrations": migrations, "reason": reason,

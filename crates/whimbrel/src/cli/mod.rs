@@ -12,6 +12,7 @@ pub(crate) mod copy;
 mod demo;
 mod doctor;
 mod down;
+mod ends;
 mod events;
 mod fake;
 mod history;

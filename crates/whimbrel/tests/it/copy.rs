@@ -4,6 +4,7 @@ mod bad;
 mod many;
 mod order;
 mod pairs;
+mod read_again;
 mod source;
 mod types;
 

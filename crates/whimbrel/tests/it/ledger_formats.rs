@@ -27,6 +27,7 @@ fn old_ledgers_are_read_and_brought_up_to_date(bench: &Bench) {
         let shown: Vec<String> =
             formats.trim().lines().map(|line| line.replace('\t', "|")).collect();
         assert_eq!(shown, expected);
+        bench.database.query(&format!("SELECT digest FROM {}", ledger("batches")));
         for table in ["cursors", "batches", "quarantine", "control", "backups", "parts"] {
             bench.database.query(&format!("SELECT count(*) FROM {}", ledger(table)));
         }

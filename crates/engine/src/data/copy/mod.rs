@@ -21,7 +21,7 @@ use whimbrel_core::transfer::{Group, TablePair, Way};
 
 pub(crate) use self::fill::POSTGRES_TEXTS;
 pub(crate) use self::many::{Ends, copy_groups};
-pub(super) use self::read::key_text;
+pub(super) use self::read::{column_sql, key_text};
 pub use self::report::{
     CopiedTable, CopyPhase, CopyProgress, CopyReport, Differing, FoundLoss, PlannedColumn,
     PlannedCopy,

@@ -17,7 +17,7 @@ use crate::error::EngineError;
 
 /// A column of a table that is read, as SQL. MySQL prints `float` with six digits only; as a
 /// number of eight bytes it prints all that there are.
-pub(super) fn column_sql(name: &str, class: &Class, dialect: Dialect) -> String {
+pub(in crate::data) fn column_sql(name: &str, class: &Class, dialect: Dialect) -> String {
     let quoted = quote_column(name, dialect);
     match class {
         Class::Real { single: true } if dialect == Dialect::Mysql => {

@@ -200,7 +200,7 @@ impl Project {
     async fn removes(&self, session: &mut dyn Session, run_id: &str) -> Result<bool, EngineError> {
         let sql = format!(
             "SELECT count(*) FROM {} WHERE run_id = {} AND event = 'kept' \
-             AND kind NOT IN ('update', 'delete', 'insert', 'work')",
+             AND kind NOT IN ('update', 'delete', 'insert', 'work', 'read')",
             self.ledger.table("undo"),
             self.ledger.quote(run_id)
         );

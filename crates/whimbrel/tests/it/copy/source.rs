@@ -12,7 +12,7 @@ every_pair!(
 );
 
 /// People at the source, in an order that is not the key's, and a table for them here.
-fn begin(ends: &Ends, rows: u32) {
+pub(super) fn begin(ends: &Ends, rows: u32) {
     ends.project.file("whimbrel.toml", "[environments.legacy]\nurl = \"env:LEGACY_URL\"\n");
     ends.source.query(
         "CREATE TABLE people (id integer PRIMARY KEY, first varchar(20) NOT NULL, \
@@ -30,7 +30,7 @@ fn begin(ends: &Ends, rows: u32) {
 }
 
 /// The statement, in the source's SQL.
-fn statement(ends: &Ends, directive: &str, rest: &str) -> String {
+pub(super) fn statement(ends: &Ends, directive: &str, rest: &str) -> String {
     let name = match ends.from {
         "mariadb" => "CONCAT(p.first, ' ', p.`last`)",
         _ => "p.first || ' ' || p.last",
@@ -41,7 +41,7 @@ fn statement(ends: &Ends, directive: &str, rest: &str) -> String {
     )
 }
 
-fn people(ends: &Ends) -> i64 {
+pub(super) fn people(ends: &Ends) -> i64 {
     ends.count("SELECT count(*) FROM persons")
 }
 
