@@ -271,7 +271,8 @@ impl Applier<'_> {
         let (undo, ledger) = (self.ledger.table("undo"), self.ledger);
         let sql = format!(
             "SELECT u.kept_as, u.statement_index, u.object, u.kind FROM {undo} u \
-             WHERE u.migration = {} AND u.kind IN ('work', 'read') AND u.event = 'kept' AND NOT EXISTS (SELECT 1 FROM {undo} p \
+             WHERE u.migration = {} AND u.kind IN ('work', 'read') AND u.event = 'kept' \
+             AND NOT EXISTS (SELECT 1 FROM {undo} p \
              WHERE p.kept_as = u.kept_as AND p.event = 'purged')",
             ledger.quote(migration)
         );
