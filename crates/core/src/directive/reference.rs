@@ -10,7 +10,8 @@ pub fn reference() -> String {
         "# Directives\n\n\
          A directive is a comment that Whimbrel reads:\n\
          `-- whimbrel: key=value key=\"quoted value\"`.\n\
-         Before the first statement it holds for the file, elsewhere for the next statement.\n\
+         Before the first statement it holds for the file, elsewhere for the next statement;\n\
+         with the word `batch` (`-- whimbrel: batch size=500`) always for the next statement.\n\
          Inside double quotes, `\\\"` and `\\\\` stand for `\"` and `\\`. An unknown key is an\n\
          error.\n\n\
          | key | values | default | where |\n\

@@ -6,7 +6,9 @@ use std::collections::HashSet;
 use whimbrel_core::data::{self, Batchable, Catalog, RefusalCode};
 use whimbrel_core::plan::PlannedMigration;
 use whimbrel_core::rows::Chunk;
+use whimbrel_core::sql::dialect::Dialect;
 use whimbrel_core::sql::quote::quote_text;
+use whimbrel_core::transfer::Class;
 
 use super::copy::key_text;
 use super::cursor::{Details, Tally};
@@ -34,6 +36,29 @@ pub(crate) struct JobSource {
     pub(super) name: String,
     /// The query.
     pub(crate) read: Batchable,
+    /// Which of its values are MySQL's `float`, of how many it gives. None where none is.
+    pub(super) floats: Option<(Vec<usize>, usize)>,
+}
+
+/// The values of a query that are MySQL's `float`: the server prints these with six digits.
+async fn floats(
+    dialect: Dialect,
+    session: &mut dyn Session,
+    read: &Batchable,
+) -> Result<Option<(Vec<usize>, usize)>, EngineError> {
+    if dialect != Dialect::Mysql {
+        return Ok(None);
+    }
+    let mut stream = session.stream(&read.source_select("", "1 = 0")).await?;
+    let single = Class::Real { single: true };
+    let is_single = |at: &usize| {
+        stream.columns().get(*at).is_some_and(|one| Class::of(&one.type_name, dialect) == single)
+    };
+    let count = stream.columns().len();
+    let found: Vec<usize> = (0..count).filter(is_single).collect();
+    let mut nothing = Chunk::default();
+    while stream.next(&mut nothing).await? {}
+    Ok((!found.is_empty()).then_some((found, count)))
 }
 
 /// Understands a statement whose query runs in another database.
@@ -83,6 +108,7 @@ pub(super) async fn prepare(
         Ok(undo) => undo,
         Err(reason) => return Ok(Prepared::Refused(not_exact_problem(migration, index, &reason))),
     };
+    let floats = floats(source.dialect, source.session, &read).await?;
     let driving = sql_name(&read.driving, source.dialect);
     let keys = Keys::new(source.dialect, driving, read.key.clone());
     write.driving = read.driving.clone();
@@ -94,7 +120,7 @@ pub(super) async fn prepare(
     let pooled = session.facts().await?.pooled.is_some();
     Ok(Prepared::Batches(Box::new(Job {
         dialect: ledger.dialect,
-        source: Some(JobSource { name: source.name, read }),
+        source: Some(JobSource { name: source.name, read, floats }),
         statement: index,
         batchable: write,
         keys,

@@ -42,7 +42,29 @@ impl Job {
     pub(super) fn source_sql(&self, range: &str) -> String {
         let Some(source) = &self.source else { return String::new() };
         let key: Vec<String> = source.read.key.iter().map(|column| column.sql.clone()).collect();
-        source.read.source_select(&self.keys.aliased(&key), range)
+        let sql = source.read.source_select(&self.keys.aliased(&key), range);
+        match &source.floats {
+            Some((floats, count)) => self.with_all_digits(&sql, floats, *count),
+            None => sql,
+        }
+    }
+
+    /// MySQL's query with its `float` values as numbers of eight bytes, which are printed with all
+    /// digits that they have. The names of the author's columns need not differ, so they get
+    /// others.
+    fn with_all_digits(&self, sql: &str, floats: &[usize], count: usize) -> String {
+        let mut names = self.keys.names();
+        let mut items = names.clone();
+        for at in 0..count {
+            let name = column_name(at);
+            items.push(match floats.contains(&at) {
+                true => format!("({name} + 0e0)"),
+                false => name.clone(),
+            });
+            names.push(name);
+        }
+        let (names, items) = (names.join(", "), items.join(", "));
+        format!("WITH whimbrel_q ({names}) AS ({sql}) SELECT {items} FROM whimbrel_q")
     }
 
     /// Each column that is written, with what it can hold.

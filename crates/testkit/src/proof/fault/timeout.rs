@@ -7,6 +7,9 @@ use crate::proof::plan::Plan;
 use crate::proof::trial::Trial;
 use crate::proof::{Verdict, ensure};
 
+/// How long a statement may run.
+const LIMIT: &str = "200ms";
+
 /// Runs a migration that is too slow, sees that nothing of it stays, and runs it again with time
 /// enough. `None` if the run leaves the engine out by name.
 pub fn run(bench: &Bench, engine: Engine) -> Verdict<Option<()>> {
@@ -15,7 +18,7 @@ pub fn run(bench: &Bench, engine: Engine) -> Verdict<Option<()>> {
         let Some(undisturbed) = bench.undisturbed(&plan)? else { return Ok(None) };
         let Some(trial) = Trial::new(bench.program(), &plan) else { return Ok(None) };
         trial.prepare()?;
-        let output = trial.whimbrel().run(["up", "--statement-timeout", "1s"]);
+        let output = trial.whimbrel().run(["up", "--statement-timeout", LIMIT]);
         ensure(output.code == Some(1), || format!("it was not too slow: {output}"))?;
         let kept = trial.query("SELECT count(*) FROM probe WHERE step = '0002';")?;
         ensure(kept == "0", || format!("something of it stays: {output}"))?;
@@ -29,7 +32,7 @@ pub fn run(bench: &Bench, engine: Engine) -> Verdict<Option<()>> {
 
 fn slow(engine: Engine) -> Verdict<Option<Plan>> {
     let sleep = match engine {
-        // It counts for more than a second.
+        // It counts for about a second.
         Engine::Sqlite => {
             "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 4000000) \
              SELECT count(*) FROM n;\n"

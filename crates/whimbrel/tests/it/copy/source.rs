@@ -9,6 +9,7 @@ every_pair!(
     bad_rows_are_set_aside,
     a_kill_at_every_place_changes_nothing,
     conflicts_are_merged,
+    numbers_come_with_all_their_digits,
 );
 
 /// People at the source, in an order that is not the key's, and a table for them here.
@@ -158,4 +159,30 @@ fn a_value_that_does_not_fit_is_a_refused_row() {
         let up = ends.whimbrel().run(["up"]).expect_code(2);
         assert!(up.stderr.contains("nowhere"), "{up}");
     });
+}
+
+/// MySQL prints a number of four bytes with six digits.
+fn numbers_come_with_all_their_digits(ends: &Ends) {
+    ends.project.file("whimbrel.toml", "[environments.legacy]\nurl = \"env:LEGACY_URL\"\n");
+    let four = |of: &str| if of == "mariadb" { "float" } else { "real" };
+    let eight = |of: &str| if of == "sqlite" { "real" } else { "double precision" };
+    let (from, into) = (four(ends.from), eight(ends.to));
+    ends.source.query(&format!(
+        "CREATE TABLE readings (id integer PRIMARY KEY, four {from}); \
+         INSERT INTO readings VALUES (1, 123456.7890625), (2, -0.0078125), (3, NULL)"
+    ));
+    ends.tables(&format!(
+        "CREATE TABLE numbers (id integer PRIMARY KEY, four {into}, again {into});\n"
+    ));
+    ends.project.file(
+        "migrations/0002_numbers.data.sql",
+        "-- whimbrel: batch source=legacy\n\
+         INSERT INTO numbers (id, four, again) SELECT r.id, r.four, r.four FROM readings r;\n",
+    );
+    ends.whimbrel().run(["up"]).success();
+    let same = "SELECT count(*) FROM numbers WHERE four = again AND \
+                (id = 1 AND four = 123456.7890625 OR id = 2 AND four = -0.0078125)";
+    assert_eq!(ends.count(same), 2);
+    assert_eq!(ends.count("SELECT count(*) FROM numbers WHERE four IS NULL"), 1);
+    ends.whimbrel().run(["account", "0002"]).success();
 }
