@@ -27,10 +27,10 @@ pub fn run(bench: &Bench, engine: Engine) -> Verdict<Option<()>> {
         let sql = "INSERT INTO item VALUES (77, 'seventy-seven')";
         let reader = trial.database.hold(sql).map_err(|error| error.to_string())?;
         let running = trial.whimbrel().spawn(["up", "--lock-timeout", "60s"]);
-        wait_for(&trial, &waiting_sql(engine))?;
+        let first = waiting(&trial, engine, "0")?;
         running.kill();
         let again = trial.whimbrel().spawn(["up", "--lock-timeout", "60s"]);
-        wait_for(&trial, &waiting_sql(engine))?;
+        waiting(&trial, engine, &first)?;
         drop(reader);
         let output = again.wait();
         ensure(output.code == Some(0), || format!("it did not go on: {output}"))?;
@@ -39,24 +39,27 @@ pub fn run(bench: &Bench, engine: Engine) -> Verdict<Option<()>> {
     })
 }
 
-/// A number that is not 0 while one of the program's statements waits.
-fn waiting_sql(engine: Engine) -> String {
-    match engine {
-        Engine::Postgres => "SELECT count(*) FROM pg_stat_activity \
-             WHERE datname = current_database() AND wait_event_type = 'Lock' \
-             AND query LIKE 'CREATE INDEX%';"
-            .to_owned(),
-        Engine::Sqlite | Engine::Mariadb => "SELECT count(*) FROM information_schema.processlist \
-             WHERE db = database() AND state LIKE 'Waiting for table metadata lock%';"
-            .to_owned(),
-    }
-}
-
-fn wait_for(trial: &Trial<'_>, sql: &str) -> Verdict<()> {
+/// Waits until a statement of the program waits, of another connection than `but`; gives the
+/// connection's number. What is left of an index is dropped before it is made anew.
+fn waiting(trial: &Trial<'_>, engine: Engine, but: &str) -> Verdict<String> {
+    let sql = match engine {
+        Engine::Postgres => format!(
+            "SELECT pid FROM pg_stat_activity WHERE datname = current_database() \
+             AND wait_event_type = 'Lock' AND pid <> {but} \
+             AND (query LIKE 'CREATE INDEX%' OR query LIKE 'DROP INDEX%') LIMIT 1;"
+        ),
+        Engine::Sqlite | Engine::Mariadb => format!(
+            "SELECT id FROM information_schema.processlist WHERE db = database() AND id <> {but} \
+             AND state LIKE 'Waiting for table metadata lock%' LIMIT 1;"
+        ),
+    };
     let deadline = Instant::now() + WAITS_WITHIN;
-    while trial.database.admin(sql).trim() == "0" {
+    loop {
+        let found = trial.database.admin(&sql);
+        if !found.trim().is_empty() {
+            return Ok(found.trim().to_owned());
+        }
         ensure(Instant::now() < deadline, || format!("nobody waits: {sql}"))?;
         std::thread::sleep(Duration::from_millis(50));
     }
-    Ok(())
 }
