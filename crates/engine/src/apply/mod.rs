@@ -119,6 +119,50 @@ pub(crate) struct Applier<'a> {
     pub(crate) overwritten: u64,
 }
 
+/// What an applier works with.
+pub(crate) struct Tools<'a> {
+    pub(crate) backend: &'a dyn Backend,
+    pub(crate) session: &'a mut Box<dyn Session>,
+    pub(crate) ledger: Ledger,
+    pub(crate) lease: &'a mut Lease,
+    pub(crate) actor: &'a str,
+    pub(crate) options: &'a ApplyOptions,
+    pub(crate) events: &'a mut dyn Events,
+    pub(crate) sources: &'a Sources,
+}
+
+impl<'a> Applier<'a> {
+    /// One that has done nothing yet, of the run that has the lease; no other tool's history is
+    /// kept true.
+    pub(crate) fn new(tools: Tools<'a>) -> Applier<'a> {
+        let Tools { backend, session, ledger, lease, actor, options, events, sources } = tools;
+        let report = RunReport { run_id: lease.run_id.clone(), ..RunReport::default() };
+        Applier {
+            backend,
+            session,
+            ledger,
+            lease,
+            actor,
+            mirror: None,
+            options,
+            events,
+            report,
+            position: (0, 0),
+            reconnects: 0,
+            looked: None,
+            measured: None,
+            renewed: None,
+            prepared: Vec::new(),
+            whole: None,
+            in_force: None,
+            sources,
+            opened: Opened::new(),
+            copies_made: 0,
+            overwritten: 0,
+        }
+    }
+}
+
 /// A migration that is finished, whose row is committed or about to be.
 pub(crate) struct Done {
     duration_ms: u128,

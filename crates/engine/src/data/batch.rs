@@ -333,12 +333,17 @@ impl Applier<'_> {
     /// What the batches of a statement did so far. Where several connections work, what the others
     /// do just now is not in it.
     async fn done_before(&mut self, cursor: &Cursor) -> Result<Tally, EngineError> {
-        let ledger = self.ledger;
-        let whole = match cursor.part {
-            Some(_) => Cursor::of_seq(&ledger, self.session.as_mut(), cursor.seq).await?,
-            None => None,
-        };
+        let whole = self.whole_of(cursor).await?;
         Ok(whole.map_or(cursor.total, |whole| whole.total))
+    }
+
+    /// The cursor of the statement whose part this is; none where it is the statement's own.
+    async fn whole_of(&mut self, cursor: &Cursor) -> Result<Option<Cursor>, EngineError> {
+        let ledger = self.ledger;
+        match cursor.part {
+            Some(_) => Ok(Cursor::of_seq(&ledger, self.session.as_mut(), cursor.seq).await?),
+            None => Ok(None),
+        }
     }
 
     /// Writes the cursor and the row of the batch, and commits.
@@ -359,11 +364,7 @@ impl Applier<'_> {
             sql.push_str(&self.attempt_row(work, AttemptEvent::Done, written, None, None));
         }
         self.session.batch(&sql).await?;
-        let ledger = self.ledger;
-        let whole = match next.part {
-            Some(_) => Cursor::of_seq(&ledger, self.session.as_mut(), next.seq).await?,
-            None => None,
-        };
+        let whole = self.whole_of(&next).await?;
         failpoint::pass("batch.before_commit");
         self.session.batch("COMMIT").await?;
         failpoint::pass("batch.after_commit");

@@ -18,14 +18,13 @@ use whimbrel_core::step::StepMode;
 
 use super::cursor::Cursor;
 use super::job::{Job, said};
-use super::sources::{Opened, Sources};
-use crate::apply::{Applier, ApplyOptions, StepWork, StopFlag};
+use super::sources::Sources;
+use crate::apply::{Applier, ApplyOptions, StepWork, StopFlag, Tools};
 use crate::backend::{Backend, DbError, DbErrorKind, Session};
 use crate::error::EngineError;
 use crate::event::{Event, Events, Sender};
 use crate::lease::Lease;
 use crate::ledger::Ledger;
-use crate::report::RunReport;
 use crate::threads::can_wait;
 
 /// How often who listens to the workers looks whether the run shall stop.
@@ -350,29 +349,17 @@ impl Crew<'_> {
 
     /// One worker: a part after the other.
     async fn work(&self, (mut session, mut lease): Member, mut events: Sender) -> Ended {
-        let mut applier = Applier {
+        let tools = Tools {
             backend: self.backend,
             session: &mut session,
             ledger: self.ledger,
             lease: &mut lease,
             actor: self.actor,
-            mirror: None,
             options: self.options,
             events: &mut events,
-            report: RunReport::default(),
-            position: self.position,
-            reconnects: 0,
-            looked: None,
-            measured: None,
-            renewed: None,
-            prepared: Vec::new(),
-            whole: None,
-            in_force: None,
             sources: self.sources,
-            opened: Opened::new(),
-            copies_made: 0,
-            overwritten: 0,
         };
+        let mut applier = Applier { position: self.position, ..Applier::new(tools) };
         let result = self.parts(&mut applier).await;
         if result.is_err() {
             self.options.stop.stop();

@@ -7,10 +7,9 @@ use whimbrel_core::plan::PlannedMigration;
 use super::load::Picture;
 use super::requires;
 use super::{Project, RunOptions, Selection};
-use crate::apply::{Applier, ApplyOptions, lost_connection};
+use crate::apply::{Applier, ApplyOptions, Tools, lost_connection};
 use crate::backend::Session;
 use crate::data::signals::unmeasurable;
-use crate::data::sources::Opened;
 use crate::error::{EngineError, Problem};
 use crate::event::{Event, Events};
 use crate::lease::{self, Claim, Lease};
@@ -123,30 +122,17 @@ impl Project {
         options: &'a ApplyOptions,
         events: &'a mut dyn Events,
     ) -> Applier<'a> {
-        let run_id = run.lease.run_id.clone();
-        Applier {
+        let tools = Tools {
             backend: self.backend.as_ref(),
             session: &mut run.session,
             ledger: self.ledger,
             lease: &mut run.lease,
             actor: &self.owner.actor,
-            mirror: self.mirror.as_ref(),
             options,
             events,
-            report: RunReport { run_id, ..RunReport::default() },
-            position: (0, 0),
-            reconnects: 0,
-            looked: None,
-            measured: None,
-            renewed: None,
-            prepared: Vec::new(),
-            whole: None,
             sources: &self.sources,
-            opened: Opened::new(),
-            copies_made: 0,
-            overwritten: 0,
-            in_force: None,
-        }
+        };
+        Applier { mirror: self.mirror.as_ref(), ..Applier::new(tools) }
     }
 
     pub(super) fn apply_options(&self, options: &RunOptions) -> ApplyOptions {
