@@ -40,6 +40,9 @@ pub const BATCHES: &[&str] = &[
     "batch.after_commit",
 ];
 
+/// The place of an UPDATE or DELETE on a server, whose rows are captured and not yet changed.
+pub const CAPTURE: &[&str] = &["batch.captured"];
+
 /// Every place of the final pass of a statement with `source=`.
 pub const COMPARE: &[&str] = &["compare.before_begin"];
 
@@ -183,8 +186,10 @@ mod active {
     pub(super) fn pass(name: &'static str) {
         let backups = [super::BACKUPS, super::SERVER_BACKUPS, super::PRUNE];
         let in_place = [super::IN_PLACE, super::SERVER_IN_PLACE, super::MARIADB_IN_PLACE];
-        let data = [super::BATCHES, super::COMPARE, super::FREEZE, super::PURGE, super::BUCKETS];
-        let lists = [super::ALL].into_iter().chain(data).chain(backups).chain(in_place);
+        let data = [super::BATCHES, super::CAPTURE, super::COMPARE, super::FREEZE];
+        let others = [super::PURGE, super::BUCKETS];
+        let lists = [super::ALL].into_iter().chain(data).chain(others);
+        let lists = lists.chain(backups).chain(in_place);
         let listed = lists.into_iter().any(|list| list.contains(&name));
         debug_assert!(listed, "unlisted failpoint {name}");
         let armed = armed();

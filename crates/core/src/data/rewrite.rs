@@ -2,9 +2,15 @@
 
 use std::ops::Range;
 
+use super::builtins::KNOWN;
 use super::refusal::{Note, RefusalCode};
 use super::text::Text;
 use crate::ddl::ObjectName;
+use crate::sql::lexer::TokenKind;
+
+/// Keywords behind which parentheses only group, in order.
+const BEFORE_PARENTHESES: [&str; 9] =
+    ["and", "between", "else", "in", "like", "not", "or", "then", "when"];
 
 /// What a statement does to its target's rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -170,6 +176,39 @@ impl Batchable {
         sql
     }
 
+    /// UPDATE and DELETE: whether each row of the target matches by its own values alone. Rows that
+    /// matched and are locked match still then, and whatever else matches has come since.
+    pub fn matches_alone(&self) -> bool {
+        let cuts = &self.cuts;
+        let is_one_table = cuts.with.is_none() && cuts.from.is_none() && !cuts.distinct;
+        self.kind != DataKind::Insert
+            && is_one_table
+            && self.differs.is_none()
+            && cuts.tail.is_empty()
+            && !self.text.has_any(cuts.target.clone(), &["JOIN"], &[TokenKind::Comma])
+            && cuts.condition.clone().is_none_or(|range| self.reads_nothing_else(range))
+    }
+
+    /// Whether a condition calls only functions that come with the databases, and has no query.
+    fn reads_nothing_else(&self, condition: Range<usize>) -> bool {
+        if self.text.has_any(condition.clone(), &["SELECT", "TABLE", "VALUES", "WITH"], &[]) {
+            return false;
+        }
+        condition.into_iter().all(|at| {
+            let is_call = self.text.kind(at + 1) == Some(TokenKind::LParen);
+            match self.text.kind(at) {
+                Some(TokenKind::Word) if is_call => {
+                    let name = self.text.text(at).to_ascii_lowercase();
+                    BEFORE_PARENTHESES.contains(&name.as_str())
+                        || KNOWN.binary_search(&name.as_str()).is_ok()
+                }
+                Some(TokenKind::QuotedIdent) => !is_call,
+                Some(TokenKind::Param | TokenKind::ExecutableCommentMark) => false,
+                _ => true,
+            }
+        })
+    }
+
     /// INSERT: its query restricted to `predicate`, with `extra` before its select list.
     ///
     /// Empty for UPDATE and DELETE.
@@ -256,9 +295,6 @@ impl Batchable {
 /// How many columns a select list has.
 fn columns_in(list: &str, dialect: crate::sql::dialect::Dialect) -> usize {
     let text = Text::new(list, dialect);
-    let commas = text
-        .toks
-        .iter()
-        .filter(|tok| tok.depth == 0 && tok.kind == crate::sql::lexer::TokenKind::Comma);
+    let commas = text.toks.iter().filter(|tok| tok.depth == 0 && tok.kind == TokenKind::Comma);
     commas.count() + 1
 }

@@ -104,6 +104,20 @@ impl Text {
         })
     }
 
+    /// Whether one of these words or kinds of tokens is anywhere in `range`.
+    pub(super) fn has_any(
+        &self,
+        mut range: Range<usize>,
+        words: &[&str],
+        kinds: &[TokenKind],
+    ) -> bool {
+        range.any(|at| {
+            let kind = self.kind(at);
+            kind.is_some_and(|kind| kinds.contains(&kind))
+                || words.iter().any(|word| self.at(at, word))
+        })
+    }
+
     /// Whether the word here is certainly a name: `x.limit`, `limit.x`, `AS limit`.
     fn is_name(&self, at: usize) -> bool {
         let before = at.checked_sub(1);

@@ -289,3 +289,36 @@ fn every_case_has_its_verdict() {
     assert!(wrong.is_empty(), "{} wrong:\n{}", wrong.len(), wrong.join("\n"));
     assert!(judged >= 150, "{judged} cases");
 }
+
+#[test]
+fn which_rows_match_by_themselves() {
+    let wrong: Vec<&str> = [
+        (true, "UPDATE t SET a = 1"),
+        (true, "UPDATE t SET a = (SELECT max(o.b) FROM o) WHERE (a IN (1, 2)) OR NOT (b = 'x')"),
+        (true, "DELETE FROM t WHERE lower(b) = 'select' AND a BETWEEN (1) AND (2)"),
+        (false, "DELETE FROM t WHERE a IN (SELECT x FROM o)"),
+        (false, "DELETE FROM t WHERE EXISTS (SELECT 1 FROM o WHERE o.x = t.a)"),
+        (false, "UPDATE t SET a = 1 WHERE ours(b) = 'x'"),
+        (false, "UPDATE t SET a = 1 FROM o WHERE o.x = t.id"),
+        (false, "WITH w AS (SELECT x FROM o) UPDATE t SET a = 1 WHERE a IN (SELECT x FROM w)"),
+        (false, "INSERT INTO o (x, b) SELECT id, b FROM t"),
+    ]
+    .into_iter()
+    .filter(|(alone, statement)| {
+        let tables =
+            ["t (id INTEGER PRIMARY KEY, a INTEGER, b TEXT)", "o (x INTEGER PRIMARY KEY, b TEXT)"];
+        let facts =
+            FunctionFacts { volatility: Volatility::Stable, reads_tables: false, aggregate: false };
+        let case = Case {
+            tables: tables.map(str::to_owned).to_vec(),
+            functions: BTreeMap::from([("ours".to_owned(), facts)]),
+            statement: (*statement).to_owned(),
+            ..Case::default()
+        };
+        let batchable = analysed(&case, Dialect::Postgres).expect(statement);
+        batchable.matches_alone() != *alone
+    })
+    .map(|(_, statement)| statement)
+    .collect();
+    assert!(wrong.is_empty(), "{wrong:?}");
+}

@@ -9,7 +9,7 @@ use whimbrel_core::directive::UndoMode;
 use whimbrel_core::snapshot::{Snapshot, Table};
 use whimbrel_core::sql::dialect::Dialect;
 
-use super::image::{new_name, old_name, temporary, temporary_table_sql};
+use super::image::{KeyIndex, new_name, old_name, temporary, temporary_table_sql};
 use super::job::{Settled, quote_column};
 use super::key::{Keys, key_columns};
 use super::start::empty;
@@ -183,9 +183,12 @@ impl Whole {
     fn before_sql(&self) -> Vec<String> {
         let select =
             format!("SELECT {} FROM {} whimbrel_t", self.old_items().join(", "), self.keys.table);
-        let key = (self.keys.names().join(", "), self.keys.may_be_indexed());
-        let mut sql =
-            temporary_table_sql(self.keys.dialect, (BEFORE, &select), (&key.0, key.1), true);
+        let index = KeyIndex {
+            names: &self.keys.names().join(", "),
+            is_indexed: self.keys.may_be_indexed(),
+            in_aria: false,
+        };
+        let mut sql = temporary_table_sql(self.keys.dialect, (BEFORE, &select), &index, true);
         let lock = if self.keys.dialect == Dialect::Mysql { " FOR UPDATE" } else { "" };
         let before = temporary(self.keys.dialect, BEFORE);
         sql.push(format!("INSERT INTO {before} {select}{lock}"));

@@ -22,7 +22,8 @@ use super::up::Run;
 use super::{Project, RunOptions};
 use crate::backend::Session;
 use crate::backup::{
-    Apart, Archive, BackupPlace, LostRows, RestoreOptions, SAVED, Scratch, lost_rows, room_for,
+    Apart, Archive, BackupPlace, Journaled, LostRows, RestoreOptions, SAVED, Scratch, lost_rows,
+    room_for,
 };
 use crate::error::EngineError;
 use crate::event::Events;
@@ -114,6 +115,16 @@ impl InPlacePlan {
     }
 }
 
+/// What became of the last restore in place.
+enum Last {
+    /// It had not touched the database; its journal is gone.
+    Untouched,
+    /// This run has taken it back, and was ended before it could say so.
+    TakenBack(String),
+    /// It has replaced the database.
+    Replaced(Journaled),
+}
+
 fn no_such_restore(id: &str) -> EngineError {
     let message = format!("The last restore in place of this database was not of `{id}`");
     EngineError::NotFound(message)
@@ -161,21 +172,41 @@ impl Project {
         if self.is_on_server() {
             return self.take_back_on_server(archive, place, options).await;
         }
-        let mut session = self.connect().await?;
-        let last = self.restores_here()?.pop().filter(|one| one.journal.backup == id);
-        let Some(last) = last else { return Err(no_such_restore(id)) };
-        if !self.was_replaced(session.as_mut(), &last.journal.run_id).await? {
-            drop(session);
-            last.remove()?;
-            return Ok(TakeBack::Untouched);
-        }
-        drop(session);
+        let last = match self.last_restore(id).await? {
+            Last::Replaced(last) => last,
+            Last::Untouched => return Ok(TakeBack::Untouched),
+            Last::TakenBack(run) => return Ok(TakeBack::Finished(run)),
+        };
         let scratch = archive.scratch()?;
         extract(&archive, place, options, &scratch.file(BASE)).await?;
         last.copy_kept(&scratch.private(NEW)?)?;
         let run_id = Some(last.journal.run_id);
         let plan = self.plan_with(archive, scratch, place, Apart::default(), run_id).await?;
         Ok(TakeBack::Plan(Box::new(plan)))
+    }
+
+    /// The last restore of the backup `id`, past ways back that had not touched the database.
+    async fn last_restore(&self, id: &str) -> Result<Last, EngineError> {
+        let mut session = self.connect().await?;
+        let mut all = self.restores_here()?;
+        loop {
+            let Some(mut last) = all.pop().filter(|one| one.journal.backup == id) else {
+                return Err(no_such_restore(id));
+            };
+            let replaced = self.was_replaced(session.as_mut(), &last.journal.run_id).await?;
+            let is_way_back = last.journal.takes_back.is_some();
+            if replaced && is_way_back && last.journal.phase != Phase::Done {
+                last.set(Phase::Done)?;
+                return Ok(Last::TakenBack(last.journal.run_id));
+            }
+            if replaced {
+                return Ok(Last::Replaced(last));
+            }
+            last.remove()?;
+            if !is_way_back {
+                return Ok(Last::Untouched);
+            }
+        }
     }
 
     async fn plan_with(

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use whimbrel_engine::failpoint;
 
-use crate::engines::{Bench, every_engine};
+use crate::engines::{Bench, every_engine, on};
 
 every_engine!(
     an_update_runs_in_batches,
@@ -390,4 +390,48 @@ fn undo_takes_back_what_the_database_made_itself(bench: &Bench) {
     assert_eq!(count(bench, "SELECT count(*) FROM copy"), 0);
     let before = "SELECT count(*) FROM item WHERE n = 0 AND at < '2020-01-02'";
     assert_eq!(count(bench, before), 3);
+}
+
+/// A row that comes after the rows of its range were captured is not changed without being kept.
+fn a_row_comes_between(bench: &Bench) {
+    people(bench, 200);
+    let others = "SELECT * FROM people WHERE nick <> 'late' ORDER BY id";
+    let was = bench.database.query(others);
+    for (version, statement) in [
+        ("0002", "UPDATE people SET visits = visits + 1 WHERE visits < 100"),
+        ("0003", "DELETE FROM people WHERE visits < 100 AND lower(nick) LIKE ('%')"),
+    ] {
+        let file = format!("migrations/{version}_x.data.sql");
+        let free = "SELECT min(id) + 1 FROM people p \
+                    WHERE NOT EXISTS (SELECT 1 FROM people o WHERE o.id = p.id + 1)";
+        let id = count(bench, free);
+        bench.project.file(&file, &format!("-- whimbrel: batch size=150\n{statement};\n"));
+        let running = bench
+            .whimbrel()
+            .env("WHIMBREL_FAILPOINT", "batch.captured:1")
+            .env("WHIMBREL_FAILPOINT_ACTION", "sleep:1500")
+            .spawn(["up"]);
+        let lock = "SELECT id FROM people ORDER BY id LIMIT 1 FOR UPDATE NOWAIT";
+        let is_locked = (0..2_000).any(|_| bench.database.try_query(lock).is_err());
+        assert!(is_locked, "{statement}");
+        bench.database.query(&format!("INSERT INTO people VALUES ({id}, 'late', NULL, 50)"));
+        running.wait().success();
+        let late = "SELECT count(*) FROM people WHERE nick = 'late' AND visits = 50";
+        assert_ne!(bench.database.query(others), was, "{statement}");
+        bench.whimbrel().run(["undo", version]).success();
+        assert_eq!(bench.database.query(others), was, "{statement}");
+        assert_eq!(count(bench, late), 1, "{statement}");
+        bench.project.remove(&file);
+        bench.database.query("DELETE FROM people WHERE nick = 'late'");
+    }
+}
+
+#[test]
+fn a_row_comes_between_on_postgres() {
+    on("postgres", a_row_comes_between);
+}
+
+#[test]
+fn a_row_comes_between_on_mariadb() {
+    on("mariadb", a_row_comes_between);
 }

@@ -162,6 +162,29 @@ fn a_kill_anywhere_leaves_the_old_one_or_the_new_one() {
 }
 
 #[test]
+fn a_killed_way_back_goes_on_with_the_same_command() {
+    for (at, name) in failpoint::IN_PLACE.iter().enumerate() {
+        let saved = Saved::new("WAL");
+        let database = &saved.bench.database;
+        saved.bench.whimbrel().run(saved.words(&["--confirm", PHRASE])).success();
+        let back = saved.words(&["--take-back"]);
+        let killed = saved.bench.whimbrel().env("WHIMBREL_FAILPOINT", name).run(&back);
+        assert_eq!(killed.signal, Some(9), "{name}: {killed}");
+        let is_back = at >= 6;
+        assert_eq!(rows(database) == saved.now, is_back, "{name}");
+        if name == &"in_place.done" {
+            // That one is over: the same words would take back what it did.
+            continue;
+        }
+        let again = saved.bench.whimbrel().run(&back).success();
+        assert_eq!(again.stdout.contains("Nothing to do"), is_back, "{name}: {again}");
+        assert_eq!(rows(database), saved.now, "{name}");
+        let status = saved.bench.whimbrel().run(["status"]).success();
+        assert!(!status.stdout.contains("interrupted"), "{name}: {status}");
+    }
+}
+
+#[test]
 fn others_are_locked_out_and_what_they_hold_open_is_waited_for() {
     let saved = Saved::new("WAL");
     let mut other = Command::new("sqlite3")

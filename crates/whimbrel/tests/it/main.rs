@@ -41,6 +41,7 @@ mod faults;
 mod guide;
 mod histories;
 mod in_place;
+mod in_place_refusals;
 mod in_place_servers;
 mod ledger_formats;
 mod limits;
