@@ -36,8 +36,8 @@ pub(crate) struct JobSource {
     pub(super) name: String,
     /// The query.
     pub(crate) read: Batchable,
-    /// Which of its values are MySQL's `float`, of how many it gives. None where none is.
-    pub(super) floats: Option<(Vec<usize>, usize)>,
+    /// Which of its values are MySQL's `float`.
+    pub(super) floats: Vec<usize>,
 }
 
 /// The values of a query that are MySQL's `float`: the server prints these with six digits.
@@ -45,20 +45,19 @@ async fn floats(
     dialect: Dialect,
     session: &mut dyn Session,
     read: &Batchable,
-) -> Result<Option<(Vec<usize>, usize)>, EngineError> {
+) -> Result<Vec<usize>, EngineError> {
     if dialect != Dialect::Mysql {
-        return Ok(None);
+        return Ok(Vec::new());
     }
     let mut stream = session.stream(&read.source_select("", "1 = 0")).await?;
     let single = Class::Real { single: true };
     let is_single = |at: &usize| {
         stream.columns().get(*at).is_some_and(|one| Class::of(&one.type_name, dialect) == single)
     };
-    let count = stream.columns().len();
-    let found: Vec<usize> = (0..count).filter(is_single).collect();
+    let found: Vec<usize> = (0..stream.columns().len()).filter(is_single).collect();
     let mut nothing = Chunk::default();
     while stream.next(&mut nothing).await? {}
-    Ok((!found.is_empty()).then_some((found, count)))
+    Ok(found)
 }
 
 /// Understands a statement whose query runs in another database.
