@@ -167,10 +167,7 @@ impl Applier<'_> {
         self.rehearse_work(work, job, sample).await?;
         let mut open: VecDeque<Cursor> = self.rehearsal_cursors(work, job).await?.into();
         let Some(mut cursor) = open.pop_front() else { return Ok(()) };
-        out.table = match job.work {
-            Some(_) => job.keys.shown_table(),
-            None => job.keys.table.clone(),
-        };
+        out.table = job.keys.shown_table();
         out.kind = job.batchable.kind.word();
         let (mut windows, mut pause_ms) = (Windows::default(), 0);
         if together {

@@ -155,6 +155,9 @@ fn both_databases_are_judged_and_nothing_is_written() {
             statements.iter().map(|one| one[name].as_i64().expect("a number")).collect();
         assert_eq!(said, wanted, "{name}: {tried}");
     }
+    let reasons: Vec<i64> =
+        statements.iter().map(|one| one["bad"].as_array().expect("a list").len() as i64).collect();
+    assert_eq!(reasons, BROKEN, "{tried}");
     assert_eq!((briefly.old.rows(), briefly.new.rows()), before);
 }
 
