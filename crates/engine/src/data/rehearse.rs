@@ -51,9 +51,9 @@ fn refer_to_each_other(steps: &[(StepWork<'_>, Prepared)], dialect: Dialect) -> 
 
 impl Applier<'_> {
     /// Tries the statements of a data migration: the first `sample` driving rows of each, all in
-    /// one transaction, or all rows, each batch by itself. Where a row may refer to one that another
-    /// batch inserts, all of them are in one transaction, as it would be refused without that row.
-    /// Everything is rolled back.
+    /// one transaction, or all rows, each batch by itself. Where a row may refer to one that
+    /// another batch inserts, all of them are in one transaction, as it would be refused without
+    /// that row. Everything is rolled back.
     ///
     /// # Errors
     /// What keeps it from being tried at all; what the statements run into is part of the answer.

@@ -192,8 +192,8 @@ async fn stage(
 }
 
 impl Applier<'_> {
-    /// Fills the stage with what the source's query gives: how many rows, and their digest. A row of
-    /// which the source can make nothing is at fault like one that the target refuses.
+    /// Fills the stage with what the source's query gives: how many rows, and their digest. A row
+    /// of which the source can make nothing is at fault like one that the target refuses.
     pub(super) async fn stage_from_source(
         &mut self,
         work: &StepWork<'_>,

@@ -50,8 +50,8 @@ pub(crate) fn script(markdown: &str) -> String {
     out
 }
 
-/// Runs the commands of a page in a folder, with `whimbrel`, the databases' clients and variables at
-/// hand.
+/// Runs the commands of a page in a folder, with `whimbrel`, the databases' clients and variables
+/// at hand.
 pub(crate) fn follow(markdown: &str, folder: &Path, variables: &[(&str, &str)]) -> Output {
     let program = Path::new(env!("CARGO_BIN_EXE_whimbrel"));
     let programs = program.parent().expect("a folder");
