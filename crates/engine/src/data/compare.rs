@@ -246,7 +246,7 @@ impl Ends<'_> {
             range = format!("{range} AND {without}");
         }
         let mut stream = self.source.stream(&job.source_sql(&range)).await?;
-        let mut staging = Staging::new(job, stream.columns());
+        let mut staging = Staging::new(job, stream.columns())?;
         let mut of_keys = key_digester(job);
         let (mut rows, mut out) = (Chunk::default(), Chunk::default());
         while stream.next(&mut rows).await? {

@@ -6,6 +6,7 @@ use whimbrel_core::rows::{Cell, Chunk, ColumnHead, Row};
 use whimbrel_core::sql::dialect::Dialect;
 use whimbrel_core::transfer::{Class, Digester, Loss, RowDigest, RowsDigest, Scratch, Way};
 
+use super::between::differ;
 use super::copy::key_text;
 use super::insert::{STAGE, column_name, is_about_rows};
 use super::job::Job;
@@ -119,7 +120,14 @@ pub(super) struct Staging<'a> {
 
 impl<'a> Staging<'a> {
     /// For the rows of a query with these columns.
-    pub(super) fn new(job: &'a Job, heads: &[ColumnHead]) -> Staging<'a> {
+    ///
+    /// # Errors
+    /// When these are more or less than what is written: a `*` may have become another.
+    pub(super) fn new(job: &'a Job, heads: &[ColumnHead]) -> Result<Staging<'a>, DbError> {
+        let values = heads.len().saturating_sub(job.keys.columns.len());
+        if let Some(message) = differ(values, job.batchable.written.len()) {
+            return Err(DbError::new(DbErrorKind::Statement, message));
+        }
         let ways = heads
             .iter()
             .skip(job.keys.columns.len())
@@ -129,7 +137,7 @@ impl<'a> Staging<'a> {
                 Way::new((from, job.keys.dialect), (class, job.dialect), false)
             })
             .collect();
-        Staging { job, ways, digester: job.digester(), scratch: Scratch::default() }
+        Ok(Staging { job, ways, digester: job.digester(), scratch: Scratch::default() })
     }
 
     /// Appends the key's texts and the values as the target will hold them, and leaves the digest's
@@ -173,7 +181,7 @@ async fn stage(
 ) -> Result<(u64, RowsDigest), Unstaged> {
     let into = job.stage_into();
     let mut stream = source.stream(sql).await.map_err(Unstaged::Source)?;
-    let mut staging = Staging::new(job, stream.columns());
+    let mut staging = Staging::new(job, stream.columns()).map_err(Unstaged::Source)?;
     let mut sink = target.load(&into).await.map_err(Unstaged::Target)?;
     let (mut rows, mut out) = (Chunk::default(), Chunk::default());
     let mut digest = RowsDigest::default();

@@ -59,7 +59,7 @@ pub(crate) fn follow(markdown: &str, folder: &Path, variables: &[(&str, &str)]) 
     let mut shell =
         Whimbrel::new("/bin/sh", folder).env("PATH", path).timeout(Duration::from_secs(300));
     for (name, value) in variables {
-        shell = shell.env(*name, *value);
+        shell = shell.env(name, value);
     }
     shell.run(["-c", &script(markdown)]).success()
 }

@@ -60,6 +60,48 @@ fn an_environment_without_an_address_is_no_source() {
     });
 }
 
+/// Values must not slip into the next column, or the next row.
+#[test]
+fn a_query_with_other_columns_is_refused() {
+    for (from, to) in [("sqlite", "sqlite"), ("postgres", "mariadb"), ("mariadb", "postgres")] {
+        between(from, to, |ends| {
+            begin(ends, 20);
+            for (query, words) in [
+                ("p.id", "The query gives 1 values for 2 columns"),
+                ("p.id, p.first, p.first", "The query gives 3 values for 2 columns"),
+                ("p.id, p.nothing", "`legacy` refuses the query"),
+            ] {
+                file(
+                    ends,
+                    &format!(
+                        "-- whimbrel: source=legacy\n\
+                         INSERT INTO persons (id, name) SELECT {query} FROM people p;\n"
+                    ),
+                );
+                for verb in ["plan", "up"] {
+                    let output = ends.whimbrel().run([verb]);
+                    assert!(output.to_string().contains(words), "{output}");
+                }
+                ends.whimbrel().run(["up"]).expect_code(2);
+                assert_eq!(people(ends), 0);
+            }
+            // A `*` becomes another while the run is on.
+            ends.source.query("CREATE TABLE two (id integer PRIMARY KEY, name varchar(20))");
+            ends.source.query("INSERT INTO two SELECT id, first FROM people");
+            let all = "-- whimbrel: source=legacy size=5\n\
+                       INSERT INTO persons (id, name) SELECT * FROM two;\n";
+            file(ends, all);
+            let killed =
+                ends.whimbrel().env("WHIMBREL_FAILPOINT", "batch.after_commit:2").run(["up"]);
+            assert_eq!(killed.code, None, "{killed}");
+            ends.source.query("ALTER TABLE two ADD more integer");
+            let refused = ends.whimbrel().run(["up"]).expect_code(2);
+            assert!(refused.stderr.contains("3 values for 2 columns"), "{refused}");
+            assert_eq!(people(ends), 10);
+        });
+    }
+}
+
 /// Through a pooler, what we set for reading would be set for the next client.
 #[test]
 fn a_shared_session_is_no_source() {
