@@ -3,7 +3,7 @@
 use whimbrel_core::rules::Violation;
 
 use crate::backend::Notice;
-use crate::data::compare::EndsCompared;
+use crate::data::compared::EndsCompared;
 use crate::data::copy::CopyProgress;
 use crate::lease::LeaseInfo;
 use crate::project::{Answer, PurgeItem, RollbackStage};

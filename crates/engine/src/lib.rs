@@ -29,7 +29,7 @@ pub use backup::{
     Apart, BackupBefore, BackupLine, BackupOptions, BackupPlace, BackupReport, BackupStore,
     BackupWhat, LostRows, Meter, OpenWith, PrunePlan, RestoreOptions, STORE_VARIABLES, SealFor,
 };
-pub use data::compare::{EndsCompared, FoundRows};
+pub use data::compared::{EndsCompared, FoundRows};
 pub use data::copy::{
     CopiedTable, CopyOptions, CopyPhase, CopyProgress, CopyReport, Differing, FoundLoss,
     PlannedColumn, PlannedCopy,

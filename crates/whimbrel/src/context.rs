@@ -6,7 +6,8 @@ use std::time::Duration;
 use serde_json::json;
 use whimbrel_core::backup::StoreUrl;
 use whimbrel_core::config::{
-    BackupSettings, BackupWhen, Config, DotEnvEntry, Flags, Layers, Settings, UrlSource, Variables,
+    BackupSettings, BackupWhen, Config, DotEnvEntry, Flags, Layers, Origin, Settings, Sourced,
+    UrlSource, Variables,
 };
 use whimbrel_core::database_url::DatabaseUrl;
 use whimbrel_core::format::{self, Detected, DetectedDatabase, Format};
@@ -68,7 +69,7 @@ impl Context {
         let mut project = self.open(true, true)?;
         let settings = self.settings.take();
         for name in project.named_sources()? {
-            let source = self.project_at(&name)?;
+            let source = self.project_at(&name).map_err(|error| error.in_one_line());
             project.add_source(name, source);
         }
         self.settings = settings;
@@ -108,7 +109,17 @@ impl Context {
         };
         let project = self.open(true, needs_folder);
         (self.global.env, self.global.url) = before;
-        project
+        let project = project?;
+        let config = read_config(&self.root())?;
+        let section = config.environments.get(name);
+        if section.is_some_and(|section| section.url.is_none())
+            && matches!(project.options().target, Target::Url(_))
+        {
+            let message = format!("The environment `{name}` has no `url` of its own");
+            return Err(CommandError::usage(message)
+                .hinted(format!("Write it into `[environments.{name}]` of {CONFIG_FILE}")));
+        }
+        Ok(project)
     }
 
     /// The project for commands that only need its files.
@@ -197,6 +208,8 @@ impl Context {
             keep_bytes_max: settings.keep_max.value,
             lock_timeout_ms: millis(settings.lock_timeout.value),
             statement_timeout_ms: millis(settings.statement_timeout.value),
+            rules: named(&settings.rules),
+            checks: named(&settings.checks),
             batch_size: settings.batch_size.value,
             retries: Retries { max: settings.max_retries.value, delay: settings.retry_delay.value },
             throttle: settings.throttle.clone(),
@@ -313,6 +326,11 @@ impl Context {
             self.printer.json(&value, false);
         }
     }
+}
+
+/// A folder that somebody has named, and which must be there.
+fn named(folder: &Sourced<String>) -> Option<PathBuf> {
+    (folder.origin != Origin::Default).then(|| PathBuf::from(&folder.value))
 }
 
 fn millis(duration: Duration) -> u64 {

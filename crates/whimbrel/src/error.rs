@@ -75,6 +75,12 @@ impl CommandError {
         self
     }
 
+    /// The message, and what to do next, in one line.
+    pub fn in_one_line(&self) -> String {
+        let all = std::iter::once(&self.message).chain(&self.lines).chain(&self.hints);
+        all.cloned().collect::<Vec<_>>().join(". ")
+    }
+
     /// Shows it on standard error.
     pub fn print(&self, printer: &mut Printer) {
         let head = printer.styled(Style::Error, "error:");

@@ -58,6 +58,10 @@ pub struct DatabaseConfig {
     pub lock_timeout: Option<Lined<Duration>>,
     /// `statement-timeout`
     pub statement_timeout: Option<Lined<Duration>>,
+    /// `rules`
+    pub rules: Option<Lined<String>>,
+    /// `checks`
+    pub checks: Option<Lined<String>>,
     /// `batch-size`
     pub batch_size: Option<Lined<BatchSize>>,
     /// `max-retries`
@@ -253,6 +257,8 @@ impl Reader<'_> {
             "keep-max" => put(&mut to.keep_max, line, text.and_then(parse_size)),
             "lock-timeout" => put(&mut to.lock_timeout, line, duration),
             "statement-timeout" => put(&mut to.statement_timeout, line, duration),
+            "rules" => put(&mut to.rules, line, nonempty()),
+            "checks" => put(&mut to.checks, line, nonempty()),
             "batch-size" => put(&mut to.batch_size, line, batch_size(value)),
             "max-retries" => {
                 let count = number(value).and_then(|number| u32::try_from(number).ok());

@@ -104,6 +104,25 @@ pub const CONFIG_KEYS: &[ConfigKey] = &[
                database or a server has one. The directive of the same name says more.",
     },
     ConfigKey {
+        name: "rules",
+        project: true,
+        environment: true,
+        variable: None,
+        values: "a folder",
+        default: "rules",
+        docs: "Where the rules for rows lie, relative to the project. Those of an environment are for \
+               a database that has other tables, as the source of a data migration has.",
+    },
+    ConfigKey {
+        name: "checks",
+        project: true,
+        environment: true,
+        variable: None,
+        values: "a folder",
+        default: "checks",
+        docs: "Where the checks lie that `validate` runs, relative to the project.",
+    },
+    ConfigKey {
         name: "batch-size",
         project: true,
         environment: true,

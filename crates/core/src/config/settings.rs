@@ -14,6 +14,10 @@ use crate::format::{Detected, DetectedDatabase, Format};
 use crate::retry::{RETRIES, RETRY_DELAY};
 use crate::throttle::{Lag, Throttle};
 
+/// Where the rules for rows lie when nothing is said.
+const RULES_FOLDER: &str = "rules";
+/// The same of checks.
+const CHECKS_FOLDER: &str = "checks";
 const KEEP_MAX_BYTES: u64 = 1 << 30;
 const LOCK_TIMEOUT: Duration = Duration::from_secs(2);
 const WAIT: Duration = Duration::from_secs(60);
@@ -38,6 +42,10 @@ pub struct Settings {
     pub lock_timeout: Sourced<Duration>,
     /// How long one statement may run; zero is no limit.
     pub statement_timeout: Sourced<Duration>,
+    /// The folder of the rules for rows.
+    pub rules: Sourced<String>,
+    /// The folder of checks.
+    pub checks: Sourced<String>,
     /// How many driving rows a batch has where no directive says it.
     pub batch_size: Sourced<BatchSize>,
     /// How often a batch is tried again.
@@ -87,20 +95,8 @@ impl Settings {
         let url = url(layers, detected, &mut notes)?;
         let pick = Picker { layers, section: layers.section() };
         let flags = layers.flags;
-        let protected = pick.value(&Ask {
-            flag: None,
-            variable: None,
-            configured: |c| c.protected.as_ref(),
-            parse: |_| None,
-            default: false,
-        })?;
-        let backup = pick.value(&Ask {
-            flag: None,
-            variable: None,
-            configured: |c| c.backup.as_ref(),
-            parse: |_| None,
-            default: if protected.value { BackupWhen::BeforeUp } else { BackupWhen::None },
-        })?;
+        let protected = pick.configured(|c| c.protected.as_ref(), false);
+        let backup = if protected.value { BackupWhen::BeforeUp } else { BackupWhen::None };
         let name = layers.environment_name();
         let (throttle, throttled) = throttle(&pick);
         Ok(Settings {
@@ -130,6 +126,8 @@ impl Settings {
                 parse: parse_duration,
                 default: Duration::ZERO,
             })?,
+            rules: pick.configured(|c| c.rules.as_ref(), RULES_FOLDER.to_owned()),
+            checks: pick.configured(|c| c.checks.as_ref(), CHECKS_FOLDER.to_owned()),
             batch_size: pick.value(&Ask {
                 flag: None,
                 variable: Some("MIGRATION_BATCH_SIZE"),
@@ -163,7 +161,7 @@ impl Settings {
                 default: WAIT,
             })?,
             protected,
-            backup,
+            backup: pick.configured(|c| c.backup.as_ref(), backup),
             backups: layers.config.backup.settled(),
             backups_said: layers.config.backup.said(),
             notes,
@@ -190,6 +188,8 @@ impl Settings {
             row("keep-max", &self.keep_max, self.keep_max.value),
             row("lock-timeout", &self.lock_timeout, duration(&self.lock_timeout)),
             row("statement-timeout", &self.statement_timeout, duration(&self.statement_timeout)),
+            row("rules", &self.rules, &self.rules.value),
+            row("checks", &self.checks, &self.checks.value),
             row("batch-size", &self.batch_size, size_text(self.batch_size.value)),
             row("max-retries", &self.max_retries, self.max_retries.value),
             row("retry-delay", &self.retry_delay, duration(&self.retry_delay)),
@@ -230,12 +230,20 @@ impl<'a> Picker<'a> {
             })?;
             return Ok(Sourced::new(value, given.origin));
         }
+        Ok(self.configured(ask.configured, ask.default.clone()))
+    }
+
+    /// What whimbrel.toml says.
+    fn configured<T: Clone>(
+        &self,
+        configured: fn(&DatabaseConfig) -> Option<&Lined<T>>,
+        default: T,
+    ) -> Sourced<T> {
         let project = &self.layers.config.project;
-        let said = self.section.and_then(ask.configured).or_else(|| (ask.configured)(project));
-        Ok(match said {
+        match self.section.and_then(configured).or_else(|| configured(project)) {
             Some(lined) => Sourced::new(lined.value.clone(), Origin::Config { line: lined.line }),
-            None => Sourced::new(ask.default.clone(), Origin::Default),
-        })
+            None => Sourced::new(default, Origin::Default),
+        }
     }
 }
 

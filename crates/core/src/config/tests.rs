@@ -369,7 +369,8 @@ fn every_setting_has_an_origin() {
         flags: Flags { wait: Some("5s".into()), ..Flags::default() },
         environment: vec![("WHIMBREL_LOCK_TIMEOUT", "1s")],
         dotenv: vec![("WHIMBREL_KEEP_MAX", "1KiB"), ("WHIMBREL_LOCK_TIMEOUT", "9s")],
-        config: "[project]\nstatement-timeout = \"1m\"\nenvironment = \"p\"\n[environments.p]\nprotected = true\n",
+        config: "[project]\nstatement-timeout = \"1m\"\nenvironment = \"p\"\n[environments.p]\nprotected = true\n\
+                 checks = \"old/checks\"\n",
         ..Project::default()
     };
     let explained: Vec<String> = project
@@ -389,6 +390,8 @@ fn every_setting_has_an_origin() {
             "keep-max = 1024 <- .env line 1 (WHIMBREL_KEEP_MAX)",
             "lock-timeout = 1s <- variable WHIMBREL_LOCK_TIMEOUT",
             "statement-timeout = 60s <- whimbrel.toml line 2",
+            "rules = rules <- default",
+            "checks = old/checks <- whimbrel.toml line 6",
             "batch-size = auto <- default",
             "max-retries = 3 <- default",
             "retry-delay = 1s <- default",

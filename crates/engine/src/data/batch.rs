@@ -20,7 +20,7 @@ use super::signals::LOCK_WAITS;
 use super::sources;
 use super::start::cursor_id;
 use crate::apply::{Applier, Done, StepWork};
-use crate::backend::{DbErrorKind, Limits};
+use crate::backend::{DbError, DbErrorKind, Limits};
 use crate::error::EngineError;
 use crate::failpoint;
 
@@ -33,7 +33,8 @@ impl Applier<'_> {
         &mut self,
         work: &StepWork<'_>,
     ) -> Result<Option<Done>, EngineError> {
-        let mut job = match self.prepare(work).await? {
+        let mut trials = Trials::default();
+        let mut job = match self.prepare_patiently(work, &mut trials).await? {
             Prepared::Whole(reason, whole) => {
                 self.say_whole(work, reason);
                 self.whole = match whole {
@@ -48,16 +49,13 @@ impl Applier<'_> {
             Prepared::Until(until) => return self.until_no_rows(work, &until).await,
             Prepared::Refused(problem) => return Err(EngineError::Files(vec![problem])),
         };
-        self.look_ahead(work, &job).await?;
         if job.work.is_none() {
             self.open_temporary(&job).await?;
         }
-        let mut trials = Trials::default();
+        let reads = job.work.is_some() || job.workers > 1 || job.source.is_some();
         let mut cursor = loop {
             match self.cursor(work, &job).await {
-                Err(error)
-                    if (job.work.is_some() || job.workers > 1) && error.database().is_some() =>
-                {
+                Err(error) if reads && error.database().is_some() => {
                     self.after_failure(work, error, &mut trials).await?;
                 }
                 other => break other?,
@@ -84,6 +82,30 @@ impl Applier<'_> {
         self.say_compared(work, &job, &cursor);
         self.analyze(&job, &cursor).await?;
         Ok(None)
+    }
+
+    /// Understands a statement and looks at its first batch, and waits for locks that others hold,
+    /// on this database or the source.
+    async fn prepare_patiently(
+        &mut self,
+        work: &StepWork<'_>,
+        trials: &mut Trials,
+    ) -> Result<Prepared, EngineError> {
+        loop {
+            let error = match self.prepare_and_look(work).await {
+                Err(error) if error.database().is_some_and(DbError::is_transient) => error,
+                other => return other,
+            };
+            self.after_failure(work, error, trials).await?;
+        }
+    }
+
+    async fn prepare_and_look(&mut self, work: &StepWork<'_>) -> Result<Prepared, EngineError> {
+        let prepared = self.prepare(work).await?;
+        if let Prepared::Batches(job) = &prepared {
+            self.look_ahead(work, job).await?;
+        }
+        Ok(prepared)
     }
 
     /// Runs batches until the cursor's range is done. Where several connections do so at a time,
@@ -225,14 +247,7 @@ impl Applier<'_> {
             Dialect::Sqlite => None,
             Dialect::Postgres | Dialect::Mysql => Some(BATCH_LOCK_TIMEOUT_MS),
         };
-        let begin = self.ledger.begin();
-        match self.ledger.dialect {
-            Dialect::Mysql => {
-                let isolation = "SET TRANSACTION ISOLATION LEVEL READ COMMITTED";
-                self.session.batch(&format!("{isolation}; {begin}")).await?;
-            }
-            Dialect::Sqlite | Dialect::Postgres => self.session.batch(begin).await?,
-        }
+        self.session.batch(self.ledger.begin_batch()).await?;
         self.limit_batch(work, Limits { lock_ms, statement_ms: Some(0) }).await
     }
 

@@ -14,8 +14,8 @@ use super::copy::key_text;
 use super::cursor::{Details, Tally};
 use super::insert::STAGE;
 use super::job::{
-    Job, Prepared, Settled, batch_options, functions, not_exact_problem, null_in_key, said,
-    wants_undo, whole_or_refused,
+    Job, Prepared, Settled, batch_options, functions, not_exact_problem, null_in_key, problem,
+    said, wants_undo, whole_or_refused,
 };
 use super::key::{ALIAS, Key, Keys, Rows};
 use super::moment::Moment;
@@ -23,7 +23,7 @@ use super::parallel;
 use super::sources::{self, Source};
 use crate::apply::Applier;
 use crate::apply::keep::sql_name;
-use crate::backend::Session;
+use crate::backend::{DbError, DbErrorKind, Session};
 use crate::error::EngineError;
 use crate::ledger::{Ledger, text};
 
@@ -36,29 +36,31 @@ pub(crate) struct JobSource {
     pub(super) name: String,
     /// The query.
     pub(crate) read: Batchable,
-    /// Which of its values are MySQL's `float`, of how many it gives. None where none is.
-    pub(super) floats: Option<(Vec<usize>, usize)>,
+    /// Which of its values are MySQL's `float`.
+    pub(super) floats: Vec<usize>,
 }
 
-/// The values of a query that are MySQL's `float`: the server prints these with six digits.
-async fn floats(
+/// How many values a query gives, and which of them are MySQL's `float`: the server prints these
+/// with six digits.
+async fn values(
     dialect: Dialect,
     session: &mut dyn Session,
     read: &Batchable,
-) -> Result<Option<(Vec<usize>, usize)>, EngineError> {
-    if dialect != Dialect::Mysql {
-        return Ok(None);
-    }
+) -> Result<(usize, Vec<usize>), DbError> {
     let mut stream = session.stream(&read.source_select("", "1 = 0")).await?;
     let single = Class::Real { single: true };
     let is_single = |at: &usize| {
-        stream.columns().get(*at).is_some_and(|one| Class::of(&one.type_name, dialect) == single)
+        dialect == Dialect::Mysql
+            && stream
+                .columns()
+                .get(*at)
+                .is_some_and(|one| Class::of(&one.type_name, dialect) == single)
     };
     let count = stream.columns().len();
     let found: Vec<usize> = (0..count).filter(is_single).collect();
     let mut nothing = Chunk::default();
     while stream.next(&mut nothing).await? {}
-    Ok((!found.is_empty()).then_some((found, count)))
+    Ok((count, found))
 }
 
 /// Understands a statement whose query runs in another database.
@@ -108,7 +110,18 @@ pub(super) async fn prepare(
         Ok(undo) => undo,
         Err(reason) => return Ok(Prepared::Refused(not_exact_problem(migration, index, &reason))),
     };
-    let floats = floats(source.dialect, source.session, &read).await?;
+    let (count, floats) = match values(source.dialect, source.session, &read).await {
+        Err(error) if error.kind == DbErrorKind::Statement => {
+            let message = format!("`{}` refuses the query: {error}", source.name);
+            let hint = error.hint.unwrap_or_else(|| "It is in that database's SQL".to_owned());
+            return Ok(Prepared::Refused(problem(migration, index, message, &hint)));
+        }
+        found => found?,
+    };
+    if let Some(message) = differ(count, write.written.len()) {
+        let hint = "Name as many columns as the query gives values";
+        return Ok(Prepared::Refused(problem(migration, index, message, hint)));
+    }
     let driving = sql_name(&read.driving, source.dialect);
     let keys = Keys::new(source.dialect, driving, read.key.clone());
     write.driving = read.driving.clone();
@@ -134,6 +147,12 @@ pub(super) async fn prepare(
         work: None,
         workers,
     })))
+}
+
+/// What is wrong where a query does not give as many values as there are columns to be written.
+pub(super) fn differ(values: usize, columns: usize) -> Option<String> {
+    let message = || format!("The query gives {values} values for {columns} columns");
+    (values != columns).then(message)
 }
 
 /// Nothing of another database can run whole.

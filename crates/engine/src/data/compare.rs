@@ -7,14 +7,14 @@
 
 use std::collections::{HashMap, HashSet};
 
-use serde::{Deserialize, Serialize};
 use whimbrel_core::rows::{Cell, Chunk, Row};
 use whimbrel_core::sql::dialect::Dialect;
 use whimbrel_core::transfer::{Digester, RowDigest, RowsDigest, Scratch, Way};
 
+use super::compared::EndsCompared;
 use super::copy::{column_sql, key_text};
 use super::cursor::CursorId;
-use super::insert::STAGE;
+use super::insert::{STAGE, is_about_rows};
 use super::job::Job;
 use super::key::{ALIAS, Key};
 use super::staging::{DIGEST, KEY_CLASS, Staging, empty_text};
@@ -24,90 +24,10 @@ use crate::ledger::{Ledger, number, text};
 
 /// The column with the number of the batch that read a row.
 const BATCH: &str = "whimbrel_batch";
-/// Keys of one kind of difference that are named; all are counted.
-const SHOWN_MAX: usize = 20;
-/// Characters of a key that are shown.
-const KEY_CHARS_MAX: usize = 200;
 /// Driving rows of a batch that differs that are held in memory at a time.
 const ROWS_AT_ONCE_MAX: u64 = 100_000;
 /// Most keys in one condition.
 const KEYS_AT_ONCE_MAX: usize = 500;
-
-/// Driving rows of one kind.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct FoundRows {
-    /// How many.
-    pub rows: u64,
-    /// The keys of the first of them, as `id = 17`.
-    pub keys: Vec<String>,
-}
-
-impl FoundRows {
-    fn add(&mut self, job: &Job, key: Vec<String>) {
-        self.rows += 1;
-        if self.keys.len() < SHOWN_MAX {
-            let shown = job.keys.shown(&Key::of_texts(key));
-            self.keys.push(shown.chars().take(KEY_CHARS_MAX).collect());
-        }
-    }
-}
-
-/// What a second reading of both ends of a statement with `source=` has found.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct EndsCompared {
-    /// The environment of the source.
-    pub source: String,
-    /// Batches that were compared.
-    pub batches: u64,
-    /// Rows that the query gave when they were read.
-    pub rows: u64,
-    /// Driving rows of which something else comes now.
-    pub changed: FoundRows,
-    /// Driving rows of which something comes now, and nothing did then.
-    pub added: FoundRows,
-    /// Driving rows of which nothing comes any more.
-    pub gone: FoundRows,
-    /// Rows that were looked for at the target.
-    pub target_rows: u64,
-    /// Driving rows whose row at the target is not what was read.
-    pub target_changed: FoundRows,
-    /// Driving rows whose row is not at the target.
-    pub target_gone: FoundRows,
-    /// Why the source was not compared, if it was not.
-    pub not_source: Option<String>,
-    /// Why the target was not compared, if it was not.
-    pub not_target: Option<String>,
-}
-
-impl EndsCompared {
-    /// Before anything was compared; says what cannot be.
-    pub(super) fn of(job: &Job) -> EndsCompared {
-        let source = job.source.as_ref();
-        let differs = source.and_then(|source| source.read.differs.as_ref());
-        let not_target = "no key of the target by which each row is found again is among the \
-                          columns that are written, or the statement may change rows that exist";
-        EndsCompared {
-            source: source.map(|source| source.name.clone()).unwrap_or_default(),
-            not_source: differs.map(|name| format!("`{name}` gives another value each time")),
-            not_target: (!job.finds_written_rows()).then(|| not_target.to_owned()),
-            ..EndsCompared::default()
-        }
-    }
-
-    /// Whether both ends are what was read, as far as they were compared.
-    pub fn is_same(&self) -> bool {
-        let all = [&self.changed, &self.added, &self.gone, &self.target_changed, &self.target_gone];
-        all.iter().all(|found| found.rows == 0)
-    }
-}
-
-/// How far the comparison of a statement is.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Pass {
-    /// The `batches.seq` of the last batch that was compared.
-    pub(super) checked: i64,
-    pub(super) found: EndsCompared,
-}
 
 /// A batch with what it read.
 pub(super) struct ReadBatch {
@@ -149,7 +69,7 @@ impl ReadBatch {
 
 impl Job {
     /// Whether each row that the statement writes is new and has its key from the query.
-    fn finds_written_rows(&self) -> bool {
+    pub(super) fn finds_written_rows(&self) -> bool {
         !self.target_key.is_empty() && self.knows_new_keys()
     }
 
@@ -237,6 +157,8 @@ pub(super) struct Ends<'a> {
     pub(super) table: String,
     /// The query for the keys of rows that were set aside.
     pub(super) aside: String,
+    /// The condition that leaves those rows out, once the source could make nothing of one.
+    pub(super) without: Option<String>,
 }
 
 /// A driving row of a batch that differs: what came of it then, and now.
@@ -275,8 +197,13 @@ impl Ends<'_> {
         found.batches += 1;
         found.rows += batch.digest.rows();
         if found.not_source.is_none() {
-            let mut now = RowsDigest::default();
-            self.read_again(batch, |_, row, _| now.add(row)).await?;
+            let now = match self.digest_now(batch).await {
+                Err(error) if self.without.is_none() && self.is_about_rows(&error) => {
+                    self.without = Some(self.not_aside().await?);
+                    self.digest_now(batch).await?
+                }
+                other => other?,
+            };
             if now != batch.digest {
                 self.find(batch, now.rows(), found).await?;
             }
@@ -287,6 +214,25 @@ impl Ends<'_> {
         Ok(())
     }
 
+    fn is_about_rows(&self, error: &EngineError) -> bool {
+        let dialect = self.job.keys.dialect;
+        error.database().is_some_and(|error| is_about_rows(error, dialect))
+    }
+
+    /// The condition that leaves out the rows that were set aside.
+    async fn not_aside(&mut self) -> Result<String, EngineError> {
+        let rows = self.target.query(&self.aside).await?;
+        let keys: Vec<Key> = rows.iter().filter_map(|row| Key::of_json(&text(row, 0))).collect();
+        self.job.keys.as_written_none_of(&keys)
+    }
+
+    /// The digest of what the source's query gives for a batch's range now.
+    async fn digest_now(&mut self, batch: &ReadBatch) -> Result<RowsDigest, EngineError> {
+        let mut now = RowsDigest::default();
+        self.read_again(batch, |_, row, _| now.add(row)).await?;
+        Ok(now)
+    }
+
     /// Runs the source's query for a batch's range again, and gives for each of its rows the
     /// digests of key and row, and the row with its key.
     async fn read_again(
@@ -295,9 +241,12 @@ impl Ends<'_> {
         mut each: impl FnMut(RowDigest, RowDigest, Row<'_>) + Send,
     ) -> Result<(), EngineError> {
         let job = self.job;
-        let range = job.keys.as_written_range(batch.after.as_ref(), &batch.last)?;
+        let mut range = job.keys.as_written_range(batch.after.as_ref(), &batch.last)?;
+        if let Some(without) = &self.without {
+            range = format!("{range} AND {without}");
+        }
         let mut stream = self.source.stream(&job.source_sql(&range)).await?;
-        let mut staging = Staging::new(job, stream.columns());
+        let mut staging = Staging::new(job, stream.columns())?;
         let mut of_keys = key_digester(job);
         let (mut rows, mut out) = (Chunk::default(), Chunk::default());
         while stream.next(&mut rows).await? {

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use whimbrel_core::sql::quote::quote_text;
 use whimbrel_core::transfer::RowsDigest;
 
-use super::compare::Pass;
+use super::compared::Pass;
 use super::key::Key;
 use super::parts::Part;
 use crate::backend::{DbError, Row, Session};

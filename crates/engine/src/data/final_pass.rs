@@ -6,7 +6,8 @@ use whimbrel_core::plan::PlannedMigration;
 use whimbrel_core::sql::dialect::Dialect;
 
 use super::aside::same_database;
-use super::compare::{Ends, EndsCompared, Pass, ReadBatch};
+use super::compare::{Ends, ReadBatch};
+use super::compared::{EndsCompared, Pass};
 use super::copy::POSTGRES_TEXTS;
 use super::cursor::{Cursor, CursorId};
 use super::job::{Job, Prepared, prepare, said};
@@ -76,7 +77,7 @@ impl Applier<'_> {
         let Some(source) = source else { return Ok(true) };
         let (source, target) = (source.as_mut(), self.session.as_mut());
         let aside = aside_sql(ledger, work.migration, job);
-        let mut ends = Ends { source, target, job, table, aside };
+        let mut ends = Ends { source, target, job, table, aside, without: None };
         ends.compare(&batch, &mut pass.found).await?;
         if within {
             self.session.batch("COMMIT").await?;
@@ -181,7 +182,7 @@ pub(crate) async fn compare_now(
         }
         Dialect::Mysql => session.batch("SET time_zone = '+00:00'").await?,
     }
-    let mut ends = Ends { source, target: &mut *session, job: &job, table, aside };
+    let mut ends = Ends { source, target: &mut *session, job: &job, table, aside, without: None };
     let mut checked = cursor.details.batches_after;
     let compared = async {
         while let Some(batch) = ReadBatch::after(&ledger, ends.target, id, checked).await? {

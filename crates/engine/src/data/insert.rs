@@ -6,8 +6,9 @@ use whimbrel_core::sql::dialect::Dialect;
 
 use super::cursor::{Cursor, Details, Tally};
 use super::job::{Job, quote_column};
+use super::judge::RULE_CODE;
 use super::key::{ALIAS, Key, Keys, Rows, key_columns};
-use super::staging::{DIGEST, empty_text};
+use super::staging::{DIGEST, SOURCE_CODE, empty_text};
 use crate::apply::{Applier, StepWork};
 use crate::backend::DbErrorKind;
 use crate::error::EngineError;
@@ -155,7 +156,8 @@ impl Applier<'_> {
         }
         self.session.batch(&format!("DELETE FROM {}", job.temporary(STAGE))).await?;
         let (staged, mut tally) = if job.source.is_some() {
-            let (staged, digest) = self.stage_from_source(work, job, &range).await?;
+            let (staged, digest) =
+                self.stage_from_source(work, job, &job.source_sql(&range)).await?;
             self.note_read(job, cursor, rows).await?;
             let tally = self.account_between(job, details, rows).await?;
             (staged, Tally { digest: Some(digest), ..tally })
@@ -413,7 +415,8 @@ pub(super) fn is_about_rows(error: &crate::backend::DbError, dialect: Dialect) -
     if error.kind != DbErrorKind::Statement {
         return false;
     }
-    if error.code.as_deref().is_some_and(|code| code.starts_with(super::judge::RULE_CODE)) {
+    let begins = |word: &str| error.code.as_deref().is_some_and(|code| code.starts_with(word));
+    if begins(RULE_CODE) || begins(SOURCE_CODE) {
         return true;
     }
     // SQLite and MariaDB: number or name first, then what it extends to.

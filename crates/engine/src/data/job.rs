@@ -401,7 +401,12 @@ pub(super) fn not_exact_problem(
 }
 
 /// What is wrong with a statement as a whole.
-fn problem(migration: &PlannedMigration, index: usize, message: String, hint: &str) -> Problem {
+pub(super) fn problem(
+    migration: &PlannedMigration,
+    index: usize,
+    message: String,
+    hint: &str,
+) -> Problem {
     let line = migration.script.statements.get(index).map_or(1, |one| one.line);
     Problem {
         path: migration.path.clone(),

@@ -151,8 +151,18 @@ impl Keys {
 
     /// The condition that a row is one of those set aside; none if there are none.
     pub(super) fn is_aside(&self, columns: &[String]) -> Result<Option<String>, EngineError> {
+        self.one_of(columns, &self.aside)
+    }
+
+    /// The condition that the driving row of the author's statement has none of these keys.
+    pub(super) fn as_written_none_of(&self, keys: &[Key]) -> Result<String, EngineError> {
+        let found = self.one_of(&self.as_written(), keys)?;
+        Ok(found.map_or_else(|| "1 = 1".to_owned(), |found| format!("NOT {found}")))
+    }
+
+    fn one_of(&self, columns: &[String], keys: &[Key]) -> Result<Option<String>, EngineError> {
         let one = |key: &Key| Ok(format!("({})", self.equals(columns, key)?));
-        let keys: Vec<String> = self.aside.iter().map(one).collect::<Result<_, EngineError>>()?;
+        let keys: Vec<String> = keys.iter().map(one).collect::<Result<_, EngineError>>()?;
         Ok((!keys.is_empty()).then(|| format!("({})", keys.join(" OR "))))
     }
 

@@ -7,7 +7,8 @@
 mod aside;
 mod batch;
 mod between;
-pub(crate) mod compare;
+mod compare;
+pub(crate) mod compared;
 pub(crate) mod copy;
 mod cursor;
 mod estimate;

@@ -29,9 +29,6 @@ use crate::threads::can_wait;
 
 /// How often who listens to the workers looks whether the run shall stop.
 const STOP_LOOK: Duration = Duration::from_millis(100);
-/// Batches of several connections write one row of the ledger, one after the other.
-const READ_COMMITTED: &str =
-    "SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL READ COMMITTED";
 
 /// What decides whether the batches of a statement may run side by side.
 pub(super) struct Case<'a> {
@@ -232,7 +229,7 @@ impl Applier<'_> {
             }
             return Ok(());
         }
-        let members = self.members(job, &open, count).await?;
+        let members = self.members(&open, count).await?;
         let stop = StopFlag::default();
         let options = ApplyOptions { stop: stop.clone(), ..self.options.clone() };
         let crew = Crew {
@@ -255,18 +252,10 @@ impl Applier<'_> {
     }
 
     /// Connects the workers. The ledger knows their connections before they lock anything.
-    async fn members(
-        &mut self,
-        job: &Job,
-        open: &[Cursor],
-        count: usize,
-    ) -> Result<Vec<Member>, EngineError> {
+    async fn members(&mut self, open: &[Cursor], count: usize) -> Result<Vec<Member>, EngineError> {
         let (mut members, mut rows) = (Vec::new(), Vec::new());
         for part in open.iter().take(count) {
             let mut session = self.backend.connect().await?;
-            if self.ledger.dialect == Dialect::Postgres && !job.pooled {
-                session.batch(READ_COMMITTED).await?;
-            }
             let name = session.facts().await?.session.unwrap_or_default();
             rows.push(part.session_sql(&self.ledger, &name, self.lease.token));
             members.push((session, self.lease.share(name)));

@@ -1,12 +1,13 @@
 //! A data migration tried out: its statements run on real rows, and all of it is rolled back.
 
 use std::collections::VecDeque;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use whimbrel_core::data::DataKind;
 use whimbrel_core::directive::{BatchSize, OnError};
 use whimbrel_core::pace::{BATCH_ROWS_FIRST, Windows};
 use whimbrel_core::plan::PlannedMigration;
+use whimbrel_core::sql::dialect::Dialect;
 use whimbrel_core::step::StepMode;
 
 use super::cursor::{Cursor, Details, Tally};
@@ -22,9 +23,37 @@ use crate::event::Event;
 use crate::ledger::rollback;
 use crate::report::{Rehearsed, RehearsedRow, RehearsedValue};
 
+/// How a migration is tried.
+#[derive(Clone, Copy)]
+struct Trial {
+    /// So many driving rows of each statement; all where nothing is said.
+    sample: Option<u64>,
+    /// All of it in one transaction.
+    together: bool,
+}
+
+/// Whether rows that one of the statements writes may refer to rows that it or one before inserts.
+fn refer_to_each_other(steps: &[(StepWork<'_>, Prepared)], dialect: Dialect) -> bool {
+    let jobs = steps.iter().filter_map(|(_, prepared)| match prepared {
+        Prepared::Batches(job) => Some(job.as_ref()),
+        _ => None,
+    });
+    let jobs: Vec<&Job> = jobs.collect();
+    jobs.iter().enumerate().any(|(at, job)| {
+        let mut before = jobs.iter().take(at + 1);
+        before.any(|one| {
+            let mut keys = job.target.foreign_keys.iter();
+            one.batchable.kind == DataKind::Insert
+                && keys.any(|key| key.to_table.matches(&one.batchable.target, dialect))
+        })
+    })
+}
+
 impl Applier<'_> {
     /// Tries the statements of a data migration: the first `sample` driving rows of each, all in
-    /// one transaction, or all rows, each batch by itself. Everything is rolled back.
+    /// one transaction, or all rows, each batch by itself. Where a row may refer to one that
+    /// another batch inserts, all of them are in one transaction, as it would be refused without
+    /// that row. Everything is rolled back.
     ///
     /// # Errors
     /// What keeps it from being tried at all; what the statements run into is part of the answer.
@@ -53,7 +82,9 @@ impl Applier<'_> {
             steps.push((work, prepared));
         }
         let mut out = Vec::new();
-        let result = self.rehearse_steps(&steps, sample, &mut out).await;
+        let together = sample.is_some() || refer_to_each_other(&steps, self.ledger.dialect);
+        let trial = Trial { sample, together };
+        let result = self.rehearse_steps(&steps, trial, &mut out).await;
         rollback(self.session.as_mut()).await;
         result.map(|()| out)
     }
@@ -61,10 +92,10 @@ impl Applier<'_> {
     async fn rehearse_steps(
         &mut self,
         steps: &[(StepWork<'_>, Prepared)],
-        sample: Option<u64>,
+        trial: Trial,
         out: &mut Vec<Rehearsed>,
     ) -> Result<(), EngineError> {
-        if let (Some(_), Some((work, _))) = (sample, steps.first()) {
+        if let (true, Some((work, _))) = (trial.together, steps.first()) {
             self.begin_batch(work).await?;
         }
         for (work, prepared) in steps {
@@ -75,8 +106,8 @@ impl Applier<'_> {
                 line: line + work.migration.lines_before,
                 ..Rehearsed::default()
             };
-            let tried = self.rehearse_step(work, prepared, sample, &mut one).await;
-            if sample.is_none() {
+            let tried = self.rehearse_step(work, prepared, trial, &mut one).await;
+            if !trial.together {
                 rollback(self.session.as_mut()).await;
             }
             let failed = match tried {
@@ -91,7 +122,7 @@ impl Applier<'_> {
             };
             out.push(one);
             // What comes after it in the same transaction would say nothing.
-            if failed && sample.is_some() {
+            if failed && trial.together {
                 break;
             }
         }
@@ -102,7 +133,7 @@ impl Applier<'_> {
         &mut self,
         work: &StepWork<'_>,
         prepared: &Prepared,
-        sample: Option<u64>,
+        trial: Trial,
         out: &mut Rehearsed,
     ) -> Result<(), EngineError> {
         let index = work.step.statements.start;
@@ -111,7 +142,7 @@ impl Applier<'_> {
                 out.refused = Some((problem.message.clone(), problem.hint.clone()));
                 return Ok(());
             }
-            Prepared::Batches(job) => return self.rehearse_job(work, job, sample, out).await,
+            Prepared::Batches(job) => return self.rehearse_job(work, job, trial, out).await,
             Prepared::Until(until) => until.text.clone(),
             Prepared::Whole(..) => {
                 let moment = self.moment(&work.migration.name).await?;
@@ -119,7 +150,7 @@ impl Applier<'_> {
             }
         };
         out.whole = true;
-        if sample.is_none() {
+        if !trial.together {
             self.begin_batch(work).await?;
         }
         out.rows_written = self.send_rewritten(work, index, &text).await?;
@@ -130,26 +161,29 @@ impl Applier<'_> {
         &mut self,
         work: &StepWork<'_>,
         job: &Job,
-        sample: Option<u64>,
+        Trial { sample, together }: Trial,
         out: &mut Rehearsed,
     ) -> Result<(), EngineError> {
         self.rehearse_work(work, job, sample).await?;
         let mut open: VecDeque<Cursor> = self.rehearsal_cursors(work, job).await?.into();
         let Some(mut cursor) = open.pop_front() else { return Ok(()) };
-        out.table = match job.work {
-            Some(_) => job.keys.shown_table(),
-            None => job.keys.table.clone(),
-        };
+        out.table = job.keys.shown_table();
         out.kind = job.batchable.kind.word();
         let (mut windows, mut pause_ms) = (Windows::default(), 0);
+        if together {
+            self.open_temporary(job).await?;
+        }
         while !cursor.done {
-            if sample.is_none() {
+            if together {
+                // Somebody may have asked for the end.
+                self.wait(Duration::ZERO).await?;
+            } else {
                 // Others get at their rows as they do between batches that stay.
                 self.gate(&work.migration.name, pause_ms).await?;
                 self.begin_batch(work).await?;
+                self.open_temporary(job).await?;
             }
             let began = Instant::now();
-            self.open_temporary(job).await?;
             let size = sample.unwrap_or(cursor.size);
             let driving = sources::driving(self.session, &mut self.opened, job);
             let range = job.keys.next(driving, &cursor, size).await?;
@@ -159,7 +193,7 @@ impl Applier<'_> {
             let tally = self.rehearse_range(work, job, &cursor, &range).await?;
             if shown {
                 out.rows = self.rows_changed(job, &range, before).await?;
-            } else {
+            } else if !together {
                 rollback(self.session.as_mut()).await;
             }
             cursor.total.add(Tally { read: range.2, ..tally });
@@ -236,13 +270,18 @@ impl Applier<'_> {
         let (after, last, _) = range;
         self.session.batch("SAVEPOINT whimbrel_try").await?;
         let error = match self.range(work, job, cursor, Rows::Range(after.as_ref(), last)).await {
-            Ok(tally) => return Ok(tally),
+            Ok(tally) => {
+                self.session.batch("RELEASE SAVEPOINT whimbrel_try").await?;
+                return Ok(tally);
+            }
             Err(error) => error,
         };
         if !error.database().is_some_and(|error| is_about_rows(error, self.ledger.dialect)) {
             return Err(error);
         }
-        self.session.batch("ROLLBACK TO SAVEPOINT whimbrel_try").await?;
+        self.session
+            .batch("ROLLBACK TO SAVEPOINT whimbrel_try; RELEASE SAVEPOINT whimbrel_try")
+            .await?;
         self.divide(work, job, cursor, range.clone()).await
     }
 

@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 
 use whimbrel_core::sql::dialect::Dialect;
 
+use super::batch::BATCH_LOCK_TIMEOUT_MS;
 use super::job::Job;
-use crate::backend::{Backend, Session};
+use crate::backend::{Backend, Limits, Session};
 use crate::error::EngineError;
 
-/// The databases by the names of their environments.
-pub(crate) type Sources = BTreeMap<String, Box<dyn Backend>>;
+/// The databases by the names of their environments, or why one cannot be used.
+pub(crate) type Sources = BTreeMap<String, Result<Box<dyn Backend>, String>>;
 /// Those that are open.
 pub(crate) type Opened = BTreeMap<String, Box<dyn Session>>;
 
@@ -20,14 +21,25 @@ pub(crate) struct Source<'a> {
     pub(crate) dialect: Dialect,
 }
 
-/// Opens a source, if that was not done before, for reading only and with times in UTC.
+/// Opens a source, if that was not done before, for reading only and with times in UTC. A lock is
+/// waited for as long as a batch waits for one, as the batch's transaction stays open meanwhile.
+///
+/// # Errors
+/// When there is no such database, it cannot be reached, or its connection does not keep a session:
+/// what is set would be the next client's.
 pub(crate) async fn open<'a>(
     sources: &Sources,
     opened: &'a mut Opened,
     name: &str,
 ) -> Result<Source<'a>, EngineError> {
-    let Some(backend) = sources.get(name).filter(|backend| !backend.is_missing()) else {
-        return Err(EngineError::NotFound(format!("There is no database of `source={name}`")));
+    let missing = |why: &str| EngineError::NotFound(format!("`source={name}`: {why}"));
+    let backend = match sources.get(name) {
+        Some(Ok(backend)) if !backend.is_missing() => backend,
+        Some(Ok(backend)) => {
+            return Err(missing(&format!("There is no database `{}`", backend.label())));
+        }
+        Some(Err(why)) => return Err(missing(why)),
+        None => return Err(missing("No environment is named so")),
     };
     let dialect = backend.capabilities().dialect;
     if !opened.contains_key(name) {
@@ -35,7 +47,15 @@ pub(crate) async fn open<'a>(
             label: backend.label(),
             error: Box::new(error),
         })?;
+        if let Some(pooler) = session.facts().await?.pooled {
+            return Err(EngineError::Refused(format!(
+                "`source={name}` must be read by a session of its own, and this connection keeps \
+                 none: {pooler}; name the server itself"
+            )));
+        }
         session.batch(read_only(dialect)).await?;
+        let lock_ms = (dialect != Dialect::Sqlite).then_some(BATCH_LOCK_TIMEOUT_MS);
+        session.limit(Limits { lock_ms, statement_ms: Some(0) }, false).await?;
         opened.insert(name.to_owned(), session);
     }
     match opened.get_mut(name) {

@@ -6,14 +6,17 @@ use whimbrel_core::rows::{Cell, Chunk, ColumnHead, Row};
 use whimbrel_core::sql::dialect::Dialect;
 use whimbrel_core::transfer::{Class, Digester, Loss, RowDigest, RowsDigest, Scratch, Way};
 
+use super::between::differ;
 use super::copy::key_text;
-use super::insert::{STAGE, column_name};
+use super::insert::{STAGE, column_name, is_about_rows};
 use super::job::Job;
 use super::judge::RULE_CODE;
 use crate::apply::{Applier, StepWork};
 use crate::backend::{DbError, DbErrorKind, LoadInto, Session};
 use crate::error::EngineError;
 
+/// How the code of an error begins that the source has made and not the database that is written.
+pub(super) const SOURCE_CODE: &str = "source ";
 /// The column with a row's digest.
 pub(super) const DIGEST: &str = "whimbrel_digest";
 
@@ -40,24 +43,26 @@ impl Job {
     /// The source's query for some driving rows: the key, then what is to be written. Empty where
     /// the query is not another database's.
     pub(super) fn source_sql(&self, range: &str) -> String {
+        self.source_sql_without(range, &[])
+    }
+
+    /// The same without the values of these columns. MySQL's `float` values are made numbers of
+    /// eight bytes, which are printed with all digits that they have. The names of the author's
+    /// columns need not differ, so they get others.
+    fn source_sql_without(&self, range: &str, without: &[String]) -> String {
         let Some(source) = &self.source else { return String::new() };
         let key: Vec<String> = source.read.key.iter().map(|column| column.sql.clone()).collect();
         let sql = source.read.source_select(&self.keys.aliased(&key), range);
-        match &source.floats {
-            Some((floats, count)) => self.with_all_digits(&sql, floats, *count),
-            None => sql,
+        let floats = &source.floats;
+        if floats.is_empty() && without.is_empty() {
+            return sql;
         }
-    }
-
-    /// MySQL's query with its `float` values as numbers of eight bytes, which are printed with all
-    /// digits that they have. The names of the author's columns need not differ, so they get
-    /// others.
-    fn with_all_digits(&self, sql: &str, floats: &[usize], count: usize) -> String {
         let mut names = self.keys.names();
         let mut items = names.clone();
-        for at in 0..count {
+        for at in 0..self.batchable.written.len() {
             let name = column_name(at);
             items.push(match floats.contains(&at) {
+                _ if without.contains(&name) => "NULL".to_owned(),
                 true => format!("({name} + 0e0)"),
                 false => name.clone(),
             });
@@ -115,7 +120,14 @@ pub(super) struct Staging<'a> {
 
 impl<'a> Staging<'a> {
     /// For the rows of a query with these columns.
-    pub(super) fn new(job: &'a Job, heads: &[ColumnHead]) -> Staging<'a> {
+    ///
+    /// # Errors
+    /// When these are more or less than what is written: a `*` may have become another.
+    pub(super) fn new(job: &'a Job, heads: &[ColumnHead]) -> Result<Staging<'a>, DbError> {
+        let values = heads.len().saturating_sub(job.keys.columns.len());
+        if let Some(message) = differ(values, job.batchable.written.len()) {
+            return Err(DbError::new(DbErrorKind::Statement, message));
+        }
         let ways = heads
             .iter()
             .skip(job.keys.columns.len())
@@ -125,7 +137,7 @@ impl<'a> Staging<'a> {
                 Way::new((from, job.keys.dialect), (class, job.dialect), false)
             })
             .collect();
-        Staging { job, ways, digester: job.digester(), scratch: Scratch::default() }
+        Ok(Staging { job, ways, digester: job.digester(), scratch: Scratch::default() })
     }
 
     /// Appends the key's texts and the values as the target will hold them, and leaves the digest's
@@ -169,7 +181,7 @@ async fn stage(
 ) -> Result<(u64, RowsDigest), Unstaged> {
     let into = job.stage_into();
     let mut stream = source.stream(sql).await.map_err(Unstaged::Source)?;
-    let mut staging = Staging::new(job, stream.columns());
+    let mut staging = Staging::new(job, stream.columns()).map_err(Unstaged::Source)?;
     let mut sink = target.load(&into).await.map_err(Unstaged::Target)?;
     let (mut rows, mut out) = (Chunk::default(), Chunk::default());
     let mut digest = RowsDigest::default();
@@ -188,18 +200,23 @@ async fn stage(
 }
 
 impl Applier<'_> {
-    /// Fills the stage with what the query gives for some driving rows: how many, and their digest.
+    /// Fills the stage with what the source's query gives: how many rows, and their digest. A row
+    /// of which the source can make nothing is at fault like one that the target refuses.
     pub(super) async fn stage_from_source(
         &mut self,
         work: &StepWork<'_>,
         job: &Job,
-        range: &str,
+        sql: &str,
     ) -> Result<(u64, RowsDigest), EngineError> {
         let source = job.source.as_ref().and_then(|source| self.opened.get_mut(&source.name));
         let Some(source) = source else { return Ok((0, RowsDigest::default())) };
-        let sql = job.source_sql(range);
-        let error = match stage(source.as_mut(), self.session.as_mut(), job, &sql).await {
+        let error = match stage(source.as_mut(), self.session.as_mut(), job, sql).await {
             Ok(staged) => return Ok(staged),
+            Err(Unstaged::Source(mut error)) if is_about_rows(&error, job.keys.dialect) => {
+                let code = error.code.take().unwrap_or_default();
+                error.code = Some(format!("{SOURCE_CODE}{code}"));
+                error
+            }
             Err(Unstaged::Source(error)) => return Err(error.into()),
             Err(Unstaged::Target(error)) => error,
             Err(Unstaged::Value(at, loss)) => {
@@ -213,7 +230,8 @@ impl Applier<'_> {
         Err(self.failure(work.migration, job.statement, error, work.kept))
     }
 
-    /// The same with values that a person has written in place of the query's.
+    /// The same for one range with values that a person has written in place of the query's, which
+    /// are not asked for: it may be that they cannot be computed, or that no column holds them.
     pub(super) async fn stage_edited_from_source(
         &mut self,
         work: &StepWork<'_>,
@@ -221,7 +239,9 @@ impl Applier<'_> {
         range: &str,
         values: &[(String, String)],
     ) -> Result<u64, EngineError> {
-        let (staged, _) = self.stage_from_source(work, job, range).await?;
+        let edited: Vec<String> = values.iter().map(|(name, _)| name.clone()).collect();
+        let sql = job.source_sql_without(range, &edited);
+        let (staged, _) = self.stage_from_source(work, job, &sql).await?;
         let sets: Vec<String> =
             values.iter().map(|(name, value)| format!("{name} = {value}")).collect();
         if !sets.is_empty() {

@@ -268,6 +268,17 @@ impl Ledger {
             Dialect::Mysql => "START TRANSACTION",
         }
     }
+
+    /// The same for a batch. Whatever a role or a database has for its transactions, each statement
+    /// of it sees what others have committed: batches of several connections write one row of the
+    /// ledger, one after the other.
+    pub(crate) fn begin_batch(&self) -> &'static str {
+        match self.dialect {
+            Dialect::Sqlite => self.begin(),
+            Dialect::Postgres => path::BEGIN_BATCH,
+            Dialect::Mysql => "SET TRANSACTION ISOLATION LEVEL READ COMMITTED; START TRANSACTION",
+        }
+    }
 }
 
 /// Ends whatever transaction may be open. The database may have ended it by itself already, so an

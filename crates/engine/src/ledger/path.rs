@@ -20,5 +20,8 @@ macro_rules! without_own_schema {
 pub(crate) const FOR_SESSION: &str = without_own_schema!("false");
 /// For the transaction; this is all that a pooler leaves.
 pub(crate) const FOR_TRANSACTION: &str = without_own_schema!("true");
+/// Opens the transaction of a batch.
+pub(super) const BEGIN_BATCH: &str =
+    concat!("BEGIN ISOLATION LEVEL READ COMMITTED; ", without_own_schema!("true"));
 /// Opens a transaction of ours.
 pub(super) const BEGIN: &str = concat!("BEGIN; ", without_own_schema!("true"));

@@ -3,7 +3,7 @@
 
 use super::Project;
 use crate::backend::Session;
-use crate::data::compare::EndsCompared;
+use crate::data::compared::EndsCompared;
 use crate::data::key::shown_table;
 use crate::error::EngineError;
 use crate::ledger::{number, text};

@@ -3,7 +3,7 @@
 use super::Project;
 use super::account::Account;
 use crate::backend::Session;
-use crate::data::compare::EndsCompared;
+use crate::data::compared::EndsCompared;
 use crate::data::final_pass::{compare_now, recorded};
 use crate::data::sources::Opened;
 use crate::error::EngineError;

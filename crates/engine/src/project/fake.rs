@@ -83,7 +83,7 @@ impl Project {
             return Err(EngineError::NotFound(format!("There is no database `{label}` yet")));
         }
         self.refuse_open_file().await?;
-        let rules = files::rules(&self.options.root, None)?;
+        let rules = self.read_rules(None)?;
         let mut session = self.connect().await?;
         let snapshot = session.inspect(None).await?;
         let names: Vec<String> = options.tables.iter().map(|(name, _)| name.clone()).collect();

@@ -35,6 +35,7 @@ mod replaced;
 mod requires;
 mod rollback;
 mod run_rows;
+mod sources;
 mod status;
 mod undo;
 mod up;
@@ -46,10 +47,8 @@ use std::time::Duration;
 
 use whimbrel_core::database_url::DatabaseUrl;
 use whimbrel_core::directive::BatchSize;
-use whimbrel_core::directory::Directory;
 use whimbrel_core::format::Layout;
 use whimbrel_core::history::HistoryTable;
-use whimbrel_core::migration::Kind;
 use whimbrel_core::plan::GroupMode;
 use whimbrel_core::retry::Retries;
 use whimbrel_core::sql::dialect::Dialect;
@@ -81,7 +80,6 @@ use crate::apply::StopFlag;
 use crate::backend::{self, Backend, Session};
 use crate::data::sources::Sources;
 use crate::error::EngineError;
-use crate::files::{self, Wanted};
 use crate::interop::Mirror;
 use crate::ledger::Ledger;
 use crate::owner::Owner;
@@ -120,6 +118,11 @@ pub struct ProjectOptions {
     pub lock_timeout_ms: u64,
     /// How long a statement may run, in milliseconds; 0 is no limit.
     pub statement_timeout_ms: u64,
+    /// The folder of the rules for rows, relative to the project; `None` for `rules`, which may be
+    /// missing.
+    pub rules: Option<PathBuf>,
+    /// The same of checks: `checks`.
+    pub checks: Option<PathBuf>,
     /// How many driving rows a batch has where no directive says it.
     pub batch_size: BatchSize,
     /// How often a batch is tried again.
@@ -183,31 +186,6 @@ impl Project {
         let owner = Owner::this_process(&options.user);
         let (ledger, sources) = (Ledger { dialect }, Sources::new());
         Ok(Project { options, backend, ledger, mirror, owner, sources })
-    }
-
-    /// The environments that data migrations name by `source=`.
-    ///
-    /// # Errors
-    /// When the files cannot be read.
-    pub fn named_sources(&self) -> Result<Vec<String>, EngineError> {
-        let mut names = Vec::new();
-        let entries = files::entries(&self.options.root, &self.options.layout, Wanted::Data)?;
-        let (directory, _) = Directory::build(self.options.layout.clone(), entries);
-        let data = directory.migrations.iter().filter(|one| one.id.kind == Kind::Data);
-        for migration in data.filter(|one| one.up.text.contains("source=")) {
-            // What cannot be read is said when it is to be run.
-            let Ok(planned) = self.plan_up(migration) else { continue };
-            let said = planned.script.statement_options.iter();
-            names.extend(said.filter_map(|options| options.batch.source.clone()));
-        }
-        names.sort_unstable();
-        names.dedup();
-        Ok(names)
-    }
-
-    /// Lets data migrations name another project's database by `source=NAME`.
-    pub fn add_source(&mut self, name: String, source: Project) {
-        self.sources.insert(name, source.backend);
     }
 
     /// What the project was made with.

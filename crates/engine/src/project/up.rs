@@ -87,6 +87,7 @@ impl Project {
         self.check_parents(&plan, &picture, Some(&mut run.session)).await?;
         self.check_required_now(&plan, run.session.as_mut()).await?;
         self.check_pooled(&plan, run.session.as_mut()).await?;
+        self.check_sources(&plan).await?;
         if let Some(message) = unmeasurable(&self.options.throttle, self.ledger.dialect) {
             return Err(EngineError::Refused(message));
         }

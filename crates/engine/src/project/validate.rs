@@ -34,7 +34,7 @@ const CHECK_COLUMNS_MAX: usize = 8;
 pub struct ValidateOptions {
     /// Tables by name; all and the checks when empty.
     pub tables: Vec<String>,
-    /// The folder of rules, relative to the project; `None` for `rules`, which may be missing.
+    /// The folder of rules, relative to the project; `None` for the one of the settings.
     pub rules: Option<PathBuf>,
     /// How many violations of each rule the report keeps; all are counted.
     pub max: usize,
@@ -95,7 +95,7 @@ impl Project {
         options: &ValidateOptions,
         events: &mut dyn Events,
     ) -> Result<ValidateReport, EngineError> {
-        let mut rules = files::rules(&self.options.root, options.rules.as_deref())?;
+        let mut rules = self.read_rules(options.rules.as_deref())?;
         let checks = match options.tables.is_empty() {
             true => self.read_checks()?,
             false => Vec::new(),
@@ -147,7 +147,7 @@ impl Project {
 
     /// The rules of all tables.
     pub(super) fn all_rule_texts(&self) -> Result<Vec<RuleText>, EngineError> {
-        let files = files::rules(&self.options.root, None)?;
+        let files = self.read_rules(None)?;
         let text =
             |file: RuleFile| RuleText { path: file.path, table: file.table, text: file.text };
         Ok(files.into_iter().map(text).collect())

@@ -328,7 +328,7 @@ fn the_guide_says_what_happens() {
     let bench = Bench::new();
     let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/guides/backups.md");
     let page = std::fs::read_to_string(page).expect("the page");
-    crate::guide::follow(&page, bench.project.path(), Some(&bench.database.url));
+    crate::guide::follow(&page, bench.project.path(), &[("DATABASE_URL", &bench.database.url)]);
     let restored = bench.restored();
     let made = bench.project.at("restored.db");
     std::fs::rename(made, bench.project.at("new/test.db")).expect("the file");

@@ -6,6 +6,7 @@ mod order;
 mod pairs;
 mod read_again;
 mod source;
+mod source_faults;
 mod types;
 
 use std::path::Path;

@@ -30,7 +30,11 @@ fn count(database: &TestDatabase, sql: &str) -> i64 {
 #[test]
 fn the_readme_can_be_followed() {
     let Some((project, database)) = advent() else { return };
-    let output = guide::follow(&project.read("README.md"), project.path(), Some(&database.url));
+    let output = guide::follow(
+        &project.read("README.md"),
+        project.path(),
+        &[("DATABASE_URL", &database.url)],
+    );
     assert!(output.stdout.contains("holds: no row was lost"), "{output}");
     assert!(output.stdout.contains("Made 100 rows in 2 tables"), "{output}");
     // In the end all of it is taken back: the legacy rows are there, and nothing in the new tables.

@@ -50,15 +50,16 @@ pub(crate) fn script(markdown: &str) -> String {
     out
 }
 
-/// Runs the commands of a page in a folder, with `whimbrel` and the databases' clients at hand.
-pub(crate) fn follow(markdown: &str, folder: &Path, database_url: Option<&str>) -> Output {
+/// Runs the commands of a page in a folder, with `whimbrel`, the databases' clients and variables
+/// at hand.
+pub(crate) fn follow(markdown: &str, folder: &Path, variables: &[(&str, &str)]) -> Output {
     let program = Path::new(env!("CARGO_BIN_EXE_whimbrel"));
     let programs = program.parent().expect("a folder");
     let path = format!("{}:/usr/local/bin:/usr/bin:/bin", programs.display());
     let mut shell =
         Whimbrel::new("/bin/sh", folder).env("PATH", path).timeout(Duration::from_secs(300));
-    if let Some(url) = database_url {
-        shell = shell.env("DATABASE_URL", url);
+    for (name, value) in variables {
+        shell = shell.env(name, value);
     }
     shell.run(["-c", &script(markdown)]).success()
 }

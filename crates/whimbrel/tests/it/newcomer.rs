@@ -38,7 +38,7 @@ fn chapter(heading: &str) -> &'static str {
 #[test]
 fn rows_can_be_moved_with_the_readme_alone() {
     let project = Project::new();
-    let output = guide::follow(chapter("## Moving rows"), project.path(), None);
+    let output = guide::follow(chapter("## Moving rows"), project.path(), &[]);
     assert!(output.stdout.contains("3 rows are in quarantine"), "{output}");
     assert!(output.stdout.contains("holds: no row was lost"), "{output}");
     let status = Whimbrel::new(env!("CARGO_BIN_EXE_whimbrel"), project.path())
@@ -59,7 +59,7 @@ fn the_guide_names_every_refusal() {
 #[test]
 fn the_tour_of_the_readme_works() {
     let project = Project::new();
-    let output = guide::follow(chapter("## One minute on SQLite"), project.path(), None);
+    let output = guide::follow(chapter("## One minute on SQLite"), project.path(), &[]);
     assert!(output.stdout.contains("Applied 1 migration"), "{output}");
     assert!(output.stdout.contains("Took back 1 migration"), "{output}");
 }

@@ -2,6 +2,7 @@
 
 use whimbrel_testkit::run::Whimbrel;
 
+use crate::data::{CARDS, count, people};
 use crate::engines::{Bench, on};
 
 fn pooled(bench: &Bench) -> Whimbrel {
@@ -72,5 +73,51 @@ fn what_ends_with_its_transaction_runs_and_leaves_nothing_in_the_pool() {
         // A setting that had stayed in the pool would be seen now.
         pooled(bench).run(["up"]).success();
         assert_eq!(bench.database.query("SELECT l, s FROM e").trim(), "2s|0");
+    });
+}
+
+/// Each batch is a transaction by itself, so that several connections may share the sessions.
+#[test]
+fn several_connections_go_through_the_parts_of_a_table() {
+    on("postgres", |bench| {
+        people(bench, 400);
+        bench.migration("0002_cards.sql", CARDS);
+        pooled(bench).run(["up"]).success();
+        let before = bench.database.rows();
+        // Batches write one row of the ledger; that the database wants more must not matter.
+        let isolation = "default_transaction_isolation = 'repeatable read'";
+        bench.database.query(&format!(
+            "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET {}', current_database()); END $$",
+            isolation.replace('\'', "''")
+        ));
+        let work: Vec<String> = [
+            "UPDATE people SET visits = visits + 1",
+            "INSERT INTO cards (person_id, label) SELECT p.id, p.nick FROM people p",
+            "DELETE FROM people WHERE id % 3 = 0",
+        ]
+        .iter()
+        .map(|sql| format!("-- whimbrel: batch size=10 parallel=3\n{sql};\n"))
+        .collect();
+        bench.migration("0003_work.data.sql", &work.join("\n"));
+        let plan = pooled(bench).run(["plan"]).success();
+        assert!(plan.stdout.contains("3 connections"), "{plan}");
+        let rows = count(bench, "SELECT count(*) FROM people");
+        let rest = count(bench, "SELECT count(*) FROM people WHERE id % 3 <> 0");
+        for point in ["batch.after_commit:5", "batch.before_commit:9", "batch.after_statement:20"] {
+            let killed = pooled(bench).env("WHIMBREL_FAILPOINT", point).run(["up"]);
+            assert_eq!(killed.code, None, "{point}: {killed}");
+            assert_eq!(count(bench, "SELECT count(*) FROM people WHERE visits > 1"), 0, "{point}");
+        }
+        pooled(bench).run(["up"]).success();
+        assert_eq!(count(bench, "SELECT count(*) FROM people WHERE visits = 1"), rest);
+        assert_eq!(count(bench, "SELECT count(*) FROM people"), rest);
+        assert_eq!(count(bench, "SELECT count(DISTINCT person_id) FROM cards"), rows);
+        assert_eq!(count(bench, "SELECT count(*) FROM cards"), rows);
+        let parts = "SELECT count(*) FROM whimbrel.parts WHERE state = 'done'";
+        assert_eq!(count(bench, parts), 9);
+        let account = pooled(bench).run(["account", "0003"]).success();
+        assert!(account.stdout.contains("holds: no row was lost"), "{account}");
+        pooled(bench).run(["undo", "0003"]).success();
+        assert_eq!(bench.database.rows(), before);
     });
 }

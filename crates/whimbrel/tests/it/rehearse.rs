@@ -7,6 +7,7 @@ every_engine!(
     a_sample_shows_values_before_and_after,
     a_dry_run_tries_all_rows,
     what_was_begun_is_tried_from_where_it_stands,
+    rows_that_refer_to_each_other_are_tried_together,
 );
 
 /// Everything that could remain: rows, schema, and every table of the ledger.
@@ -124,4 +125,47 @@ fn what_was_begun_is_tried_from_where_it_stands(bench: &Bench) {
     assert_eq!(everything(bench), before);
     bench.whimbrel().run(["up"]).success();
     assert_eq!(count(bench, "SELECT count(*) FROM people WHERE visits <> 1"), 0);
+}
+
+/// A child is refused without its parent: what is tried by itself would say that all of them are.
+fn rows_that_refer_to_each_other_are_tried_together(bench: &Bench) {
+    people(bench, 150);
+    bench.migration(
+        "0002_tables.sql",
+        "CREATE TABLE members (id INTEGER PRIMARY KEY, nick VARCHAR(40) NOT NULL, \
+         chief INTEGER, FOREIGN KEY (chief) REFERENCES members (id), CHECK (length(nick) < 12));\n\
+         CREATE TABLE badges (id INTEGER PRIMARY KEY, member INTEGER NOT NULL, \
+         FOREIGN KEY (member) REFERENCES members (id));\n",
+    );
+    bench.whimbrel().run(["up"]).success();
+    let nth =
+        |nth: u32| count(bench, &format!("SELECT id FROM people ORDER BY id LIMIT 1 OFFSET {nth}"));
+    let (first, bad, child) = (nth(0), nth(5), nth(90));
+    let rows = count(bench, "SELECT count(*) FROM people");
+    bench.database.query("UPDATE people SET handle = nick");
+    let long = format!("UPDATE people SET handle = 'far too long a name' WHERE id = {bad}");
+    bench.database.query(&long);
+    bench.migration(
+        "0003_all.data.sql",
+        &format!(
+            "-- whimbrel: size=40 on-error=quarantine\n\
+             INSERT INTO members (id, nick, chief) SELECT id, handle, \
+             CASE WHEN id = {child} THEN {bad} WHEN id > {first} THEN {first} END FROM people;\n\n\
+             INSERT INTO badges (id, member) SELECT id, id FROM people;\n"
+        ),
+    );
+    if bench.engine == "sqlite" {
+        bench.project.file("whimbrel.toml", "[project]\nforeign-keys = true\n");
+    }
+    let before = everything(bench);
+    let json = bench.whimbrel().run(["up", "--dry-run", "--json"]).expect_code(3);
+    let value: serde_json::Value = serde_json::from_str(&json.stdout).expect("JSON");
+    let statements = &value["data"]["tried"][0]["statements"];
+    assert_eq!(statements[0]["rows_written"], rows - 2, "{json}");
+    assert_eq!(statements[0]["rows_bad"], 2, "{json}");
+    assert_eq!(statements[1]["rows_written"], rows - 2, "{json}");
+    assert_eq!(statements[1]["rows_bad"], 2, "{json}");
+    assert_eq!(everything(bench), before);
+    bench.whimbrel().run(["up"]).success();
+    assert_eq!(count(bench, "SELECT count(*) FROM badges"), rows - 2);
 }

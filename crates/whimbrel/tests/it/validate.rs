@@ -14,6 +14,7 @@ every_engine!(
     every_violation_is_a_line,
     columns_come_as_the_schema_wants_them,
     only_named_tables_are_judged,
+    an_environment_has_rules_of_its_own,
     files_that_cannot_be_used_are_told_with_their_place,
     nothing_is_written,
 );
@@ -230,6 +231,46 @@ fn only_named_tables_are_judged(bench: &Bench) {
     assert_eq!(document["data"]["checks"], Value::Array(Vec::new()));
     let unknown = bench.whimbrel().run(["validate", "nothing"]).expect_code(2);
     assert!(unknown.stderr.contains("There is no table `nothing`"), "{unknown}");
+}
+
+/// The source of a data migration has other tables, or others of the same name.
+fn an_environment_has_rules_of_its_own(bench: &Bench) {
+    schema(bench);
+    good_rows(bench);
+    let text = "[environments.old]\nurl = \"env:DATABASE_URL\"\nrules = \"old/rules\"\n\
+                checks = \"old/checks\"\n";
+    bench.project.file("whimbrel.toml", text);
+    let old =
+        |arguments: &[&str]| bench.whimbrel().run([&["--env", "old"][..], arguments].concat());
+    let missing = old(&["validate"]).expect_code(2);
+    assert!(missing.stderr.contains("old/rules"), "{missing}");
+    bench.project.file(
+        "old/rules/users.schema.json",
+        r#"{"properties": {"tier": {"const": "free"}}, "required": ["tier"]}"#,
+    );
+    bench.project.file("old/checks/none.sql", "SELECT id FROM posts WHERE user_id IS NULL;\n");
+    bench.project.file("checks/unknown.sql", "SELECT nothing FROM nowhere;\n");
+    let output = old(&["validate", "--json"]).expect_code(3);
+    let document: Value = serde_json::from_str(&output.stdout).unwrap();
+    assert_eq!(
+        broken(&document),
+        [
+            "old/checks/none.sql: file none x1",
+            "users: json-schema const at /properties/tier/const x1"
+        ]
+    );
+    let users = &document["data"]["tables"].as_array().unwrap()[1];
+    assert_eq!(users["rules"], "old/rules/users.schema.json", "{output}");
+    // What is asked for on the command line counts more.
+    let asked = old(&["validate", "users", "--rules", "rules"]).success();
+    assert!(asked.stdout.contains("rules/users.schema.json"), "{asked}");
+    let explained = old(&["doctor", "--explain"]);
+    assert!(explained.stdout.contains("old/checks"), "{explained}");
+    // Rows for testing are made by the same rules.
+    bench.database.query("DELETE FROM posts");
+    bench.database.query("DELETE FROM users");
+    old(&["fake", "users=20", "--seed", "1"]).success();
+    assert_eq!(bench.database.query("SELECT DISTINCT tier FROM users").trim(), "free");
 }
 
 fn files_that_cannot_be_used_are_told_with_their_place(bench: &Bench) {

@@ -31,33 +31,6 @@ pub(super) struct CheckFile {
     pub(super) script: Script,
 }
 
-/// Every rule file. A folder that was asked for must be there.
-pub(in crate::project) fn rules(
-    root: &Path,
-    folder: Option<&Path>,
-) -> Result<Vec<RuleFile>, EngineError> {
-    let asked = folder.is_some();
-    let folder = folder.map_or(RULES.to_owned(), |folder| folder.display().to_string());
-    let mut out = Vec::new();
-    let mut problems = Vec::new();
-    for (name, text) in texts(root, &folder, ".json", asked)? {
-        let path = format!("{folder}/{name}");
-        match (table_of_file(&name), text) {
-            (Some(table), Ok(text)) => out.push(RuleFile { path, table, text }),
-            (None, _) => problems.push(Problem {
-                path,
-                place: None,
-                message: format!("`{name}` does not name a table"),
-                hint: Some(format!("Rules are called `TABLE{SCHEMA_SUFFIX}`")),
-            }),
-            (Some(_), Err(message)) => {
-                problems.push(Problem { path, place: None, message, hint: None });
-            }
-        }
-    }
-    if problems.is_empty() { Ok(out) } else { Err(EngineError::Files(problems)) }
-}
-
 /// A file of rules for a table that does not exist.
 pub(super) fn no_table(file: &RuleFile) -> Problem {
     Problem {
@@ -69,12 +42,42 @@ pub(super) fn no_table(file: &RuleFile) -> Problem {
 }
 
 impl Project {
-    /// Every file of checks, understood.
-    pub(super) fn read_checks(&self) -> Result<Vec<CheckFile>, EngineError> {
+    /// Every rule file of the folder that was asked for, else of the project's. One that somebody
+    /// has named must be there.
+    pub(in crate::project) fn read_rules(
+        &self,
+        asked: Option<&Path>,
+    ) -> Result<Vec<RuleFile>, EngineError> {
+        let named = asked.or(self.options.rules.as_deref());
+        let folder = named.map_or(RULES.to_owned(), |folder| folder.display().to_string());
         let mut out = Vec::new();
         let mut problems = Vec::new();
-        for (file, text) in texts(&self.options.root, CHECKS, ".sql", false)? {
-            let path = format!("{CHECKS}/{file}");
+        for (name, text) in texts(&self.options.root, &folder, ".json", named.is_some())? {
+            let path = format!("{folder}/{name}");
+            match (table_of_file(&name), text) {
+                (Some(table), Ok(text)) => out.push(RuleFile { path, table, text }),
+                (None, _) => problems.push(Problem {
+                    path,
+                    place: None,
+                    message: format!("`{name}` does not name a table"),
+                    hint: Some(format!("Rules are called `TABLE{SCHEMA_SUFFIX}`")),
+                }),
+                (Some(_), Err(message)) => {
+                    problems.push(Problem { path, place: None, message, hint: None });
+                }
+            }
+        }
+        if problems.is_empty() { Ok(out) } else { Err(EngineError::Files(problems)) }
+    }
+
+    /// Every file of checks, understood.
+    pub(super) fn read_checks(&self) -> Result<Vec<CheckFile>, EngineError> {
+        let named = self.options.checks.as_deref();
+        let folder = named.map_or(CHECKS.to_owned(), |folder| folder.display().to_string());
+        let mut out = Vec::new();
+        let mut problems = Vec::new();
+        for (file, text) in texts(&self.options.root, &folder, ".sql", named.is_some())? {
+            let path = format!("{folder}/{file}");
             let text = match text {
                 Ok(text) => text,
                 Err(message) => {

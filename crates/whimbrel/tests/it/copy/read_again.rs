@@ -143,7 +143,10 @@ fn what_cannot_be_compared_is_said() {
         assert!(found["not_target"].is_string(), "{found}");
         let gone = ends.whimbrel().env("LEGACY_URL", "sqlite:nowhere.db");
         let text = gone.run(["account", "0002"]).success();
-        assert!(text.stdout.contains("not compared: There is no database"), "{text}");
+        assert!(
+            text.stdout.contains("not compared: `source=legacy`: There is no database"),
+            "{text}"
+        );
         ends.whimbrel().run(["purge", "--older-than", "0s", "--yes"]).success();
         let purged = ends.whimbrel().run(["account", "0002"]).success();
         assert!(purged.stdout.contains("was purged"), "{purged}");
