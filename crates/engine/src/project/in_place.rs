@@ -122,7 +122,7 @@ enum Last {
     /// This run has taken it back, and was ended before it could say so.
     TakenBack(String),
     /// It has replaced the database.
-    Replaced(Journaled),
+    Replaced(Box<Journaled>),
 }
 
 fn no_such_restore(id: &str) -> EngineError {
@@ -200,7 +200,7 @@ impl Project {
                 return Ok(Last::TakenBack(last.journal.run_id));
             }
             if replaced {
-                return Ok(Last::Replaced(last));
+                return Ok(Last::Replaced(Box::new(last)));
             }
             last.remove()?;
             if !is_way_back {
