@@ -187,9 +187,8 @@ mod active {
         let backups = [super::BACKUPS, super::SERVER_BACKUPS, super::PRUNE];
         let in_place = [super::IN_PLACE, super::SERVER_IN_PLACE, super::MARIADB_IN_PLACE];
         let data = [super::BATCHES, super::CAPTURE, super::COMPARE, super::FREEZE];
-        let others = [super::PURGE, super::BUCKETS];
-        let lists = [super::ALL].into_iter().chain(data).chain(others);
-        let lists = lists.chain(backups).chain(in_place);
+        let others = [super::ALL, super::PURGE, super::BUCKETS];
+        let lists = others.into_iter().chain(data).chain(backups).chain(in_place);
         let listed = lists.into_iter().any(|list| list.contains(&name));
         debug_assert!(listed, "unlisted failpoint {name}");
         let armed = armed();

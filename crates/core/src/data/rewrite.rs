@@ -137,6 +137,11 @@ impl Batchable {
         self.edited(0..self.text.sql.len(), &self.with_predicate(predicate))
     }
 
+    /// The columns of the key as the statement's own scope calls them, qualified and quoted.
+    pub fn key_sql(&self) -> Vec<String> {
+        self.key.iter().map(|column| column.sql.clone()).collect()
+    }
+
     /// What ON CONFLICT, ON DUPLICATE KEY, IGNORE or REPLACE do.
     pub fn conflict(&self) -> Conflict {
         self.conflict

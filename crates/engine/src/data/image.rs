@@ -105,8 +105,7 @@ impl Job {
     fn image_fill_sql(&self, range: &str) -> String {
         let dialect = self.dialect;
         let alias = &self.batchable.target_qualifier;
-        let written: Vec<String> =
-            self.batchable.key.iter().map(|column| column.sql.clone()).collect();
+        let written = self.batchable.key_sql();
         let items =
             format!("{}, {}", self.keys.aliased(&written), self.old_items(alias).join(", "));
         let lock = match (dialect, self.batchable.kind) {
@@ -193,8 +192,7 @@ impl Applier<'_> {
         range: &str,
     ) -> Result<u64, EngineError> {
         self.capture(work, job, range).await?;
-        let written: Vec<String> =
-            job.batchable.key.iter().map(|column| column.sql.clone()).collect();
+        let written = job.batchable.key_sql();
         let same = Keys::same(&job.keys.names_in("whimbrel_i"), &written);
         let image = job.temporary(IMAGE);
         let sql = job.batchable.restricted(&format!(

@@ -54,8 +54,7 @@ impl Job {
     }
 
     fn stage_fill_sql(&self, range: &str) -> String {
-        let written: Vec<String> =
-            self.batchable.key.iter().map(|column| column.sql.clone()).collect();
+        let written = self.batchable.key_sql();
         let rows = self.batchable.source_select(&self.keys.aliased(&written), range);
         let mut columns = self.keys.names();
         columns.extend((0..self.batchable.written.len()).map(column_name));
@@ -65,8 +64,7 @@ impl Job {
     /// The same with values that a person has written in place of what the statement computes, so
     /// that a value which fits no column is never put into one.
     fn stage_edited_sql(&self, range: &str, values: &[(String, String)]) -> String {
-        let written: Vec<String> =
-            self.batchable.key.iter().map(|column| column.sql.clone()).collect();
+        let written = self.batchable.key_sql();
         let rows = self.batchable.source_select(&self.keys.aliased(&written), range);
         let mut columns = self.keys.names();
         columns.extend((0..self.batchable.written.len()).map(column_name));

@@ -101,7 +101,7 @@ impl Keys {
     }
 
     /// The key's columns as the author's statement calls the driving table.
-    fn as_written(&self) -> Vec<String> {
+    pub(super) fn as_written(&self) -> Vec<String> {
         self.columns.iter().map(|column| column.sql.clone()).collect()
     }
 
@@ -445,5 +445,5 @@ fn bytes_max(type_name: &str) -> usize {
     }
     let length = lower.split_once('(').and_then(|(_, rest)| rest.split_once(')'));
     let characters = length.and_then(|(length, _)| length.trim().parse::<usize>().ok());
-    characters.unwrap_or(usize::MAX / 100).saturating_mul(4)
+    characters.map_or(usize::MAX, |characters| characters.saturating_mul(4))
 }

@@ -51,7 +51,7 @@ impl Job {
     /// columns need not differ, so they get others.
     fn source_sql_without(&self, range: &str, without: &[String]) -> String {
         let Some(source) = &self.source else { return String::new() };
-        let key: Vec<String> = source.read.key.iter().map(|column| column.sql.clone()).collect();
+        let key = source.read.key_sql();
         let sql = source.read.source_select(&self.keys.aliased(&key), range);
         let floats = &source.floats;
         if floats.is_empty() && without.is_empty() {

@@ -68,8 +68,8 @@ impl ServerSide<'_> {
         self.check_room(&tables)?;
         // Both are of the snapshot, and most of their time is the program's own.
         let (before, after) = tokio::join!(schema("pre-data"), schema("post-data"));
-        let after = after?;
-        writer.text(BEFORE, &before?)?;
+        let (before, after) = (before?, after?);
+        writer.text(BEFORE, &before)?;
         let mut sessions = Vec::new();
         for _ in 0..CONNECTIONS.min(tables.len()) {
             sessions.push(postgres::join(self.backend, &snapshot).await?);

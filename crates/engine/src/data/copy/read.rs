@@ -37,7 +37,7 @@ impl Job {
             .iter()
             .map(|column| column_sql(&column.source, &column.from, dialect))
             .collect();
-        let key: Vec<String> = self.keys.columns.iter().map(|column| column.sql.clone()).collect();
+        let key = self.keys.as_written();
         for (column, sql) in self.keys.columns.iter().zip(&key) {
             if self.position(column).is_none() {
                 items.push(sql.clone());
@@ -210,7 +210,7 @@ impl Copier<'_> {
             .filter_map(|at| columns.get(*at))
             .map(|one| column_sql(&one.source, &one.from, job.source_dialect))
             .collect();
-        items.extend(job.keys.columns.iter().map(|column| column.sql.clone()));
+        items.extend(job.keys.as_written());
         let sql = format!("SELECT {} FROM {}", items.join(", "), job.keys.table);
         let key_at: Vec<usize> = (checked.len()..items.len()).collect();
         let mut found: BTreeMap<(usize, Loss), FoundLoss> = BTreeMap::new();
