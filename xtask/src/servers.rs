@@ -39,7 +39,8 @@ pub(crate) fn main(arguments: &[String]) -> Outcome {
         .tempdir()
         .map_err(|error| format!("Failed to make a folder for the servers: {error}"))?;
     let start = Instant::now();
-    let servers = Servers::start(folder.path(), &skip, durability).map_err(|error| error.to_string())?;
+    let servers =
+        Servers::start(folder.path(), &skip, durability).map_err(|error| error.to_string())?;
     let count = servers.pids().len();
     complain(&format!(
         "Started {count} server processes in {:.1} s",

@@ -76,7 +76,7 @@ fn the_saved_database_keeps_its_character_set() {
         };
         let before = collation(name);
         let id = create(bench, &["--no-encrypt"]);
-        let dump = std::process::Command::new("sh")
+        let dump = Command::new("sh")
             .args(["-c", "cat chunks/* | zstd -dq"])
             .current_dir(bench.project.at(".whimbrel/backups").join(&id))
             .output()
