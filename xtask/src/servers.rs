@@ -107,7 +107,8 @@ fn code_of_signal(number: i32) -> u8 {
     u8::try_from(number).map_or(1, |number| number.saturating_add(128))
 }
 
-/// Takes away what `cargo run` sets for this tool: it would make a cargo inside it build things again.
+/// Takes away what `cargo run` sets for this tool: it would make a cargo inside it build things
+/// again.
 pub(crate) fn without_outer_cargo(command: &mut Command) {
     for (name, _) in std::env::vars_os() {
         if name.to_str().is_some_and(is_of_outer_cargo) {
