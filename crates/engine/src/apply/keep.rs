@@ -23,7 +23,7 @@ use crate::ledger::{UndoEntry, number};
 pub(crate) struct Copy {
     kind: &'static str,
     object: String,
-    table: ObjectName,
+    pub(super) table: ObjectName,
     columns: Vec<String>,
     /// Those of the columns whose type a later migration may drop, which a copy must not hinder:
     /// they are kept as text.
@@ -128,6 +128,7 @@ impl Applier<'_> {
         work: &StepWork<'_>,
         index: usize,
     ) -> Result<bool, EngineError> {
+        self.instead = None;
         if work.direction == Direction::Down {
             return self.check_losses(work, index).await;
         }
@@ -144,6 +145,7 @@ impl Applier<'_> {
             return Ok(false);
         }
         self.write_rows(&rows).await?;
+        locks.extend(self.lock_others(work, index, &copies).await?);
         locks.dedup();
         self.session.batch(&format!("LOCK TABLES {}", locks.join(", "))).await?;
         for copy in &copies {

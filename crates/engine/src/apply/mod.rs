@@ -6,6 +6,7 @@ mod failure;
 mod group;
 pub(crate) mod keep;
 mod limits;
+mod locked;
 mod loss;
 mod migration;
 mod orphans;
@@ -119,6 +120,8 @@ pub(crate) struct Applier<'a> {
     pub(crate) copies_made: u32,
     /// The database that the file has gone to by `USE`, and ours.
     pub(crate) elsewhere: Option<elsewhere::Elsewhere>,
+    /// What is sent in place of the next statement, as `LOCK TABLES` asks for it.
+    pub(crate) instead: Option<String>,
     /// Rows whose values were overwritten by an undo, of those that somebody agreed to lose.
     pub(crate) overwritten: u64,
 }
@@ -163,6 +166,7 @@ impl<'a> Applier<'a> {
             opened: Opened::new(),
             copies_made: 0,
             elsewhere: None,
+            instead: None,
             overwritten: 0,
         }
     }

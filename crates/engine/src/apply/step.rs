@@ -244,7 +244,10 @@ impl Applier<'_> {
                 let moment = self.moment(&work.migration.name).await?;
                 Some(moment.fill(script.statement(index), self.ledger.dialect))
             }
-            _ => self.text_back(work, index).await?,
+            _ => match self.instead.take() {
+                Some(text) => Some(text),
+                None => self.text_back(work, index).await?,
+            },
         };
         let sent = text.as_deref().unwrap_or_else(|| script.statement(index));
         let limited = self.limit_statement(work, index).await?;

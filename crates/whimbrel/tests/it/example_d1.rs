@@ -217,7 +217,7 @@ fn foreign_keys_may_be_switched_on_but_not_off() {
     assert_eq!(sqlite3(&d1_file(&project), "SELECT count(*) FROM extra;"), "1");
     whimbrel(&project).run(["verify"]).success();
     project.file("db/migrations/0028_off.sql", "PRAGMA foreign_keys=OFF;\nDROP TABLE extra;");
-    let up = whimbrel(&project).run(["up"]).expect_code(1);
+    let up = whimbrel(&project).run(["up"]).expect_code(2);
     assert!(up.stderr.contains("0028_off.sql:1:1"), "{up}");
     assert!(up.stderr.contains("ON DELETE CASCADE"), "{up}");
     assert_eq!(sqlite3(&d1_file(&project), "SELECT count(*) FROM extra;"), "1");
