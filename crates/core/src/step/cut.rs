@@ -54,10 +54,7 @@ impl<'a> Cutter<'a> {
     /// BEGIN and COMMIT mean nothing, and each statement is a step as if they were not there.
     fn holds_implicit_commit(&self, begin: usize, prepared: bool) -> bool {
         let ends = |info: &&StatementInfo| {
-            !matches!(
-                info.control,
-                Some(TransactionControl::Commit | TransactionControl::Rollback)
-            )
+            !matches!(info.control, Some(TransactionControl::Commit | TransactionControl::Rollback))
         };
         let mut inside = self.script.infos.iter().skip(begin + 1).take_while(ends);
         inside.any(|info| {

@@ -114,7 +114,8 @@ impl Applier<'_> {
             }
             _ => String::new(),
         };
-        let values: Vec<String> = back.iter().map(|name| kept_value(name, table, dialect)).collect();
+        let values: Vec<String> =
+            back.iter().map(|name| kept_value(name, table, dialect)).collect();
         Some(format!(
             "INSERT INTO {target} ({}) {over}SELECT {} FROM {undo} u{guard}",
             columns.join(", "),

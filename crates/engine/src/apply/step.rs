@@ -7,8 +7,8 @@ use whimbrel_core::migration::Kind;
 use whimbrel_core::plan::PlannedMigration;
 use whimbrel_core::sql::dialect::Dialect;
 
-use super::migration::StepWork;
 use super::again::{wants_checks_now, wants_no_transaction};
+use super::migration::StepWork;
 use super::{Applier, Done};
 use crate::backend::{DbError, DbErrorKind, Notice};
 use crate::error::EngineError;

@@ -300,7 +300,8 @@ fn enum_values() {
 
 #[test]
 fn switching_keys_on() {
-    for sql in ["PRAGMA foreign_keys = ON", "pragma main.foreign_keys(1)", "PRAGMA foreign_keys='yes'"]
+    for sql in
+        ["PRAGMA foreign_keys = ON", "pragma main.foreign_keys(1)", "PRAGMA foreign_keys='yes'"]
     {
         assert!(switches_keys_on(sql), "{sql}");
     }
