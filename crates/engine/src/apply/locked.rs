@@ -1,5 +1,5 @@
-//! What `LOCK TABLES` of MariaDB and MySQL asks of the statement that runs under it: each table that
-//! it names must be locked, and so must exist.
+//! What `LOCK TABLES` of MariaDB and MySQL asks of the statement that runs under it: each table
+//! that it names must be locked, and so must exist.
 
 use whimbrel_core::ddl::{Change, ObjectName};
 use whimbrel_core::sql::dialect::Dialect;
