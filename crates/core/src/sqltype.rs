@@ -25,6 +25,12 @@ pub fn types_match(declared: &str, catalog: &str, dialect: Dialect) -> TypeMatch
     }
 }
 
+/// Whether a type, as PostgreSQL's catalog prints it, certainly comes with the server, so that no
+/// migration can drop it. False for enums, domains, composite types and those of extensions.
+pub fn is_built_in(catalog: &str) -> bool {
+    postgres_parts(catalog).known
+}
+
 /// SQLite keeps the declaration's text.
 fn sqlite(declared: &str, catalog: &str) -> TypeMatch {
     let squeeze = |text: &str| {

@@ -3,6 +3,7 @@
 mod cut;
 mod data;
 
+use std::collections::BTreeSet;
 use std::ops::Range;
 
 use crate::capabilities::Capabilities;
@@ -15,6 +16,7 @@ use crate::sql::lexer::lex;
 use crate::sql::split::{SplitError, Statement, position, split};
 use crate::sql::statement::{
     StatementClass, StatementInfo, TransactionControl, TransactionNeed, adds_enum_value, classify,
+    switches_keys_on,
 };
 
 /// How a step is committed.
@@ -232,7 +234,51 @@ impl Script {
                 || info.verb.contains("TEMP")
                 || info.verb.starts_with("ATTACH")
         });
-        by_statement || self.has_word("set_config")
+        // `SELECT ... INTO TEMP t`, and blocks that do one or the other.
+        let hides = |index: usize, info: &StatementInfo| {
+            let block = info.class == StatementClass::Routine;
+            let into = info.class == StatementClass::Ddl && info.verb.starts_with("SELECT");
+            (block || into)
+                && has_whole_word(self.statement(index), &["temp", "temporary", "set", "pg_temp"])
+        };
+        let by_statement =
+            by_statement || self.infos.iter().enumerate().any(|(index, info)| hides(index, info));
+        by_statement || self.has_word("set_config") || self.has_word("pg_temp")
+    }
+
+    /// The statements whose effect the file itself takes back: those of a transaction that ends in
+    /// ROLLBACK, and those between a savepoint and the ROLLBACK to it.
+    pub fn taken_back(&self) -> BTreeSet<usize> {
+        let whole = self.steps.iter().filter(|step| step.mode == StepMode::OwnRollback);
+        let mut out: BTreeSet<usize> = whole.flat_map(|step| step.statements.clone()).collect();
+        let mut savepoints: Vec<(String, usize)> = Vec::new();
+        for (index, info) in self.infos.iter().enumerate() {
+            let name = || {
+                let text = self.statement(index).to_lowercase();
+                let last = text.split_whitespace().next_back().unwrap_or_default();
+                last.trim_matches(['"', '`', '[', ']', '\'']).to_owned()
+            };
+            match info.control {
+                Some(TransactionControl::Savepoint) => savepoints.push((name(), index)),
+                Some(TransactionControl::RollbackTo) => {
+                    let to = name();
+                    let set = savepoints.iter().rposition(|(savepoint, _)| *savepoint == to);
+                    if let Some(&(_, from)) = set.and_then(|at| savepoints.get(at)) {
+                        out.extend(from..index);
+                    }
+                }
+                _ => {}
+            }
+        }
+        out
+    }
+
+    /// Whether a statement goes on as another role: `SET ROLE`, `SET SESSION AUTHORIZATION`.
+    pub fn takes_role(&self) -> bool {
+        let words = ["role", "authorization"];
+        self.infos.iter().enumerate().any(|(index, info)| {
+            info.verb.starts_with("SET") && has_whole_word(self.statement(index), &words)
+        })
     }
 
     /// Whether it adds a value to an enum type, which cannot be used before its commit.
@@ -268,4 +314,61 @@ fn has_whole_word(text: &str, wanted: &[&str]) -> bool {
 
 fn slice<'a>(text: &'a str, span: &Range<usize>) -> &'a str {
     text.get(span.clone()).unwrap_or("")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn script(text: &str) -> Script {
+        Script::read(text, &Capabilities::POSTGRES).unwrap()
+    }
+
+    #[test]
+    fn what_stays_in_the_session_is_known() {
+        for text in [
+            "SELECT a INTO TEMP x FROM t",
+            "SELECT a INTO TEMPORARY TABLE x FROM t",
+            "DO $$ BEGIN CREATE TEMP TABLE x (a int); END $$",
+            "DO $$ BEGIN SET LOCAL search_path = s; END $$",
+            "CREATE FUNCTION pg_temp.f() RETURNS int LANGUAGE sql AS 'SELECT 1'",
+            "CREATE TEMP VIEW v AS SELECT 1",
+        ] {
+            assert!(script(text).changes_session(), "{text}");
+        }
+        for text in ["SELECT a INTO x FROM t", "DO $$ BEGIN DELETE FROM t; END $$", "SELECT 1"] {
+            assert!(!script(text).changes_session(), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_the_file_takes_back_is_known() {
+        let text = "BEGIN; DROP TABLE a; ROLLBACK; BEGIN; CREATE TABLE b (a int); SAVEPOINT s; \
+                    DROP TABLE b; SAVEPOINT t; ROLLBACK TO SAVEPOINT S; DROP TABLE c; COMMIT";
+        let taken: Vec<usize> = script(text).taken_back().into_iter().collect();
+        assert_eq!(taken, [0, 1, 2, 5, 6, 7]);
+    }
+
+    #[test]
+    fn only_a_transaction_with_a_schema_change_is_none_on_mariadb() {
+        let text = "START TRANSACTION; CREATE TABLE a (b int); COMMIT; \
+                    START TRANSACTION; DELETE FROM c; ROLLBACK; INSERT INTO c VALUES (1)";
+        let script = Script::read(text, &Capabilities::MYSQL).unwrap();
+        let modes: Vec<(Range<usize>, StepMode)> =
+            script.steps.iter().map(|step| (step.statements.clone(), step.mode)).collect();
+        let (bare, rolled_back) = (StepMode::Bare, StepMode::OwnRollback);
+        assert_eq!(modes, [(1..2, bare), (3..6, rolled_back), (6..7, StepMode::Transaction)]);
+        let skipped: Vec<usize> = script.skipped.iter().map(|(index, _)| *index).collect();
+        assert_eq!(skipped, [0, 2]);
+    }
+
+    #[test]
+    fn another_role_is_known() {
+        for text in ["SET ROLE x", "set session authorization 'x'", "SET LOCAL ROLE x"] {
+            assert!(script(text).takes_role(), "{text}");
+        }
+        for text in ["CREATE ROLE x", "UPDATE t SET role = 'x'", "SET lock_timeout = 5"] {
+            assert!(!script(text).takes_role(), "{text}");
+        }
+    }
 }

@@ -109,8 +109,10 @@ pub(crate) async fn run_script(
 /// Whether a warning says that a value was cut or changed on its way into a column. MariaDB and
 /// MySQL only warn of it when the session's `sql_mode` is not strict (error numbers
 /// WARN_DATA_TRUNCATED, ER_WARN_DATA_OUT_OF_RANGE, ER_DATA_TOO_LONG,
-/// ER_TRUNCATED_WRONG_VALUE_FOR_FIELD).
+/// ER_TRUNCATED_WRONG_VALUE_FOR_FIELD). A note is no such warning: strict sessions get it, too, for
+/// what SQL asks for, as when NOW() is put into a DATE or 1.005 into a DECIMAL(5,2).
 pub(crate) fn is_truncation(dialect: Dialect, notice: &Notice) -> bool {
     dialect == Dialect::Mysql
+        && !notice.severity.eq_ignore_ascii_case("note")
         && matches!(notice.code.as_deref(), Some("1265" | "1264" | "1406" | "1366"))
 }

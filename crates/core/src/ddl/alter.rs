@@ -169,6 +169,7 @@ fn add(item: &mut Cursor<'_>, table: &ObjectName) -> Option<Vec<Change>> {
         return Some(vec![Change::CreateIndex(Box::new(index))]);
     }
     if starts_constraint(item) {
+        let renamed = renamed_by_using(*item, table);
         let mut probe = *item;
         let if_not_exists = probe.eat("CONSTRAINT IF NOT EXISTS");
         let constraint = if if_not_exists {
@@ -178,7 +179,8 @@ fn add(item: &mut Cursor<'_>, table: &ObjectName) -> Option<Vec<Change>> {
             table_constraint(item)
         };
         let table = table.clone();
-        return Some(vec![Change::AddConstraint { table, constraint, if_not_exists }]);
+        let added = Change::AddConstraint { table, constraint, if_not_exists };
+        return Some(renamed.into_iter().chain([added]).collect());
     }
     item.eat("COLUMN");
     let if_not_exists = item.eat("IF NOT EXISTS");
@@ -194,6 +196,21 @@ fn add(item: &mut Cursor<'_>, table: &ObjectName) -> Option<Vec<Change>> {
         if_not_exists,
     };
     Some(columns.into_iter().map(added).collect())
+}
+
+/// `ADD CONSTRAINT name PRIMARY KEY USING INDEX index`: the index gets the constraint's name.
+fn renamed_by_using(mut item: Cursor<'_>, table: &ObjectName) -> Option<Change> {
+    if !item.is_postgres() || !item.eat("CONSTRAINT") {
+        return None;
+    }
+    let name = item.ident()?;
+    let using = item.eat_any(&["PRIMARY KEY USING INDEX", "UNIQUE USING INDEX"]);
+    let from = using.then(|| item.ident())??;
+    (from != name).then(|| Change::RenameIndex {
+        table: Some(table.clone()),
+        from: ObjectName::bare(from),
+        to: name,
+    })
 }
 
 /// MariaDB's `ADD UNIQUE INDEX IF NOT EXISTS name (...)`.

@@ -27,6 +27,11 @@ pub(super) fn table_constraint(cursor: &mut Cursor<'_>) -> Constraint {
         name = cursor.ident();
     }
     if cursor.eat("PRIMARY KEY") {
+        if cursor.is_postgres() && cursor.eat("USING INDEX") {
+            let index = cursor.ident();
+            skip_rest(cursor);
+            return Constraint::PrimaryKey { name: name.or(index), columns: Vec::new() };
+        }
         skip_index_type(cursor);
         let columns = key_columns(cursor);
         skip_rest(cursor);

@@ -12,6 +12,9 @@ use crate::sql::lexer::TokenKind;
 /// Reads what follows `CREATE`; none if it is not understood.
 pub(super) fn create(cursor: &mut Cursor<'_>) -> Option<Vec<Change>> {
     let prelude = prelude(cursor);
+    if cursor.is_postgres() && cursor.eat("RULE") {
+        return create_rule(cursor, prelude);
+    }
     if cursor.eat("VIRTUAL TABLE") {
         return create_virtual_table(cursor);
     }
@@ -77,6 +80,20 @@ fn create_view(cursor: &mut Cursor<'_>, prelude: Prelude) -> Option<Change> {
     Some(Change::CreateView { name, or_replace, if_not_exists, materialized, temporary })
 }
 
+/// A rule `"_RETURN"` makes a view of an empty table, as old dumps do it; other rules make nothing.
+fn create_rule(cursor: &mut Cursor<'_>, prelude: Prelude) -> Option<Vec<Change>> {
+    let returns = cursor.ident()? == "_RETURN";
+    if !returns || !cursor.eat("AS ON SELECT TO") {
+        return None;
+    }
+    let name = cursor.object_name()?;
+    let gone = Change::DropTable { name: name.clone(), if_exists: false, cascade: false };
+    let (or_replace, if_not_exists) = (prelude.or_replace, false);
+    let (materialized, temporary) = (false, prelude.temporary);
+    let view = Change::CreateView { name, or_replace, if_not_exists, materialized, temporary };
+    Some(vec![gone, view])
+}
+
 fn create_trigger(cursor: &mut Cursor<'_>, prelude: Prelude) -> Option<Change> {
     let if_not_exists = cursor.eat("IF NOT EXISTS");
     let name = cursor.object_name()?;
@@ -112,6 +129,10 @@ fn create_schema(cursor: &mut Cursor<'_>) -> Option<Vec<Change>> {
     let if_not_exists = cursor.eat("IF NOT EXISTS");
     let named = !cursor.at("AUTHORIZATION");
     cursor.eat("AUTHORIZATION");
+    if !named && cursor.at_any(&["CURRENT_USER", "CURRENT_ROLE", "SESSION_USER"]) {
+        // Its name is not written.
+        return None;
+    }
     let name = cursor.ident()?;
     if named && cursor.eat("AUTHORIZATION") {
         cursor.ident();

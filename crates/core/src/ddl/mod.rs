@@ -75,7 +75,36 @@ fn understood(cursor: &mut Cursor<'_>) -> Option<Vec<Change>> {
     if let Some(path) = search_path(*cursor) {
         return Some(vec![path]);
     }
-    rows::rows(cursor)
+    let whole = *cursor;
+    let changes = rows::rows(cursor)?;
+    let by_hand = changes.iter().find_map(|change| match change {
+        Change::InsertRows { table, .. }
+        | Change::UpdateRows { table }
+        | Change::DeleteRows { table }
+            if is_catalog(table, whole) =>
+        {
+            let verb = whole.peek(0).to_ascii_uppercase();
+            Some(Change::Dynamic { verb, text: whole.text() })
+        }
+        _ => None,
+    });
+    Some(by_hand.map_or(changes, |change| vec![change]))
+}
+
+/// Whether rows of this table are the schema itself: `UPDATE sqlite_master SET sql = ...`.
+fn is_catalog(table: &ObjectName, cursor: Cursor<'_>) -> bool {
+    let lower = table.name.to_lowercase();
+    match cursor.dialect() {
+        Dialect::Sqlite => matches!(
+            lower.as_str(),
+            "sqlite_master" | "sqlite_schema" | "sqlite_temp_master" | "sqlite_temp_schema"
+        ),
+        Dialect::Postgres => {
+            table.schema.as_deref() == Some("pg_catalog")
+                || (table.schema.is_none() && lower.starts_with("pg_"))
+        }
+        Dialect::Mysql => false,
+    }
 }
 
 /// `SET search_path`, `SELECT set_config('search_path', ...)`, `USE`.

@@ -47,13 +47,13 @@ impl ObjectName {
         (!implied).then_some(schema)
     }
 
-    /// Whether the object lives only as long as the session.
+    /// Whether the object is none of this database's: it lives only as long as the session, or in a
+    /// file that SQLite has attached to it.
     pub fn is_temporary(&self, dialect: Dialect) -> bool {
         let Some(schema) = &self.schema else { return false };
         match dialect {
-            Dialect::Sqlite => {
-                schema.eq_ignore_ascii_case("temp") || schema.eq_ignore_ascii_case("temporary")
-            }
+            // What is neither `main` nor `temp` was attached.
+            Dialect::Sqlite => !schema.eq_ignore_ascii_case("main"),
             Dialect::Postgres => schema.starts_with("pg_temp"),
             Dialect::Mysql => false,
         }

@@ -90,14 +90,14 @@ pub enum Constraint {
     PrimaryKey {
         /// Its name, if given.
         name: Option<String>,
-        /// The columns.
+        /// The columns; empty when it takes over an index, which has got the constraint's name.
         columns: Vec<String>,
     },
     /// `UNIQUE`.
     Unique {
         /// Its name, if given.
         name: Option<String>,
-        /// The columns; empty when it takes over an index.
+        /// The columns; empty when it takes over an index, which has got the constraint's name.
         columns: Vec<String>,
     },
     /// `FOREIGN KEY`.

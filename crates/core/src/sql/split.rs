@@ -28,7 +28,8 @@ mod tests;
 /// One statement of a file. All ranges are bytes of the text given to [`split`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Statement {
-    /// From the first to the last token of code, without the delimiter.
+    /// From the first to the last token of code, without the delimiter; of SQLite's views and
+    /// indexes with the comments before the delimiter, which are stored with them.
     pub span: Range<usize>,
     /// What stands between the statement before and this one: white space and comments, and what
     /// only the client reads (stray delimiters, `DELIMITER` lines).

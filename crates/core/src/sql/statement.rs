@@ -105,11 +105,32 @@ pub fn classify(sql: &str, dialect: Dialect) -> StatementInfo {
     }
 }
 
-/// True for PostgreSQL's `ALTER TYPE ... ADD VALUE`: before its commit the value cannot be used,
-/// and up to version 11 it cannot run in a transaction.
+/// True for SQLite's `PRAGMA foreign_keys = ON`, in whatever way it is written.
+pub fn switches_keys_on(sql: &str) -> bool {
+    let words = Words::read(sql, Dialect::Sqlite);
+    let (name, assigned) = transaction::pragma(&words);
+    let values = (2..words.len()).map(|at| words.text(at).trim_matches('\'').to_ascii_lowercase());
+    words.is(0, "PRAGMA")
+        && name == "foreign_keys"
+        && assigned
+        && values.into_iter().any(|value| matches!(&*value, "on" | "1" | "true" | "yes"))
+}
+
+/// True for PostgreSQL's `ALTER TYPE ... ADD VALUE`, also in a `DO` block: before its commit the
+/// value cannot be used, and up to version 11 it cannot run in a transaction.
 pub fn adds_enum_value(sql: &str, dialect: Dialect) -> bool {
+    if dialect != Dialect::Postgres {
+        return false;
+    }
     let words = Words::read(sql, dialect);
-    dialect == Dialect::Postgres
-        && words.starts_with(0, &["ALTER", "TYPE"])
-        && words.contains(&["ADD", "VALUE"])
+    if words.is(0, "DO") {
+        let mut inside = sql.split(|c: char| !c.is_alphanumeric() && c != '_');
+        let mut before = "";
+        return inside.any(|word| {
+            let found = before.eq_ignore_ascii_case("add") && word.eq_ignore_ascii_case("value");
+            before = if word.is_empty() { before } else { word };
+            found
+        });
+    }
+    words.starts_with(0, &["ALTER", "TYPE"]) && words.contains(&["ADD", "VALUE"])
 }

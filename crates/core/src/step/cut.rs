@@ -25,11 +25,14 @@ impl<'a> Cutter<'a> {
     }
 
     pub(super) fn cut(mut self) -> Result<(), ScriptError> {
-        let implicit = self.own_transactions_hold_implicit_commits();
+        let prepared = !self.can.transactional_ddl && self.prepares_schema_change();
         for index in 0..self.script.statements.len() {
             let Some(info) = self.script.infos.get(index).cloned() else { break };
             match info.control {
-                Some(control) if self.own.is_none() => self.outside(index, control, implicit)?,
+                Some(control) if self.own.is_none() => {
+                    let implicit = self.holds_implicit_commit(index, prepared);
+                    self.outside(index, control, implicit)?;
+                }
                 Some(control) => self.inside(index, control),
                 None if self.own.is_some() => {}
                 None => self.plain(index, &info)?,
@@ -49,12 +52,15 @@ impl<'a> Cutter<'a> {
 
     /// On MariaDB and MySQL a schema change commits the author's transaction by itself; then its
     /// BEGIN and COMMIT mean nothing, and each statement is a step as if they were not there.
-    fn own_transactions_hold_implicit_commits(&self) -> bool {
-        let commits = |info: &StatementInfo| info.transaction == TransactionNeed::ImplicitCommit;
-        let begins = |info: &StatementInfo| matches!(info.control, Some(TransactionControl::Begin));
-        let prepared = || !self.can.transactional_ddl && self.prepares_schema_change();
-        self.script.infos.iter().any(begins)
-            && (self.script.infos.iter().any(commits) || prepared())
+    fn holds_implicit_commit(&self, begin: usize, prepared: bool) -> bool {
+        let ends = |info: &&StatementInfo| {
+            !matches!(info.control, Some(TransactionControl::Commit | TransactionControl::Rollback))
+        };
+        let mut inside = self.script.infos.iter().skip(begin + 1).take_while(ends);
+        inside.any(|info| {
+            info.transaction == TransactionNeed::ImplicitCommit
+                || (prepared && info.verb.starts_with("EXECUTE"))
+        })
     }
 
     /// Whether a text that is executed as a statement may be a schema change: it is written into a
@@ -133,6 +139,11 @@ impl<'a> Cutter<'a> {
 
     fn plain(&mut self, index: usize, info: &StatementInfo) -> Result<(), ScriptError> {
         if self.can.no_own_transactions && info.transaction == TransactionNeed::Never {
+            if switches_keys_on(self.script.statement(index)) {
+                // They are on already; inside the transaction it has no effect, as with wrangler.
+                self.open.get_or_insert(index);
+                return Ok(());
+            }
             return Err(self.refuse(index, "Cloudflare D1 runs each file in one transaction"));
         }
         let alone = self.can.dialect == Dialect::Postgres

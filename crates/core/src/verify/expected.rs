@@ -48,6 +48,8 @@ pub(super) struct ColumnFacts {
     pub(super) type_text: Option<String>,
     pub(super) nullable: Option<bool>,
     pub(super) default: Option<bool>,
+    /// The expression of a generated column.
+    pub(super) generated: Option<String>,
     pub(super) doubt: Doubt,
 }
 

@@ -73,9 +73,20 @@ impl Expected {
         } else {
             self.doubt_lookalikes(table, "a table of this name lost a column, perhaps this one");
         }
+        if dialect == Dialect::Postgres {
+            let why = "a dropped column may have owned it";
+            self.doubt_kind(ObjectKind::Sequence, why);
+        }
+        if cascade && let Some(facts) = self.known_table(table) {
+            for own in &mut facts.columns {
+                if own.generated.as_ref().is_some_and(|expr| mentions(expr, column, dialect)) {
+                    set_doubt(&mut own.doubt, "a DROP ... CASCADE may have taken it");
+                }
+            }
+        }
         if cascade {
             let why = "a DROP ... CASCADE may have taken it";
-            self.doubt_kind(ObjectKind::View, why);
+            self.doubt_dependents();
             let mut tables = std::mem::take(&mut self.tables);
             for fact in tables.iter_mut().flat_map(|table| &mut table.foreign_keys) {
                 if self.same(&fact.key.to_table, &kept) {

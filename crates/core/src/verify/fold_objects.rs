@@ -9,6 +9,11 @@ const CASCADE: &str = "a DROP ... CASCADE may have taken it";
 impl Expected {
     pub(super) fn fold_object(&mut self, change: &Change) {
         match change {
+            // `CREATE FUNCTION pg_temp.helper()` ends with the session.
+            Change::CreateSequence { name, .. }
+            | Change::CreateRoutine { name, .. }
+            | Change::CreateType { name, .. }
+                if name.is_temporary(self.dialect) => {}
             Change::DropIndex { name, table, .. } => self.drop_index(name, table.as_ref()),
             Change::RenameIndex { table, from, to } => {
                 self.rename_index(table.as_ref(), from, to);
@@ -43,7 +48,7 @@ impl Expected {
                 self.tables = tables;
                 self.forget_triggers_of(&kept);
                 if *cascade {
-                    self.doubt_kind(ObjectKind::View, CASCADE);
+                    self.doubt_dependents();
                 }
                 if !self.is_temporary(name) {
                     self.now_absent(AbsentKind::Object(ObjectKind::View), kept);
@@ -53,21 +58,23 @@ impl Expected {
             Change::DropRoutine { name, arguments, cascade, .. } => {
                 self.drop_routine(name, arguments.as_deref());
                 if *cascade {
-                    self.doubt_kind(ObjectKind::Trigger, CASCADE);
-                    self.doubt_kind(ObjectKind::View, CASCADE);
-                    self.doubt_kind(ObjectKind::Routine, CASCADE);
+                    self.doubt_dependents();
                     self.doubt_tables(CASCADE);
                 }
             }
             Change::DropType { name, cascade, .. } => {
                 self.drop_plain(ObjectKind::Type, name);
                 if *cascade {
-                    self.doubt_kind(ObjectKind::View, CASCADE);
-                    self.doubt_kind(ObjectKind::Routine, CASCADE);
+                    self.doubt_dependents();
                     self.doubt_tables(CASCADE);
                 }
             }
-            Change::DropSequence { name, .. } => self.drop_plain(ObjectKind::Sequence, name),
+            Change::DropSequence { name, .. } => {
+                self.drop_plain(ObjectKind::Sequence, name);
+                // With CASCADE the defaults that use it go, too.
+                let columns = self.tables.iter_mut().flat_map(|table| &mut table.columns);
+                columns.for_each(|column| column.default = column.default.filter(|has| !has));
+            }
             Change::DropSchema { name, cascade, .. } => self.drop_schema(name, *cascade),
             Change::DropExtension { name, cascade } => {
                 self.drop_plain(ObjectKind::Extension, &ObjectName::bare(name.clone()));
@@ -214,12 +221,19 @@ impl Expected {
             if self.dialect == Dialect::Mysql || name == "public" {
                 self.doubt_everything("its schema may have been dropped");
             } else {
-                self.doubt_kind(ObjectKind::View, CASCADE);
-                self.doubt_kind(ObjectKind::Trigger, CASCADE);
+                self.doubt_dependents();
                 self.doubt_tables(CASCADE);
             }
         }
         self.drop_plain(ObjectKind::Schema, &ObjectName::bare(name));
+    }
+
+    /// What a CASCADE on a table, view, column, type or routine may take along: views, routines
+    /// whose parameters are its rows, triggers.
+    pub(super) fn doubt_dependents(&mut self) {
+        for kind in [ObjectKind::View, ObjectKind::Routine, ObjectKind::Trigger] {
+            self.doubt_kind(kind, CASCADE);
+        }
     }
 
     fn doubt_tables(&mut self, reason: &str) {

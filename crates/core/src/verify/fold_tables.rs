@@ -1,7 +1,7 @@
 //! Whole tables: created, dropped, renamed.
 
 use super::expected::{
-    AbsentKind, CheckFact, ConstraintName, Expected, ForeignKeyFact, KeyFact, ObjectFact,
+    AbsentKind, CheckFact, ConstraintName, Doubt, Expected, ForeignKeyFact, KeyFact, ObjectFact,
     TableFacts, set_doubt,
 };
 use crate::ddl::{
@@ -81,6 +81,7 @@ impl Expected {
             own.type_text = Some(column.type_text.clone()).filter(|text| !text.is_empty());
             own.nullable = (column.not_null || key_is_not_null).then_some(false);
             own.default = None;
+            own.generated.clone_from(&column.generated);
             own.doubt = None;
         }
         self.declare_at_column(facts, column);
@@ -118,6 +119,13 @@ impl Expected {
     pub(super) fn declare_constraint(&self, facts: &mut TableFacts, constraint: &Constraint) {
         let table = facts.name.name.clone();
         match constraint {
+            Constraint::PrimaryKey { name, columns } if columns.is_empty() => {
+                if let Some((columns, doubt)) = take_index(facts, name, self.dialect) {
+                    let key = Constraint::PrimaryKey { name: name.clone(), columns };
+                    self.declare_constraint(facts, &key);
+                    facts.primary_key.iter_mut().for_each(|key| key.doubt.clone_from(&doubt));
+                }
+            }
             Constraint::PrimaryKey { name, columns } => {
                 let name = ConstraintName::new(name, || Some(format!("{table}_pkey")));
                 for column in columns.iter().filter(|_| self.dialect != Dialect::Sqlite) {
@@ -130,11 +138,10 @@ impl Expected {
                 facts.primary_key = Some(KeyFact { name, columns, doubt: None });
             }
             Constraint::Unique { name, columns } if columns.is_empty() => {
-                // It takes over an index, which gets the constraint's name.
-                for index in facts.indexes.iter_mut().filter(|index| index.unique) {
-                    set_doubt(&mut index.doubt, "a unique constraint may have taken it over");
+                if let Some((columns, doubt)) = take_index(facts, name, self.dialect) {
+                    let name = ConstraintName::new(name, || None);
+                    facts.uniques.push(KeyFact { name, columns, doubt });
                 }
-                let _ = name;
             }
             Constraint::Unique { name, columns } => {
                 let guess = || self.unique_guess(&table, columns);
@@ -206,7 +213,7 @@ impl Expected {
             self.forget_what_hung_on(&next);
         }
         if cascade {
-            self.doubt_kind(ObjectKind::View, "a DROP ... CASCADE may have taken it");
+            self.doubt_dependents();
         }
     }
 
@@ -244,6 +251,12 @@ impl Expected {
             return;
         }
         if !known && self.rename_known_object(&kept_from, &kept_to) {
+            return;
+        }
+        // PostgreSQL's ALTER TABLE renames an index as well.
+        let postgres = self.dialect == Dialect::Postgres;
+        if !known && postgres && self.index_owner(&kept_from, None).is_some() {
+            self.rename_index(None, &kept_from, &kept_to.name);
             return;
         }
         if !known {
@@ -308,6 +321,20 @@ impl Expected {
         self.objects = objects;
         self.absent = absent;
     }
+}
+
+/// `USING INDEX`: takes an index away from a table, as it becomes a key of that name; its columns,
+/// if it is known.
+fn take_index(
+    facts: &mut TableFacts,
+    name: &Option<String>,
+    dialect: Dialect,
+) -> Option<(Vec<String>, Doubt)> {
+    let name = name.as_ref()?;
+    let at = facts.indexes.iter().position(|index| index.name.is(name, dialect))?;
+    let index = facts.indexes.remove(at);
+    let columns: Option<Vec<String>> = index.columns.into_iter().map(|part| part.column).collect();
+    Some((columns?, index.doubt))
 }
 
 fn not_innodb(options: &str) -> bool {

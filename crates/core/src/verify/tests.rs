@@ -8,6 +8,7 @@ use crate::snapshot::{
 use crate::sql::dialect::Dialect;
 
 mod histories;
+mod public;
 
 /// The changes of statements that end with `;` at the end of a line.
 fn changes(sql: &str, dialect: Dialect) -> Vec<Change> {

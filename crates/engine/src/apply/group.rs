@@ -254,6 +254,7 @@ impl Applier<'_> {
                 rows += self.statement(&work, index).await?;
             }
             failpoint::pass("statement.after_last");
+            self.leave_role(migration).await?;
             attempts.push(self.attempt_row(&work, AttemptEvent::Done, Some(rows), None, None));
         }
         let facts = match self.expected_later(migration) {
@@ -384,7 +385,7 @@ fn is_its_own(error: &EngineError) -> bool {
     match error {
         EngineError::Statement(failure) => {
             matches!(failure.error.kind, Statement | Permission)
-                && !super::step::wants_no_transaction(error)
+                && !super::again::wants_no_transaction(error)
         }
         EngineError::VerifyFailed { .. } => true,
         _ => false,

@@ -8,9 +8,10 @@ use whimbrel_core::destructive::{Removal, Removed, removals};
 use whimbrel_core::directive::Keep;
 use whimbrel_core::ledger::Direction;
 use whimbrel_core::plan::PlannedMigration;
-use whimbrel_core::snapshot::Table;
+use whimbrel_core::snapshot::{Column, Table};
 use whimbrel_core::sql::dialect::Dialect;
 use whimbrel_core::sql::quote::quote_ident;
+use whimbrel_core::sqltype::is_built_in;
 
 use super::Applier;
 use super::migration::StepWork;
@@ -22,8 +23,11 @@ use crate::ledger::{UndoEntry, number};
 pub(crate) struct Copy {
     kind: &'static str,
     object: String,
-    table: ObjectName,
+    pub(super) table: ObjectName,
     columns: Vec<String>,
+    /// Those of the columns whose type a later migration may drop, which a copy must not hinder:
+    /// they are kept as text.
+    as_text: Vec<String>,
     keys: Vec<String>,
     kept_as: String,
 }
@@ -60,13 +64,45 @@ impl Applier<'_> {
                 let table = sql_name(&copy.table, self.ledger.dialect);
                 self.session.batch(&format!("LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE")).await?;
             }
-            self.session.batch(&self.copy_sql(&copy, false)).await?;
+            if self.is_virtual(&copy.table).await? {
+                if !self.copied_if_readable(&copy).await? {
+                    continue;
+                }
+            } else {
+                self.session.batch(&self.copy_sql(&copy, false)).await?;
+            }
             let rows = self.kept_rows(&copy).await?;
             let row = self.kept_sql(work, index, &copy, rows);
             self.session.batch(&row).await?;
             self.say_kept(work, &copy, rows);
         }
         Ok(())
+    }
+
+    /// Whether it is a virtual table of SQLite.
+    async fn is_virtual(&mut self, table: &ObjectName) -> Result<bool, EngineError> {
+        if self.ledger.dialect != Dialect::Sqlite {
+            return Ok(false);
+        }
+        let sql = format!(
+            "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND rootpage = 0 \
+             AND name = {} COLLATE NOCASE",
+            self.ledger.quote(&table.name)
+        );
+        Ok(!self.session.query(&sql).await?.is_empty())
+    }
+
+    /// An index over another table (`content=`) holds no rows of its own, and cannot be read once
+    /// that table is gone. There is nothing to keep then.
+    async fn copied_if_readable(&mut self, copy: &Copy) -> Result<bool, EngineError> {
+        self.session.batch("SAVEPOINT whimbrel_copy").await?;
+        let copied = self.session.batch(&self.copy_sql(copy, false)).await;
+        let end = match &copied {
+            Ok(()) => "RELEASE whimbrel_copy",
+            Err(_) => "ROLLBACK TO whimbrel_copy; RELEASE whimbrel_copy",
+        };
+        self.session.batch(end).await?;
+        Ok(copied.is_ok())
     }
 
     async fn fill_copies(&mut self, work: &StepWork<'_>, index: usize) -> Result<(), EngineError> {
@@ -92,6 +128,7 @@ impl Applier<'_> {
         work: &StepWork<'_>,
         index: usize,
     ) -> Result<bool, EngineError> {
+        self.instead = None;
         if work.direction == Direction::Down {
             return self.check_losses(work, index).await;
         }
@@ -108,6 +145,7 @@ impl Applier<'_> {
             return Ok(false);
         }
         self.write_rows(&rows).await?;
+        locks.extend(self.lock_others(work, index, &copies).await?);
         locks.dedup();
         self.session.batch(&format!("LOCK TABLES {}", locks.join(", "))).await?;
         for copy in &copies {
@@ -137,7 +175,8 @@ impl Applier<'_> {
     ) -> Result<Vec<Copy>, EngineError> {
         let asked = work.migration.script.statement_options.get(index).and_then(|one| one.keep);
         let changes = work.migration.changes.get(index).map_or(&[][..], Vec::as_slice);
-        let harmless = !changes.iter().any(may_remove);
+        // What is removed in another database is not ours to keep.
+        let harmless = !changes.iter().any(may_remove) || self.elsewhere.is_some();
         if harmless || work.direction == Direction::Down || asked == Some(Keep::Off) {
             return Ok(Vec::new());
         }
@@ -149,10 +188,20 @@ impl Applier<'_> {
             let Some(table) = snapshot.table(name, self.ledger.dialect) else { continue };
             self.copies_made += 1;
             let suffix = format!("{index}_{}", self.copies_made);
-            let Some(copy) = copy_of(&removal.what, table, &self.undo_name(&suffix)) else {
+            let Some(mut copy) = copy_of(&removal.what, table, &self.undo_name(&suffix)) else {
                 continue;
             };
-            if !self.has_rows(&copy.table).await? {
+            if self.ledger.dialect == Dialect::Postgres {
+                let own = |column: &&Column| !is_built_in(&column.type_name);
+                let names = table.columns.iter().filter(own).map(|column| column.name.clone());
+                copy.as_text = names.collect();
+            }
+            let there = |name: &String| table.columns.iter().any(|column| column.name == *name);
+            if !copy.columns.iter().all(there) {
+                // `DROP COLUMN IF EXISTS`; without it, the statement itself says what is missing.
+                continue;
+            }
+            if !self.is_virtual(&copy.table).await? && !self.has_rows(&copy.table).await? {
                 continue;
             }
             if asked != Some(Keep::Force) {
@@ -214,8 +263,14 @@ impl Applier<'_> {
 
     fn select_sql(&self, copy: &Copy) -> String {
         let dialect = self.ledger.dialect;
-        let columns: Vec<String> =
-            copy.columns.iter().map(|name| quote_ident(name, dialect)).collect();
+        let item = |name: &String| {
+            let quoted = quote_ident(name, dialect);
+            match copy.as_text.contains(name) {
+                true => format!("{quoted}::pg_catalog.text AS {quoted}"),
+                false => quoted,
+            }
+        };
+        let columns: Vec<String> = copy.columns.iter().map(item).collect();
         format!("SELECT {} FROM {}", columns.join(", "), sql_name(&copy.table, dialect))
     }
 
@@ -333,7 +388,8 @@ fn copy_of(what: &Removed, table: &Table, kept_as: &str) -> Option<Copy> {
         }
     };
     let table = table.name.clone();
-    Some(Copy { kind, object, table, columns, keys, kept_as: kept_as.to_owned() })
+    let as_text = Vec::new();
+    Some(Copy { kind, object, table, columns, as_text, keys, kept_as: kept_as.to_owned() })
 }
 
 /// The columns by which a row is found again.

@@ -25,6 +25,7 @@ impl Applier<'_> {
             self.undo_migration(migration, on_conflict).await?;
             return self.finish(migration, direction, began).await;
         }
+        self.elsewhere = None;
         let script = &migration.script;
         let known = match partial {
             Some(partial) => {
@@ -160,10 +161,16 @@ impl Applier<'_> {
     ) -> Result<(), EngineError> {
         for index in step.statements.clone() {
             let settings = migration.script.infos.get(index).is_some_and(|info| info.settings);
-            if settings
-                && let Err(error) = self.session.run(migration.script.statement(index), None).await
-            {
+            if !settings {
+                continue;
+            }
+            let away = self.go_there(migration, index).await?;
+            let outcome = self.session.run(migration.script.statement(index), None).await;
+            if let Err(error) = outcome {
                 return Err(self.failure(migration, index, error, 0));
+            }
+            if away {
+                self.come_back().await?;
             }
         }
         Ok(())

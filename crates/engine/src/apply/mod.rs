@@ -1,9 +1,12 @@
 //! Carrying out a plan: lease in hand, one migration after the other.
 
+mod again;
+mod elsewhere;
 mod failure;
 mod group;
 pub(crate) mod keep;
 mod limits;
+mod locked;
 mod loss;
 mod migration;
 mod orphans;
@@ -115,6 +118,10 @@ pub(crate) struct Applier<'a> {
     pub(crate) opened: Opened,
     /// How many copies this run has begun, so that each has a name of its own.
     pub(crate) copies_made: u32,
+    /// The database that the file has gone to by `USE`, and ours.
+    pub(crate) elsewhere: Option<elsewhere::Elsewhere>,
+    /// What is sent in place of the next statement, as `LOCK TABLES` asks for it.
+    pub(crate) instead: Option<String>,
     /// Rows whose values were overwritten by an undo, of those that somebody agreed to lose.
     pub(crate) overwritten: u64,
 }
@@ -158,6 +165,8 @@ impl<'a> Applier<'a> {
             sources,
             opened: Opened::new(),
             copies_made: 0,
+            elsewhere: None,
+            instead: None,
             overwritten: 0,
         }
     }

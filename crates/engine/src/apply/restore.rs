@@ -6,6 +6,7 @@ use whimbrel_core::snapshot::Table;
 use whimbrel_core::sql::dialect::Dialect;
 use whimbrel_core::sql::lexer::{TokenKind, lex};
 use whimbrel_core::sql::quote::quote_ident;
+use whimbrel_core::sqltype::is_built_in;
 
 use super::Applier;
 use super::keep::sql_name;
@@ -96,8 +97,8 @@ impl Applier<'_> {
         let stored = |name: &&String| {
             table.columns.iter().any(|column| column.name == **name && column.generated.is_none())
         };
-        let columns: Vec<String> =
-            kept.columns.iter().filter(stored).map(|name| quote_ident(name, dialect)).collect();
+        let back: Vec<&String> = kept.columns.iter().filter(stored).collect();
+        let columns: Vec<String> = back.iter().map(|name| quote_ident(name, dialect)).collect();
         if columns.is_empty() {
             return None;
         }
@@ -108,14 +109,17 @@ impl Applier<'_> {
         // Rows that are there again (a truncated table is written to) are not doubled.
         let guard = match (kept.kind.as_str(), kept.keys.is_empty()) {
             ("rows", false) => {
-                let same = self.same_key(&kept.keys, "t", "u");
+                let same = self.same_key(&kept.keys, "t", table);
                 format!(" WHERE NOT EXISTS (SELECT 1 FROM {target} t WHERE {same})")
             }
             _ => String::new(),
         };
-        let columns = columns.join(", ");
+        let values: Vec<String> =
+            back.iter().map(|name| kept_value(name, table, dialect)).collect();
         Some(format!(
-            "INSERT INTO {target} ({columns}) {over}SELECT {columns} FROM {undo} u{guard}"
+            "INSERT INTO {target} ({}) {over}SELECT {} FROM {undo} u{guard}",
+            columns.join(", "),
+            values.join(", ")
         ))
     }
 
@@ -125,13 +129,13 @@ impl Applier<'_> {
             return None;
         }
         let (undo, target) = (self.undo_table(&kept.kept_as), sql_name(&table.name, dialect));
-        let same = self.same_key(&kept.keys, &target, "u");
+        let same = self.same_key(&kept.keys, &target, table);
         let lost = kept.columns.iter().filter(|name| {
             !kept.keys.contains(name) && table.columns.iter().any(|column| column.name == **name)
         });
         let sets: Vec<String> = lost
-            .map(|name| quote_ident(name, dialect))
-            .map(|name| format!("{name} = (SELECT u.{name} FROM {undo} u WHERE {same})"))
+            .map(|name| (quote_ident(name, dialect), kept_value(name, table, dialect)))
+            .map(|(name, value)| format!("{name} = (SELECT {value} FROM {undo} u WHERE {same})"))
             .collect();
         if sets.is_empty() {
             return None;
@@ -140,11 +144,12 @@ impl Applier<'_> {
         Some(format!("UPDATE {target} SET {} WHERE {exists}", sets.join(", ")))
     }
 
-    fn same_key(&self, keys: &[String], left: &str, right: &str) -> String {
+    fn same_key(&self, keys: &[String], left: &str, table: &Table) -> String {
+        let dialect = self.ledger.dialect;
         let pairs: Vec<String> = keys
             .iter()
-            .map(|name| quote_ident(name, self.ledger.dialect))
-            .map(|name| format!("{left}.{name} = {right}.{name}"))
+            .map(|name| (quote_ident(name, dialect), kept_value(name, table, dialect)))
+            .map(|(name, value)| format!("{left}.{name} = {value}"))
             .collect();
         pairs.join(" AND ")
     }
@@ -207,6 +212,17 @@ impl Applier<'_> {
             }
         }
         Ok(())
+    }
+}
+
+/// A value of an undo table `u` for this column of `table`. One whose type may have been dropped in
+/// between was kept as text.
+fn kept_value(name: &str, table: &Table, dialect: Dialect) -> String {
+    let quoted = quote_ident(name, dialect);
+    let column = table.columns.iter().find(|column| column.name == *name);
+    match column.filter(|column| !is_built_in(&column.type_name)) {
+        Some(column) if dialect == Dialect::Postgres => format!("u.{quoted}::{}", column.type_name),
+        _ => format!("u.{quoted}"),
     }
 }
 

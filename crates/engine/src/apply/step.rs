@@ -4,10 +4,12 @@ use std::time::Instant;
 
 use whimbrel_core::ledger::{AttemptEvent, Direction};
 use whimbrel_core::migration::Kind;
+use whimbrel_core::plan::PlannedMigration;
 use whimbrel_core::sql::dialect::Dialect;
 
+use super::again::{wants_checks_now, wants_no_transaction};
 use super::migration::StepWork;
-use super::{Applier, Done, LOCK_TRIES_MAX};
+use super::{Applier, Done};
 use crate::backend::{DbError, DbErrorKind, Notice};
 use crate::error::EngineError;
 use crate::event::Event;
@@ -34,12 +36,17 @@ impl Applier<'_> {
         work: &StepWork<'_>,
     ) -> Result<Option<Done>, EngineError> {
         let mut tries = 1;
+        let mut immediate = false;
         loop {
-            let error = match self.transaction_once(work).await {
+            let error = match self.transaction_once(work, immediate).await {
                 Ok(done) => return Ok(done),
                 Err(error) => error,
             };
             rollback(self.session.as_mut()).await;
+            if !immediate && wants_checks_now(&error) {
+                immediate = true;
+                continue;
+            }
             if work.step.statements.len() == 1 && wants_no_transaction(&error) {
                 self.bare(work).await?;
                 return Ok(None);
@@ -50,7 +57,12 @@ impl Applier<'_> {
         }
     }
 
-    async fn transaction_once(&mut self, work: &StepWork<'_>) -> Result<Option<Done>, EngineError> {
+    /// With `immediate`, deferrable constraints are checked after each statement.
+    async fn transaction_once(
+        &mut self,
+        work: &StepWork<'_>,
+        immediate: bool,
+    ) -> Result<Option<Done>, EngineError> {
         failpoint::pass("transaction.before_begin");
         let violations = self.violations_before(work).await?;
         self.prepare_copies(work).await?;
@@ -61,6 +73,9 @@ impl Applier<'_> {
         self.begin_step(work).await?;
         if let Some(whole) = &whole {
             self.whole_before(whole).await?;
+        }
+        if immediate {
+            self.session.ahead("SET CONSTRAINTS ALL IMMEDIATE").await?;
         }
         failpoint::pass("statement.before_first");
         let mut rows = 0;
@@ -73,6 +88,7 @@ impl Applier<'_> {
         }
         failpoint::pass("statement.after_last");
         self.still_in_transaction(work)?;
+        self.leave_role(work.migration).await?;
         if let Some(whole) = &whole {
             self.whole_after(work, whole, rows).await?;
         }
@@ -132,6 +148,7 @@ impl Applier<'_> {
         }
         failpoint::pass("statement.after_last");
         self.still_in_transaction(work)?;
+        self.leave_role(work.migration).await?;
         if work.last {
             self.restore(work).await?;
         }
@@ -227,12 +244,21 @@ impl Applier<'_> {
                 let moment = self.moment(&work.migration.name).await?;
                 Some(moment.fill(script.statement(index), self.ledger.dialect))
             }
-            _ => self.text_back(work, index).await?,
+            _ => match self.instead.take() {
+                Some(text) => Some(text),
+                None => self.text_back(work, index).await?,
+            },
         };
         let sent = text.as_deref().unwrap_or_else(|| script.statement(index));
         let limited = self.limit_statement(work, index).await?;
+        let away = self.go_there(work.migration, index).await?;
         let outcome = self.session.run(sent, script.copy_data(index)).await;
         self.lease.progress.busy(false);
+        if away {
+            let back = self.come_back().await;
+            // What the statement itself said is worth more.
+            outcome.is_ok().then_some(back).transpose()?;
+        }
         if limited {
             self.unlimit_statement(outcome.is_ok()).await?;
         }
@@ -359,36 +385,6 @@ impl Applier<'_> {
         Ok(())
     }
 
-    /// Whether the step should be tried again after a lock was not granted; waits before it says
-    /// so.
-    async fn wait_for_lock(
-        &mut self,
-        work: &StepWork<'_>,
-        error: &EngineError,
-        tries: &mut u32,
-    ) -> bool {
-        let database = match error {
-            EngineError::Statement(failure) => &failure.error,
-            EngineError::Database(error) => error,
-            _ => return false,
-        };
-        if !database.is_transient() || *tries >= LOCK_TRIES_MAX || self.options.stop.is_set() {
-            return false;
-        }
-        *tries += 1;
-        let base = 50 * u64::from((*tries).min(20));
-        let delay = crate::jitter::between_ms(base, base * 3);
-        self.events.send(Event::Retrying {
-            migration: work.migration.name.clone(),
-            attempt: *tries,
-            delay_ms: delay.as_millis(),
-            reason: database.to_string(),
-            blockers: self.lease.progress.blockers(),
-        });
-        tokio::time::sleep(delay).await;
-        true
-    }
-
     /// Writes the failure into the ledger and gives it back. What the row says is evidence, not
     /// state, so an error while writing it does not replace the first one.
     pub(crate) async fn record_failure(
@@ -434,6 +430,19 @@ impl Applier<'_> {
         })
     }
 
+    /// The ledger is not the author's: for the rest of the transaction, leaves the role that a
+    /// statement of the file took on. The session takes it on again with the commit.
+    pub(super) async fn leave_role(
+        &mut self,
+        migration: &PlannedMigration,
+    ) -> Result<(), EngineError> {
+        if self.ledger.dialect == Dialect::Postgres && migration.script.takes_role() {
+            let sql = "SET LOCAL SESSION AUTHORIZATION DEFAULT; SET LOCAL role TO DEFAULT";
+            self.session.ahead(sql).await?;
+        }
+        Ok(())
+    }
+
     /// Verifies the whole migration before the transaction that finishes it is committed.
     async fn verify_in_transaction(
         &mut self,
@@ -456,18 +465,6 @@ impl Applier<'_> {
             });
         }
         Ok(facts)
-    }
-}
-
-/// Whether PostgreSQL refused the statement only because of the transaction around it: a procedure
-/// that commits by itself (`invalid_transaction_termination`), or that calls what cannot be in a
-/// transaction (`active_sql_transaction`).
-pub(super) fn wants_no_transaction(error: &EngineError) -> bool {
-    match error {
-        EngineError::Statement(failure) => {
-            matches!(failure.error.code.as_deref(), Some("2D000" | "25001"))
-        }
-        _ => false,
     }
 }
 

@@ -171,7 +171,12 @@ impl Project {
 
 /// What each statement changes.
 pub(crate) fn changes_of(script: &Script, dialect: Dialect) -> Vec<Vec<ddl::Change>> {
-    (0..script.statements.len()).map(|index| ddl::read(script.statement(index), dialect)).collect()
+    let taken_back = script.taken_back();
+    let of = |index: usize| match taken_back.contains(&index) {
+        true => Vec::new(),
+        false => ddl::read(script.statement(index), dialect),
+    };
+    (0..script.statements.len()).map(of).collect()
 }
 
 fn script_problem(error: &ScriptError, path: &str, lines_before: u32) -> Problem {
@@ -194,6 +199,12 @@ fn script_hint(error: &ScriptError) -> Option<String> {
         ScriptError::NotData { .. } => Some(
             "Put it into a schema migration of its own; a `.data.sql` file holds INSERT, UPDATE \
              and DELETE"
+                .to_owned(),
+        ),
+        ScriptError::Refused { verb, .. } if verb == "PRAGMA" => Some(
+            "Leave it out: D1 would take no notice of it. If it is `foreign_keys = OFF` around a \
+             DROP TABLE, first see to it that no table references the dropped one with ON DELETE \
+             CASCADE: those rows would be deleted, and `ALTER TABLE` keeps them"
                 .to_owned(),
         ),
         ScriptError::Refused { .. } => {

@@ -72,8 +72,13 @@ impl Project {
     /// Whether a migration may make tables that cannot be seen, or says itself that its keys are
     /// not to be looked at.
     fn is_opaque(&self, migration: &PlannedMigration) -> bool {
-        let hidden =
-            |change: &Change| matches!(change, Change::Dynamic { .. } | Change::SearchPath { .. });
+        let hidden = |change: &Change| match change {
+            Change::Dynamic { .. } | Change::SearchPath { .. } => true,
+            // Both bring tables of their own.
+            Change::CreateExtension { .. } => true,
+            Change::Unknown { verb } => verb.starts_with("CREATE SCHEMA"),
+            _ => false,
+        };
         if migration.changes.iter().flatten().any(hidden) {
             return true;
         }

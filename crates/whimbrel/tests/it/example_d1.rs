@@ -207,6 +207,23 @@ fn a_foreign_key_error_names_child_parent_and_rows() {
 }
 
 #[test]
+fn foreign_keys_may_be_switched_on_but_not_off() {
+    let project = example();
+    whimbrel(&project).run(["up"]).success();
+    let on = "PRAGMA foreign_keys = ON;\nCREATE TABLE extra (id INTEGER PRIMARY KEY);\n\
+              PRAGMA foreign_keys(1);\nINSERT INTO extra VALUES (1);";
+    project.file("db/migrations/0027_on.sql", on);
+    whimbrel(&project).run(["up"]).success();
+    assert_eq!(sqlite3(&d1_file(&project), "SELECT count(*) FROM extra;"), "1");
+    whimbrel(&project).run(["verify"]).success();
+    project.file("db/migrations/0028_off.sql", "PRAGMA foreign_keys=OFF;\nDROP TABLE extra;");
+    let up = whimbrel(&project).run(["up"]).expect_code(2);
+    assert!(up.stderr.contains("0028_off.sql:1:1"), "{up}");
+    assert!(up.stderr.contains("ON DELETE CASCADE"), "{up}");
+    assert_eq!(sqlite3(&d1_file(&project), "SELECT count(*) FROM extra;"), "1");
+}
+
+#[test]
 fn nothing_is_written_while_another_process_has_the_file_open() {
     let project = example();
     whimbrel(&project).run(["up", "--to", "0025"]).success();

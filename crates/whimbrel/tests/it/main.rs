@@ -54,6 +54,7 @@ mod pitfalls;
 mod pooled;
 mod prepared;
 mod prune;
+mod public_kinds;
 mod races;
 mod reference;
 mod rehearse;

@@ -51,6 +51,7 @@ pub(super) fn split(pieces: &mut Pieces) -> Result<(), Stop> {
                 state = State::Semicolon;
             }
             (TokenKind::Semicolon, _) => {
+                stored_comments(pieces, state, token.span.start);
                 pieces.end(token.span.end);
                 state = State::Start;
             }
@@ -68,8 +69,18 @@ pub(super) fn split(pieces: &mut Pieces) -> Result<(), Stop> {
         let opener = "CREATE TRIGGER".to_owned();
         return Err(Stop { offset, kind: SplitErrorKind::UnterminatedBlock { opener } });
     }
+    stored_comments(pieces, state, sql.len());
     pieces.end(sql.len());
     Ok(())
+}
+
+/// SQLite stores the text of a view or an index up to the semicolon, with the comments before it.
+fn stored_comments(pieces: &mut Pieces, state: State, delimiter: usize) {
+    let first = pieces.first.and_then(|first| pieces.sql.get(first..first + "CREATE".len()));
+    if state == State::Plain && first.is_some_and(|word| word.eq_ignore_ascii_case("CREATE")) {
+        let behind = pieces.sql.get(pieces.last_end..delimiter).unwrap_or("");
+        pieces.last_end += behind.trim_ascii_end().len();
+    }
 }
 
 /// A dot in the first column, where no statement has begun.

@@ -293,6 +293,21 @@ fn enum_values() {
     assert!(!adds("ALTER TYPE e RENAME VALUE 'x' TO 'y'"));
     assert!(!adds("ALTER TABLE e ADD value int"));
     assert!(!adds_enum_value("ALTER TYPE e ADD VALUE 'x'", Mysql));
+    assert!(adds("DO $$ BEGIN ALTER TYPE e ADD\n  VALUE 'x'; EXCEPTION WHEN others THEN END $$"));
+    assert!(!adds("DO $$ BEGIN INSERT INTO added (value) VALUES (1); END $$"));
+    assert!(!adds("SELECT 'add value'"));
+}
+
+#[test]
+fn switching_keys_on() {
+    for sql in
+        ["PRAGMA foreign_keys = ON", "pragma main.foreign_keys(1)", "PRAGMA foreign_keys='yes'"]
+    {
+        assert!(switches_keys_on(sql), "{sql}");
+    }
+    for sql in ["PRAGMA foreign_keys", "PRAGMA foreign_keys=OFF", "PRAGMA defer_foreign_keys=on"] {
+        assert!(!switches_keys_on(sql), "{sql}");
+    }
 }
 
 #[test]
