@@ -55,6 +55,7 @@ mod pooled;
 mod prepared;
 mod prune;
 mod races;
+mod real_statements;
 mod reference;
 mod rehearse;
 mod retries;
