@@ -3,6 +3,7 @@
 use sqlparser::ast::{BinaryOperator, Expr};
 
 use super::expressions::conjuncts;
+use super::key;
 use super::matches::Joined;
 use super::pair;
 use super::scope::{Rank, Relation, Source};
@@ -75,11 +76,15 @@ impl Joining<'_, '_> {
     fn is_tail(&self, conditions: &[&Expr]) -> bool {
         let tied = self.tied(conditions);
         let filtered = self.walker.is_tail((0, self.number), conditions);
-        tied.iter().any(|(column, other)| {
+        let dialect = self.walker.dialect();
+        let ranked = tied.iter().filter(|(_, other)| {
             let rank = self.walker.origin(other).map(|origin| origin.rank);
-            let tail = rank == Some(Rank::Tail) || (rank == Some(Rank::All) && filtered);
-            tail && is_key(self.table, column, self.walker.dialect())
-        })
+            rank == Some(Rank::Tail) || (rank == Some(Rank::All) && filtered)
+        });
+        let columns: Vec<&String> = ranked.map(|(column, _)| column).collect();
+        let has = |part: &String| columns.iter().any(|one| same_column_name(one, part, dialect));
+        columns.iter().any(|column| is_key(self.table, column, dialect))
+            || key::unique_keys(self.table, dialect).iter().any(|set| set.iter().all(has))
     }
 
     /// `target.k = q.k AND target.id <> q.least`, where `q` groups the target by `k`.

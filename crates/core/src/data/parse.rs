@@ -130,12 +130,13 @@ fn with_joins(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
         _ => false,
     };
     let (mut depth, mut verb, mut out) = (0_usize, false, Vec::with_capacity(tokens.len()));
-    let mut before_set = true;
+    let (mut before_set, mut behind_key) = (true, false);
     for one in tokens {
         match &one.token {
             Token::LParen => depth += 1,
             Token::RParen => depth = depth.saturating_sub(1),
-            token if depth == 0 && is(token, "UPDATE") => verb = true,
+            // Not that of ON DUPLICATE KEY UPDATE.
+            token if depth == 0 && is(token, "UPDATE") => verb |= !behind_key,
             token if depth == 0 && is(token, "SET") => before_set = false,
             Token::Comma if depth == 0 && verb && before_set => {
                 for word in ["CROSS", "JOIN"] {
@@ -144,6 +145,9 @@ fn with_joins(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
                 continue;
             }
             _ => {}
+        }
+        if !matches!(one.token, Token::Whitespace(_)) {
+            behind_key = is(&one.token, "KEY");
         }
         out.push(one);
     }
