@@ -8,14 +8,18 @@ use sqlparser::ast::{
     UpdateTableFromKind, With,
 };
 
+use super::change_key::{left_out, target_key, writes_key};
 use super::cuts;
+use super::expressions::conjuncts;
+use super::keep;
 use super::key;
 use super::names;
+use super::own_row;
 use super::parse::Parsed;
-use super::refusal::{Refusal, RefusalCode};
+use super::refusal::{Note, Refusal, RefusalCode};
 use super::rewrite::{Batchable, Conflict, Cuts, DataKind};
 use super::rules::{self, Rules};
-use super::scope::{Place, Relation, Scope};
+use super::scope::{Place, Scope};
 use super::walk::{Walker, is_upwards};
 use super::{BatchOptions, Catalog, matches, side};
 use crate::ddl::ObjectName;
@@ -202,12 +206,13 @@ fn analyse(
     }
     let values = change.assignments.iter().map(|assignment| &assignment.value);
     walker.exprs(values, Place::Value);
+    decisive(&mut walker, change);
     walker.exprs(change.selection, Place::Filter);
     walker.exprs(change.order_by.iter().map(|item| &item.expr), Place::Filter);
     let mut rules = Rules::new(options);
     let relation = walker.scopes.first().and_then(|scope| scope.relations.get(change.target));
     let relation = relation.cloned().ok_or_else(|| cuts::missing(&parsed.text))?;
-    let written = assigned(change, catalog)?;
+    let written = assigned(change.assignments, catalog.dialect);
     if relation.instance.is_none() {
         return Err(cuts::missing(&parsed.text));
     }
@@ -220,20 +225,21 @@ fn analyse(
         let message = format!("An outer join fills `{}` with NULLs", relation.qualifier);
         rules.refuse(RefusalCode::NullSide, relation.span.clone(), message)?;
     }
-    let key = target_key(table, &relation, catalog, options)?;
+    let key = target_key(table, &relation, &written, catalog, options)?;
+    left_out(parsed, change.cuts.as_ref(), table, &written)?;
     ordered(&walker, change, &key, &mut rules)?;
     writes_key(table, &key, &written, catalog, parsed)?;
     rules::walked(&mut walker, &mut rules)?;
     self_reads(&walker, change, table, &written, &mut rules)?;
     if change.kind == DataKind::Update {
-        matches::check(&walker, &change.tables, change, &mut rules)?;
+        matches::check(&walker, change, &mut rules)?;
     }
     side::check(&walker, table, change.kind, &written, &mut rules)?;
     rules::volatile(&walker, &mut rules)?;
     rules::recomputed(&walker, &mut rules);
     if change.returning.is_some() {
         let message = "What RETURNING gives is thrown away".to_owned();
-        let note = super::Note { code: "returning", message, span: parsed.text.span() };
+        let note = Note { code: "returning", message, span: parsed.text.span() };
         rules.notes.push(note);
     }
     let cuts = change.cuts.clone().ok_or_else(|| cuts::missing(&parsed.text))?;
@@ -254,6 +260,23 @@ fn analyse(
         cuts,
         conflict: Conflict::None,
     })
+}
+
+/// Notes the sub-queries that each deleted row must fulfil.
+fn decisive(walker: &mut Walker<'_>, change: &Change<'_>) {
+    if change.kind != DataKind::Delete {
+        return;
+    }
+    walker.deletes = Some(change.target);
+    for condition in change.selection.into_iter().flat_map(conjuncts) {
+        let query = match condition {
+            Expr::Exists { subquery, negated: false } | Expr::InSubquery { subquery, .. } => {
+                subquery
+            }
+            _ => continue,
+        };
+        walker.decisive.extend(walker.places.span(query.span()));
+    }
 }
 
 /// The target's name as it is written.
@@ -299,24 +322,10 @@ fn flatten<'s>(item: &'s TableWithJoins, factors: &mut Vec<&'s TableFactor>) {
     }
 }
 
-fn target_key(
-    table: &Table,
-    relation: &Relation,
-    catalog: &Catalog<'_>,
-    options: &BatchOptions,
-) -> Result<key::Key, Refusal> {
-    let span = relation.span.clone();
-    if let Some(by) = &options.by {
-        let wanted = side::named_key(by, relation, table, catalog.dialect);
-        return wanted.map_err(|message| Refusal::new(RefusalCode::ByNotUsable, span, message));
-    }
-    key::choose(table, catalog.dialect).map_err(|(code, message)| Refusal::new(code, span, message))
-}
-
 /// The columns that SET names.
-fn assigned(change: &Change<'_>, catalog: &Catalog<'_>) -> Result<Vec<String>, Refusal> {
+pub(super) fn assigned(assignments: &[Assignment], dialect: Dialect) -> Vec<String> {
     let mut columns = Vec::new();
-    for assignment in change.assignments {
+    for assignment in assignments {
         let names = match &assignment.target {
             AssignmentTarget::ColumnName(name) => std::slice::from_ref(name),
             AssignmentTarget::Tuple(names) => names.as_slice(),
@@ -324,14 +333,14 @@ fn assigned(change: &Change<'_>, catalog: &Catalog<'_>) -> Result<Vec<String>, R
         for name in names {
             let parts = names::parts(name).unwrap_or_default();
             // PostgreSQL has no qualifier here: `col.field` is a part of a composite column.
-            let part = match catalog.dialect {
+            let part = match dialect {
                 Dialect::Postgres => parts.first(),
                 Dialect::Sqlite | Dialect::Mysql => parts.last(),
             };
-            columns.extend(part.map(|part| names::ident(part, catalog.dialect)));
+            columns.extend(part.map(|part| names::ident(part, dialect)));
         }
     }
-    Ok(columns)
+    columns
 }
 
 fn ordered(
@@ -360,31 +369,6 @@ fn ordered(
     rules.refuse(RefusalCode::OrderByNotOnKey, span, message)
 }
 
-fn writes_key(
-    table: &Table,
-    key: &key::Key,
-    written: &[String],
-    catalog: &Catalog<'_>,
-    parsed: &Parsed,
-) -> Result<(), Refusal> {
-    let dialect = catalog.dialect;
-    let implied = key::implied_writes(table).map(str::to_owned);
-    let written: Vec<String> = written.iter().cloned().chain(implied).collect();
-    // Where rowids stand in for a primary key that admits NULL, that key is still the key.
-    let primary = if key.rowid { table.primary_key.as_slice() } else { &[] };
-    let rowids = ["rowid", "_rowid_", "oid"].map(str::to_owned);
-    let rowids = if key.rowid { rowids.as_slice() } else { &[] };
-    let mut parts = key.columns.iter().chain(primary).chain(rowids);
-    let moved = parts.find(|part| written.iter().any(|name| same_column_name(name, part, dialect)));
-    match moved {
-        Some(column) => {
-            let message = format!("The statement changes the key column `{column}`");
-            Err(Refusal::new(RefusalCode::WritesBatchKey, parsed.text.span(), message))
-        }
-        None => Ok(()),
-    }
-}
-
 /// Reads of the target's other rows.
 fn self_reads(
     walker: &Walker<'_>,
@@ -396,9 +380,18 @@ fn self_reads(
     let implied = key::implied_writes(table).map(str::to_owned);
     let written: Vec<String> = written.iter().cloned().chain(implied).collect();
     let mut reads = false;
-    let others = walker.instances.iter().filter(|instance| instance.top != Some(change.target));
-    for instance in others {
-        if !rules::holds_target(instance, table, walker.catalog) {
+    for (at, instance) in walker.instances.iter().enumerate() {
+        let kept = change.kind == DataKind::Delete
+            && keep::is_kept(walker, change, table, at)
+            && !side::deletes_reach_own(walker, table);
+        let own = instance.top == Some(change.target)
+            || own_row::is_own(walker, change, (table, &written), at);
+        if kept {
+            let message = "The rows that are read for this are never among those that go";
+            let (code, message) = ("stable-self-read", message.to_owned());
+            rules.notes.push(Note { code, message, span: instance.span.clone() });
+        }
+        if own || kept || !rules::holds_target(instance, table, walker.catalog) {
             continue;
         }
         reads = true;
@@ -436,6 +429,10 @@ impl matches::Joined for Change<'_> {
 
     fn selection(&self) -> Option<&Expr> {
         self.selection
+    }
+
+    fn tables(&self) -> &[&TableWithJoins] {
+        &self.tables
     }
 
     fn values(&self) -> Vec<&Expr> {

@@ -106,11 +106,14 @@ fn sqlite_column(column: &WorkColumn, target: &Table) -> String {
         .map(|name| format!(" COLLATE {}", quote_ident(&name, Dialect::Sqlite)))
         .unwrap_or_default();
     let end = if column.key { " NOT NULL" } else { "" };
-    format!(
-        "{} {}{collation}{end}",
-        quote_ident(&column.name, Dialect::Sqlite),
-        affinity(declared, strict)
-    )
+    let rowid = found
+        .is_none_or(|one| key::is_rowid_alias(target) && target.primary_key == [one.name.as_str()]);
+    let affinity = match affinity(declared, strict) {
+        // An INTEGER PRIMARY KEY would be the rowid, which holds nothing but integers.
+        "INTEGER" if !rowid => "INT",
+        affinity => affinity,
+    };
+    format!("{} {affinity}{collation}{end}", quote_ident(&column.name, Dialect::Sqlite))
 }
 
 /// SQLite's affinity of a declared type ("Datatypes in SQLite", 3.1); that of `ANY` in a STRICT

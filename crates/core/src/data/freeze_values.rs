@@ -45,7 +45,7 @@ impl Half<'_> {
             Some(with) => format!("{} ", text.slice(with.clone())),
             None => String::new(),
         };
-        let tables = text.slice(cuts.target.clone());
+        let tables = with_joins(text, cuts.target.clone());
         sql.push_str(&format!("SELECT {} FROM {tables}", items.join(", ")));
         if let Some(from) = &cuts.from {
             sql.push_str(&format!(", {}", text.slice(from.clone())));
@@ -110,6 +110,24 @@ impl Half<'_> {
             && !order_by.iter().any(|one| is_number(&one.expr))
             && is_limited(query) == limited
     }
+}
+
+/// Tables as they are written; commas of MySQL's `UPDATE a, b` are the joins that they are read as.
+fn with_joins(text: &Text, range: Range<usize>) -> String {
+    let is_comma = |at: &usize| {
+        text.dialect == Dialect::Mysql
+            && text.kind(*at) == Some(TokenKind::Comma)
+            && text.depth(*at) == text.depth(range.start)
+            && text.at(range.start.saturating_sub(1), "UPDATE")
+    };
+    let mut out = String::new();
+    let mut start = range.start;
+    for comma in range.clone().filter(is_comma) {
+        out.push_str(text.slice(start..comma));
+        out.push_str(" CROSS JOIN ");
+        start = comma + 1;
+    }
+    out + text.slice(start..range.end)
 }
 
 /// The tables of a DELETE; on MySQL those behind USING introduce what stands before it.

@@ -35,6 +35,8 @@ pub(super) enum Varies {
     Now,
     /// Each call gives another one.
     Always,
+    /// It is what the session's last statement has left.
+    Session,
     /// The function is not known.
     Unknown,
 }
@@ -91,14 +93,6 @@ const ALWAYS: &[&str] = &[
     "uuid_generate_v7",
     "nextval",
     "setval",
-    "currval",
-    "lastval",
-    "last_insert_id",
-    "last_insert_rowid",
-    "changes",
-    "total_changes",
-    "row_count",
-    "found_rows",
     "connection_id",
     "pg_backend_pid",
     "sleep",
@@ -115,6 +109,18 @@ const ALWAYS: &[&str] = &[
     "lo_create",
     "lo_unlink",
     "load_extension",
+];
+
+/// What an earlier statement of the same session has left behind; batches run among others.
+const SESSION: &[&str] = &[
+    "currval",
+    "lastval",
+    "last_insert_id",
+    "last_insert_rowid",
+    "changes",
+    "total_changes",
+    "row_count",
+    "found_rows",
 ];
 
 /// Functions that make one value of many rows, in any of the dialects.
@@ -226,6 +232,9 @@ impl Functions<'_> {
             let none = call.arguments <= usize::from(name == "strftime");
             return if none || call.present { Varies::Now } else { Varies::No };
         }
+        if SESSION.contains(&name) {
+            return Varies::Session;
+        }
         if ALWAYS.contains(&name) {
             return Varies::Always;
         }
@@ -274,8 +283,16 @@ pub(super) fn is_positional(name: &str) -> bool {
     POSITIONAL.contains(&name) && !peers_alike
 }
 
-/// A string that PostgreSQL reads as a moment of its own.
+/// Strings that PostgreSQL reads as a moment of its own.
+const PRESENT: [&str; 4] = ["now", "today", "tomorrow", "yesterday"];
+
+/// A string that PostgreSQL reads as a moment of its own, or one that has such a word in it.
 pub(super) fn is_present_time(text: &str) -> bool {
     let word = text.trim().to_ascii_lowercase();
-    ["now", "today", "tomorrow", "yesterday"].iter().any(|special| word.contains(special))
+    PRESENT.iter().any(|special| word.contains(special))
+}
+
+/// A string that is nothing but such a word.
+pub(super) fn is_present_word(text: &str) -> bool {
+    PRESENT.iter().any(|special| text.trim().eq_ignore_ascii_case(special))
 }

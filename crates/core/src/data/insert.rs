@@ -68,7 +68,7 @@ pub(super) fn insert(
     let driver = driver(&walker, &source, &found, options)?;
     let assumes = shape(&walker, &source, &driver, &found, &mut rules)?;
     insert_guard::check(&walker, &source, &driver, &mut rules)?;
-    side_effects(&walker, &source, &mut rules)?;
+    side_effects(&walker, &source, &driver, &mut rules)?;
     rules::volatile(&walker, &mut rules)?;
     if driver.relation.source != Source::Table {
         rules::recomputed(&walker, &mut rules);
@@ -201,6 +201,7 @@ pub(super) fn conflict(insert: &Insert) -> Conflict {
 fn side_effects(
     walker: &Walker<'_>,
     source: &Insertion<'_, '_>,
+    driver: &Driver<'_>,
     rules: &mut Rules<'_>,
 ) -> Result<(), Refusal> {
     let target = source.target;
@@ -221,15 +222,35 @@ fn side_effects(
         Conflict::Update | Conflict::Replace => {
             note("conflict-update", "Where rows meet the same key twice, the last batch wins");
         }
+        Conflict::Ignore if insert_guard::first_wins(walker, source, driver) => {
+            note("conflict-ignore", "Where rows meet the same key twice, the first batch wins");
+        }
         Conflict::None | Conflict::Ignore => {}
     }
     if source.insert.returning.is_some() {
         note("returning", "What RETURNING gives is thrown away");
     }
-    if conflict(source.insert) == Conflict::Replace {
-        side::check(walker, target, DataKind::Delete, &[], rules)?;
+    match conflict(source.insert) {
+        Conflict::Replace => side::check(walker, target, DataKind::Delete, &[], rules),
+        Conflict::Update => {
+            let assigned = conflict_assigned(source.insert, dialect);
+            side::check(walker, target, DataKind::Update, &assigned, rules)
+        }
+        Conflict::None | Conflict::Ignore => Ok(()),
     }
-    Ok(())
+}
+
+/// The columns that ON CONFLICT DO UPDATE and ON DUPLICATE KEY UPDATE assign.
+fn conflict_assigned(insert: &Insert, dialect: Dialect) -> Vec<String> {
+    let assignments = match &insert.on {
+        Some(OnInsert::DuplicateKeyUpdate(assignments)) => assignments.as_slice(),
+        Some(OnInsert::OnConflict(conflict)) => match &conflict.action {
+            OnConflictAction::DoUpdate(update) => update.assignments.as_slice(),
+            OnConflictAction::DoNothing => &[],
+        },
+        Some(_) | None => &[],
+    };
+    super::change::assigned(assignments, dialect)
 }
 
 /// The places in the text, and what a bare `*` stands for on MySQL.

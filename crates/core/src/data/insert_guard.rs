@@ -7,6 +7,7 @@ use sqlparser::ast::{
     BinaryOperator, Expr, OnConflictAction, OnInsert, SelectItem, Value, Visit, Visitor,
 };
 
+use super::expressions::conjuncts;
 use super::insert::{Insertion, conflict, conflict_columns};
 use super::insert_driver::Driver;
 use super::key;
@@ -15,7 +16,6 @@ use super::rewrite::Conflict;
 use super::rules::{self, Rules};
 use super::scope::{Instance, InstanceKind, Source, Tie};
 use super::walk::Walker;
-use super::walk_expr::conjuncts;
 use super::walk_from::on_condition;
 use crate::ddl::name::same_column_name;
 use crate::snapshot::{Column, Table};
@@ -190,7 +190,8 @@ fn top_ties(
             let fits = own.scope == 0 && other.scope == 0;
             if fits && own.relation == at && other.relation == driver.at {
                 let (column, top_column) = (own.column.clone(), other.column.clone());
-                ties.push(Tie { column, relation: driver.at, top_column });
+                let relation = driver.at;
+                ties.push(Tie { column, relation, top_column, not_in: false });
             }
         }
     }
@@ -208,7 +209,8 @@ fn tied(
     instance: &Instance,
     ties: &[Tie],
 ) -> bool {
-    if instance.kind != InstanceKind::Table || instance.name != source.target.name {
+    let several = instance.in_with && walker.with_reused;
+    if instance.kind != InstanceKind::Table || instance.name != source.target.name || several {
         return false;
     }
     if driver.relation.source != Source::Table || !expands_once(conflict(source.insert)) {
@@ -299,6 +301,39 @@ pub(super) fn conflict_makes_distinct(walker: &Walker<'_>, source: &Insertion<'_
     key::unique_sets(source.target, dialect).iter().any(|set| {
         let whole = same(set, &names) && wanted.as_ref().is_none_or(|wanted| same(wanted, set));
         whole && filled.iter().all(|(name, expr)| never_null(walker, source, name, expr))
+    })
+}
+
+/// Whether rows of different driving rows may meet at a unique key of the target, so that one of
+/// them is left out.
+pub(super) fn first_wins(
+    walker: &Walker<'_>,
+    source: &Insertion<'_, '_>,
+    driver: &Driver<'_>,
+) -> bool {
+    let dialect = walker.dialect();
+    let same = |a: &str, b: &str| same_column_name(a, b, dialect);
+    if matches!(source.select.distinct, Some(sqlparser::ast::Distinct::Distinct))
+        && conflict_makes_distinct(walker, source)
+    {
+        return false;
+    }
+    let filled = filled(walker, source);
+    let drawn = |name: &String| {
+        let (_, expr) = filled.iter().find(|(filled, _)| same(filled, name))?;
+        let plain = walker.plain(expr)?;
+        (plain.scope == 0 && plain.relation == driver.at).then_some(plain.column)
+    };
+    let numbered = |name: &String| {
+        let given = source.written.iter().any(|written| same(written, name));
+        let column = key::column(source.target, name, dialect);
+        !given && column.is_some_and(|column| key::is_numbered(source.target, column, dialect))
+    };
+    key::unique_sets(source.target, dialect).iter().any(|set| {
+        let drawn: Vec<String> = set.iter().filter_map(drawn).collect();
+        let has = |part: &String| drawn.iter().any(|one| same(one, part));
+        let apart = driver.names.iter().all(has);
+        !(apart || set.iter().any(numbered))
     })
 }
 

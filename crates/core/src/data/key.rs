@@ -62,7 +62,7 @@ pub(super) fn is_not_null(table: &Table, name: &str, dialect: Dialect) -> bool {
 }
 
 /// SQLite's INTEGER PRIMARY KEY is the rowid; any other primary key has an index of its own.
-fn is_rowid_alias(table: &Table) -> bool {
+pub(super) fn is_rowid_alias(table: &Table) -> bool {
     let [only] = table.primary_key.as_slice() else { return false };
     let column = column(table, only, Dialect::Sqlite);
     let integer = column.is_some_and(|column| column.type_name.eq_ignore_ascii_case("INTEGER"));

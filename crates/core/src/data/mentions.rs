@@ -72,16 +72,21 @@ impl Visitor for Found {
     }
 }
 
-/// Whether a text of SQL has this name as a word or a quoted name, in any case.
-pub(super) fn has_word(sql: &str, name: &str, dialect: Dialect) -> bool {
-    let named = |text: &str| ident_value(text, dialect).eq_ignore_ascii_case(name);
-    lex(sql, dialect).iter().any(|token| match token.kind {
-        TokenKind::Word | TokenKind::QuotedIdent => named(token.text(sql)),
-        // A function's body is a string.
-        TokenKind::Str if dialect == Dialect::Postgres => {
-            let words = |c: char| !(c.is_alphanumeric() || c == '_' || c == '$');
-            token.text(sql).split(words).any(|word| word.eq_ignore_ascii_case(name))
+/// The words and quoted names of a text of SQL, in lower case.
+pub(super) fn words(sql: &str, dialect: Dialect) -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    for token in lex(sql, dialect) {
+        match token.kind {
+            TokenKind::Word | TokenKind::QuotedIdent => {
+                found.insert(ident_value(token.text(sql), dialect).to_lowercase());
+            }
+            // A function's body is a string.
+            TokenKind::Str if dialect == Dialect::Postgres => {
+                let between = |c: char| !(c.is_alphanumeric() || c == '_' || c == '$');
+                found.extend(token.text(sql).split(between).map(str::to_lowercase));
+            }
+            _ => {}
         }
-        _ => false,
-    })
+    }
+    found
 }

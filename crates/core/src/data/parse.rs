@@ -108,6 +108,10 @@ fn tree(masked: &str, text: &Text) -> Result<Statement, String> {
     if !same_quotes(&tokens, text, masked) {
         return Err("The statement's quotes can be read in two ways".to_owned());
     }
+    let tokens = match text.dialect {
+        Dialect::Mysql => with_joins(tokens),
+        Dialect::Sqlite | Dialect::Postgres => tokens,
+    };
     let mut parser = Parser::new(grammar.as_ref())
         .with_recursion_limit(NESTING_MAX)
         .with_tokens_with_locations(tokens);
@@ -117,6 +121,37 @@ fn tree(masked: &str, text: &Text) -> Result<Statement, String> {
         (Some(statement), None) => Ok(statement),
         _ => Err("This is not one statement".to_owned()),
     }
+}
+
+/// MySQL's `UPDATE a, b SET`, which the parser does not know, as `UPDATE a CROSS JOIN b SET`.
+fn with_joins(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
+    let is = |token: &Token, word: &str| match token {
+        Token::Word(found) => found.quote_style.is_none() && found.value.eq_ignore_ascii_case(word),
+        _ => false,
+    };
+    let (mut depth, mut verb, mut out) = (0_usize, false, Vec::with_capacity(tokens.len()));
+    let (mut before_set, mut behind_key) = (true, false);
+    for one in tokens {
+        match &one.token {
+            Token::LParen => depth += 1,
+            Token::RParen => depth = depth.saturating_sub(1),
+            // Not that of ON DUPLICATE KEY UPDATE.
+            token if depth == 0 && is(token, "UPDATE") => verb |= !behind_key,
+            token if depth == 0 && is(token, "SET") => before_set = false,
+            Token::Comma if depth == 0 && verb && before_set => {
+                for word in ["CROSS", "JOIN"] {
+                    out.push(TokenWithSpan { token: Token::make_keyword(word), span: one.span });
+                }
+                continue;
+            }
+            _ => {}
+        }
+        if !matches!(one.token, Token::Whitespace(_)) {
+            behind_key = is(&one.token, "KEY");
+        }
+        out.push(one);
+    }
+    out
 }
 
 /// Whether the parser's tokenizer sees the same strings and quoted names as our lexer.
@@ -129,8 +164,14 @@ fn same_quotes(tokens: &[TokenWithSpan], text: &Text, masked: &str) -> bool {
             Token::Whitespace(_) | Token::EOF => false,
             other => is_string(other),
         };
-        if quoted {
-            theirs.push(places.byte(token.span.start));
+        if !quoted {
+            continue;
+        }
+        let at = places.byte(token.span.start);
+        // MySQL's 0x10 is a number to our lexer.
+        let number = masked.get(at..).is_some_and(|rest| rest.starts_with("0x"));
+        if !number {
+            theirs.push(at);
         }
     }
     let mut ours = Vec::new();
@@ -268,6 +309,21 @@ fn masked(text: &Text) -> String {
             Dialect::Postgres if only_target(text, at) => 1,
             Dialect::Sqlite if text.at(at, "INDEXED BY") => 3,
             Dialect::Sqlite if text.at(at, "NOT INDEXED") => 2,
+            Dialect::Sqlite if compares(text, at) => {
+                // Like NULL-safe equality, `<=` is transitive and says nothing of one row alone.
+                let negated = text.text(at + 1).eq_ignore_ascii_case("NOT");
+                let words = if negated { 2 } else { 1 };
+                let start = text.start(at);
+                fill(&mut bytes, start..text.end_before(at + words), b' ');
+                fill(&mut bytes, start..start + 1, b'<');
+                fill(&mut bytes, start + 1..start + 2, if negated { b'>' } else { b'=' });
+                continue;
+            }
+            Dialect::Sqlite if matches!(text.text(at), "<<" | ">>") => {
+                // Which operator it is has no part in the meaning either.
+                fill(&mut bytes, text.start(at)..text.end_before(at + 1), b'|');
+                continue;
+            }
             Dialect::Mysql if modifier(text, at) => 1,
             _ => continue,
         };
@@ -275,6 +331,12 @@ fn masked(text: &Text) -> String {
     }
     // Only ASCII was written over whole tokens, so this cannot fail.
     String::from_utf8(bytes).unwrap_or_default()
+}
+
+/// SQLite's IS and IS NOT between any values.
+fn compares(text: &Text, at: usize) -> bool {
+    let value = at + if text.at(at + 1, "NOT") { 2 } else { 1 };
+    text.at(at, "IS") && !at_any(text, value, &["NULL", "TRUE", "FALSE", "DISTINCT"])
 }
 
 fn fill(bytes: &mut [u8], span: Range<usize>, with: u8) {

@@ -1,11 +1,10 @@
 //! The rules that hold for every kind of statement.
 
-use std::collections::BTreeSet;
 use std::ops::Range;
 
 use super::functions::Varies;
 use super::key;
-use super::mentions::has_word;
+use super::reach;
 use super::refusal::{Lifted, Note, Refusal, RefusalCode};
 use super::rewrite::KeyColumn;
 use super::scope::{Instance, InstanceKind, Place, Relation, Source};
@@ -13,7 +12,7 @@ use super::walk::Walker;
 use super::{BatchOptions, Catalog};
 use crate::ddl::ObjectName;
 use crate::ddl::name::same_column_name;
-use crate::snapshot::{Snapshot, Table};
+use crate::snapshot::Table;
 use crate::sql::quote::quote_ident;
 
 /// Collects refusals, less those that the author lifts.
@@ -136,6 +135,10 @@ pub(super) fn volatile(walker: &Walker<'_>, rules: &mut Rules<'_>) -> Result<(),
         }
         match (call.place, call.varies) {
             (_, Varies::No) => {}
+            (_, Varies::Session) => {
+                let message = format!("`{name}` gives what an earlier statement has left behind");
+                return Err(Refusal::new(RefusalCode::NotParsed, span, message));
+            }
             (Place::Filter, _) => {
                 let message = format!("`{name}` gives another value in each batch");
                 rules.refuse(RefusalCode::VolatileInWhere, span, message)?;
@@ -152,6 +155,10 @@ pub(super) fn volatile(walker: &Walker<'_>, rules: &mut Rules<'_>) -> Result<(),
                 let message = format!("Nothing is known of the function `{name}`");
                 rules.notes.push(Note { code: "unknown-function", message, span });
             }
+            (Place::Value, Varies::Always) if name == "nextval" => {
+                let message = "New numbers follow the driving key's order".to_owned();
+                rules.notes.push(Note { code: "generated-ids", message, span });
+            }
             (Place::Value, Varies::Always) => {}
         }
     }
@@ -166,37 +173,17 @@ pub(super) fn holds_target(instance: &Instance, target: &Table, catalog: &Catalo
             let table = catalog.snapshot.table(&instance.name, dialect);
             table.is_none_or(|table| key::shares_rows(table, target))
         }
-        InstanceKind::View => {
-            let mut seen = BTreeSet::new();
-            view_mentions(&instance.name, &target.name.name, catalog, &mut seen)
-        }
+        InstanceKind::View => view_reaches(&instance.name, &target.name.name, catalog),
         InstanceKind::System => false,
     }
 }
 
 /// Whether a view's text names the table, directly or through other views and functions.
-fn view_mentions(
-    view: &ObjectName,
-    table: &str,
-    catalog: &Catalog<'_>,
-    seen: &mut BTreeSet<ObjectName>,
-) -> bool {
-    let snapshot: &Snapshot = catalog.snapshot;
-    let Some(found) = snapshot.view(view, catalog.dialect) else { return true };
-    if found.materialized || !seen.insert(found.name.clone()) {
-        return false;
+pub(super) fn view_reaches(view: &ObjectName, table: &str, catalog: &Catalog<'_>) -> bool {
+    match catalog.snapshot.view(view, catalog.dialect) {
+        Some(found) => !found.materialized && reach::reaches(&found.definition, table, catalog),
+        None => true,
     }
-    if has_word(&found.definition, table, catalog.dialect) {
-        return true;
-    }
-    let named = |name: &ObjectName| has_word(&found.definition, &name.name, catalog.dialect);
-    if snapshot.routines.iter().any(|routine| {
-        named(&routine.name) && has_word(&routine.definition, table, catalog.dialect)
-    }) {
-        return true;
-    }
-    let others = snapshot.views.iter().filter(|other| named(&other.name));
-    others.into_iter().any(|other| view_mentions(&other.name, table, catalog, seen))
 }
 
 /// The first column that is both read and written, if any; `*` where all are read.
@@ -210,13 +197,16 @@ pub(super) fn overlap(
         return Some("*".to_owned());
     }
     let dialect = walker.dialect();
-    let moved = ["ctid", "xmin", "xmax", "cmin", "cmax"];
     let mut read = instance.reads.columns.iter();
     read.find(|read| {
-        let system = moved.contains(&read.as_str());
-        system || written.iter().any(|written| same_column_name(read, written, dialect))
+        is_moved(read) || written.iter().any(|written| same_column_name(read, written, dialect))
     })
     .cloned()
+}
+
+/// PostgreSQL's columns that change whenever the row does.
+pub(super) fn is_moved(column: &str) -> bool {
+    ["ctid", "xmin", "xmax", "cmin", "cmax"].contains(&column)
 }
 
 /// A WITH table that is read anew in each batch.

@@ -17,6 +17,10 @@ pub(super) struct Instance {
     pub(super) ties: Vec<Tie>,
     /// It stands in the statement's own FROM clause, as the relation with this number.
     pub(super) top: Option<usize>,
+    /// A DELETE reads it for rows that stay in any case.
+    pub(super) kept: bool,
+    /// It stands in a WITH clause, whose table may be used several times.
+    pub(super) in_with: bool,
 }
 
 /// What a mention means.
@@ -41,15 +45,42 @@ pub(super) struct Tie {
     pub(super) column: String,
     pub(super) relation: usize,
     pub(super) top_column: String,
+    /// `NOT IN` makes it, so that a NULL among the rows matters to all.
+    pub(super) not_in: bool,
 }
 
 /// A column that a relation offers.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Output {
     pub(super) name: String,
     pub(super) origin: Option<Origin>,
     /// `*` leaves it out: a rowid, PostgreSQL's ctid.
     pub(super) hidden: bool,
+    /// It numbers the rows of a table in a total order.
+    pub(super) numbers: bool,
+    /// It is the least or greatest key of each group of a table's rows.
+    pub(super) extreme: Option<Extreme>,
+}
+
+/// The least or greatest key of each group of a table's rows.
+#[derive(Clone, Debug)]
+pub(super) struct Extreme {
+    pub(super) instance: usize,
+    pub(super) column: String,
+    /// Groups of one row are left out.
+    pub(super) several: bool,
+}
+
+/// Which rows of a table there are, where they are numbered in a total order.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Rank {
+    /// They are not numbered.
+    #[default]
+    None,
+    /// All of them.
+    All,
+    /// Those behind the first ones.
+    Tail,
 }
 
 /// The table's column whose value an output column hands on unchanged.
@@ -61,6 +92,9 @@ pub(super) struct Origin {
     pub(super) preserved: bool,
     /// The relation has at most one row for each row of that table.
     pub(super) single: bool,
+    /// What else the relation's row holds comes from that one row of that table, or from others.
+    pub(super) apart: bool,
+    pub(super) rank: Rank,
 }
 
 /// The columns of a relation.

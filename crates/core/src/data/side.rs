@@ -1,19 +1,35 @@
-//! What happens beside the statement: foreign keys' actions and triggers.
-
-use std::collections::BTreeSet;
+//! What happens beside the statement: foreign keys' actions and triggers, and what those set off.
 
 use super::key::{self, Key};
-use super::mentions::has_word;
+use super::reach;
 use super::refusal::{Note, Refusal, RefusalCode};
 use super::rewrite::DataKind;
-use super::rules::Rules;
+use super::rules::{self, Rules};
 use super::scope::{InstanceKind, Relation};
+use super::trigger_text;
 use super::walk::Walker;
 use crate::ddl::name::same_column_name;
 use crate::ddl::{ForeignKey, ObjectName, ReferentialAction};
 use crate::snapshot::{Table, Trigger};
 use crate::sql::dialect::Dialect;
-use crate::sql::lexer::{TokenKind, ident_value, lex};
+use crate::sql::lexer::ident_value;
+
+/// A change of a table's rows.
+#[derive(Clone, Debug)]
+struct Event<'t> {
+    table: &'t Table,
+    kind: DataKind,
+    /// The columns that an UPDATE may change.
+    written: Vec<String>,
+    /// The statement itself makes it.
+    direct: bool,
+}
+
+/// What sets a change of another table off.
+enum Cause<'t> {
+    Key(&'t ForeignKey),
+    Trigger { name: &'t str, own_row: bool },
+}
 
 /// Refuses what changes a table that later batches read.
 pub(super) fn check(
@@ -23,24 +39,131 @@ pub(super) fn check(
     written: &[String],
     rules: &mut Rules<'_>,
 ) -> Result<(), Refusal> {
-    cascades(walker, target, kind, written, rules)?;
-    triggers(walker, target, kind, rules)
+    let span = walker.parsed.text.span();
+    let first = Event { table: target, kind, written: written.to_vec(), direct: true };
+    for trigger in of_table(walker, target) {
+        if trigger_text::fires(trigger, kind, walker.dialect()) {
+            let message = format!("The trigger `{}` fires in each batch", trigger.name);
+            rules.notes.push(Note { code: "triggers", message, span: span.clone() });
+        }
+    }
+    for (cause, event) in set_off(walker, first) {
+        let own = event.table.name == target.name;
+        match cause {
+            Cause::Key(key) if own => own_rows(walker, target, key, &event, written, rules)?,
+            Cause::Trigger { own_row: true, .. } if own => {}
+            Cause::Trigger { name, .. } if own => {
+                let message = format!("The trigger `{name}` writes other rows of the target");
+                rules.refuse(RefusalCode::TriggerWritesReadTable, span.clone(), message)?;
+            }
+            _ if !is_read(walker, &event.table.name) => {}
+            Cause::Key(_) => {
+                let name = &event.table.name;
+                let message = format!("A foreign key's action changes `{name}`, which is read");
+                rules.refuse(RefusalCode::CascadeWritesReadTable, span.clone(), message)?;
+            }
+            Cause::Trigger { name, .. } => {
+                let message = format!("The trigger `{name}` writes `{}`", event.table.name);
+                rules.refuse(RefusalCode::TriggerWritesReadTable, span.clone(), message)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Whether deleting rows of the target changes others of its rows, by foreign keys or triggers.
+pub(super) fn deletes_reach_own(walker: &Walker<'_>, target: &Table) -> bool {
+    let kind = DataKind::Delete;
+    let first = Event { table: target, kind, written: Vec::new(), direct: true };
+    set_off(walker, first).iter().any(|(_, event)| event.table.name == target.name)
+}
+
+/// Every change that a change sets off, directly or through others, with its cause.
+fn set_off<'w>(walker: &'w Walker<'_>, first: Event<'w>) -> Vec<(Cause<'w>, Event<'w>)> {
+    let mut found: Vec<(Cause<'w>, Event<'w>)> = Vec::new();
+    let mut seen: Vec<(&ObjectName, DataKind)> = vec![(&first.table.name, first.kind)];
+    let mut open = vec![first];
+    while let Some(event) = open.pop() {
+        let mut next = by_keys(walker, &event);
+        // MySQL's foreign keys fire no triggers.
+        if event.direct || walker.dialect() != Dialect::Mysql {
+            next.extend(by_triggers(walker, &event));
+        }
+        for (cause, event) in next {
+            let one = (&event.table.name, event.kind);
+            if !seen.contains(&one) {
+                seen.push(one);
+                open.push(event.clone());
+            }
+            found.push((cause, event));
+        }
+    }
+    found
+}
+
+/// What foreign keys' actions do to the tables that point at this one.
+fn by_keys<'w>(walker: &'w Walker<'_>, event: &Event<'w>) -> Vec<(Cause<'w>, Event<'w>)> {
+    let dialect = walker.dialect();
+    let snapshot = walker.catalog.snapshot;
+    let mut found = Vec::new();
+    for child in &snapshot.tables {
+        for key in &child.foreign_keys {
+            let ours = snapshot.table(&key.to_table, dialect);
+            let ours = ours.is_some_and(|table| table.name == event.table.name);
+            if !ours || !reaches(key, event, dialect) {
+                continue;
+            }
+            let removed =
+                event.kind == DataKind::Delete && key.on_delete == ReferentialAction::Cascade;
+            let kind = if removed { DataKind::Delete } else { DataKind::Update };
+            let written = key.columns.clone();
+            found.push((Cause::Key(key), Event { table: child, kind, written, direct: false }));
+        }
+    }
+    found
+}
+
+/// What the triggers of the table write.
+fn by_triggers<'w>(walker: &'w Walker<'_>, event: &Event<'w>) -> Vec<(Cause<'w>, Event<'w>)> {
+    let dialect = walker.dialect();
+    let mut found = Vec::new();
+    for trigger in of_table(walker, event.table) {
+        if !trigger_text::fires(trigger, event.kind, dialect) {
+            continue;
+        }
+        for body in bodies(walker, trigger) {
+            for table in &walker.catalog.snapshot.tables {
+                if !trigger_text::writes(body, &table.name.name, dialect) {
+                    continue;
+                }
+                let own = event.direct && table.name == event.table.name;
+                let own_row = own && trigger_text::only_own_row(body, table, dialect);
+                for kind in [DataKind::Insert, DataKind::Update, DataKind::Delete] {
+                    // The row that fired it is written, and fires what it fires again.
+                    if own_row && kind != DataKind::Update {
+                        continue;
+                    }
+                    let written = table.columns.iter().map(|one| one.name.clone()).collect();
+                    let cause = Cause::Trigger { name: &trigger.name, own_row };
+                    found.push((cause, Event { table, kind, written, direct: false }));
+                }
+            }
+        }
+    }
+    found
 }
 
 /// The tables that the statement reads, the target's own rows not counted.
 fn is_read(walker: &Walker<'_>, table: &ObjectName) -> bool {
-    walker.instances.iter().any(|instance| match instance.kind {
+    let by_name = walker.instances.iter().any(|instance| match instance.kind {
         InstanceKind::Table => {
             &instance.name == table
                 && (Some(table) != walker.target.as_ref() || instance.top.is_none())
         }
-        InstanceKind::View => {
-            walker.catalog.snapshot.view(&instance.name, walker.dialect()).is_none_or(|view| {
-                !view.materialized && has_word(&view.definition, &table.name, walker.dialect())
-            })
-        }
+        InstanceKind::View => rules::view_reaches(&instance.name, &table.name, walker.catalog),
         InstanceKind::System => false,
-    })
+    });
+    by_name || walker.bodies.iter().any(|body| reach::reaches(body, &table.name, walker.catalog))
 }
 
 fn acts(action: ReferentialAction) -> bool {
@@ -53,59 +176,18 @@ fn acts(action: ReferentialAction) -> bool {
 }
 
 /// Whether a change of the parent's rows reaches the child through this key.
-fn reaches(
-    key: &ForeignKey,
-    parent: &Table,
-    kind: DataKind,
-    written: &[String],
-    dialect: Dialect,
-) -> bool {
-    if kind == DataKind::Delete {
+fn reaches(key: &ForeignKey, parent: &Event<'_>, dialect: Dialect) -> bool {
+    if parent.kind == DataKind::Delete {
         return acts(key.on_delete);
     }
-    let to = if key.to_columns.is_empty() { &parent.primary_key } else { &key.to_columns };
-    let changed =
-        |column: &String| written.iter().any(|written| same_column_name(written, column, dialect));
-    acts(key.on_update) && to.iter().any(changed)
-}
-
-fn cascades(
-    walker: &Walker<'_>,
-    target: &Table,
-    kind: DataKind,
-    written: &[String],
-    rules: &mut Rules<'_>,
-) -> Result<(), Refusal> {
-    let dialect = walker.dialect();
-    let snapshot = walker.catalog.snapshot;
-    let mut reached: BTreeSet<ObjectName> = BTreeSet::new();
-    let mut open: Vec<(&Table, DataKind, Vec<String>)> = vec![(target, kind, written.to_vec())];
-    while let Some((parent, kind, written)) = open.pop() {
-        for child in &snapshot.tables {
-            for key in &child.foreign_keys {
-                let ours = snapshot.table(&key.to_table, dialect);
-                let ours = ours.is_some_and(|table| table.name == parent.name);
-                if !ours || !reaches(key, parent, kind, &written, dialect) {
-                    continue;
-                }
-                if child.name == target.name {
-                    own_rows(walker, target, key, kind, rules)?;
-                } else if is_read(walker, &child.name) {
-                    let message =
-                        format!("A foreign key's action changes `{}`, which is read", child.name);
-                    let span = walker.parsed.text.span();
-                    rules.refuse(RefusalCode::CascadeWritesReadTable, span, message)?;
-                }
-                if reached.insert(child.name.clone()) {
-                    let removed =
-                        kind == DataKind::Delete && key.on_delete == ReferentialAction::Cascade;
-                    let next = if removed { DataKind::Delete } else { DataKind::Update };
-                    open.push((child, next, key.columns.clone()));
-                }
-            }
-        }
-    }
-    Ok(())
+    let to = match key.to_columns.as_slice() {
+        [] => &parent.table.primary_key,
+        _ => &key.to_columns,
+    };
+    let changed = |column: &String| {
+        parent.written.iter().any(|written| same_column_name(written, column, dialect))
+    };
+    parent.kind == DataKind::Update && acts(key.on_update) && to.iter().any(changed)
 }
 
 /// A key of the target onto itself, or back onto it.
@@ -113,19 +195,18 @@ fn own_rows(
     walker: &Walker<'_>,
     target: &Table,
     key: &ForeignKey,
-    kind: DataKind,
+    event: &Event<'_>,
+    written: &[String],
     rules: &mut Rules<'_>,
 ) -> Result<(), Refusal> {
     let dialect = walker.dialect();
-    let goes = kind == DataKind::Delete && key.on_delete == ReferentialAction::Cascade;
-    let read = walker.instances.iter().filter(|instance| instance.name == target.name).any(|own| {
-        own.reads.all
-            || own.reads.columns.iter().any(|read| {
-                key.columns.iter().any(|column| same_column_name(read, column, dialect))
-            })
-    });
+    let touched =
+        |name: &String| key.columns.iter().any(|column| same_column_name(name, column, dialect));
+    let own = walker.instances.iter().filter(|instance| instance.name == target.name);
+    let mut own = own.map(|own| own.reads.all || own.reads.columns.iter().any(touched));
+    let read = own.any(|reads| reads) || written.iter().any(touched);
     // Rows that go with their parent would have gone in their own batch too, or not at all.
-    if goes || !read {
+    if event.kind == DataKind::Delete || !read {
         return Ok(());
     }
     let columns = key.columns.join(", ");
@@ -140,71 +221,14 @@ fn of_table<'w>(walker: &'w Walker<'_>, table: &'w Table) -> impl Iterator<Item 
     triggers.filter(move |trigger| trigger.table.matches(&table.name, dialect))
 }
 
-/// Whether the trigger fires for this kind of change; in doubt it does.
-fn fires(trigger: &Trigger, kind: DataKind, dialect: Dialect) -> bool {
-    let sql = &trigger.definition;
-    let mut words = Vec::new();
-    for token in lex(sql, dialect) {
-        if token.kind == TokenKind::Word {
-            words.push(token.text(sql).to_ascii_uppercase());
-        }
-        if words.last().is_some_and(|word| word == "ON") {
-            break;
-        }
+/// The bodies that a trigger runs: its own text, and the routines that it names, or those name.
+fn bodies<'w>(walker: &'w Walker<'_>, trigger: &'w Trigger) -> Vec<&'w str> {
+    let mut all = reach::bodies(&trigger.definition, walker.catalog);
+    if walker.dialect() == Dialect::Postgres {
+        // Its own text only names the function.
+        all.remove(0);
     }
-    let word = match kind {
-        DataKind::Update => "UPDATE",
-        DataKind::Delete => "DELETE",
-        DataKind::Insert => "INSERT",
-    };
-    let named = ["UPDATE", "DELETE", "INSERT"].iter().any(|event| words.iter().any(|w| w == event));
-    !named || words.iter().any(|found| found == word)
-}
-
-/// The bodies that a trigger runs: its own text, and the functions that it names.
-fn bodies(walker: &Walker<'_>, trigger: &Trigger) -> Option<Vec<String>> {
-    if walker.dialect() != Dialect::Postgres {
-        return Some(vec![trigger.definition.clone()]);
-    }
-    let routines = walker.catalog.snapshot.routines.iter();
-    let called = routines
-        .filter(|routine| has_word(&trigger.definition, &routine.name.name, Dialect::Postgres));
-    let found: Vec<String> = called.map(|routine| routine.definition.clone()).collect();
-    (!found.is_empty()).then_some(found)
-}
-
-fn triggers(
-    walker: &Walker<'_>,
-    target: &Table,
-    kind: DataKind,
-    rules: &mut Rules<'_>,
-) -> Result<(), Refusal> {
-    let dialect = walker.dialect();
-    let span = walker.parsed.text.span();
-    for trigger in of_table(walker, target) {
-        if !fires(trigger, kind, dialect) {
-            continue;
-        }
-        let name = &trigger.name;
-        let message = format!("The trigger `{name}` fires in each batch");
-        rules.notes.push(Note { code: "triggers", message, span: span.clone() });
-        for body in bodies(walker, trigger).unwrap_or_default() {
-            for table in &walker.catalog.snapshot.tables {
-                let own = table.name == target.name;
-                if !writes(&body, &table.name.name, dialect) {
-                    continue;
-                }
-                if !own && is_read(walker, &table.name) {
-                    let message = format!("The trigger `{name}` writes `{}`", table.name);
-                    rules.refuse(RefusalCode::TriggerWritesReadTable, span.clone(), message)?;
-                } else if own && !only_own_row(&body, dialect) {
-                    let message = format!("The trigger `{name}` writes other rows of the target");
-                    rules.refuse(RefusalCode::TriggerWritesReadTable, span.clone(), message)?;
-                }
-            }
-        }
-    }
-    Ok(())
+    all
 }
 
 /// Triggers may write any column, so that nothing is certain of a target that is read as well.
@@ -214,7 +238,8 @@ pub(super) fn written_by_triggers(
     rules: &mut Rules<'_>,
 ) -> Result<(), Refusal> {
     let mut of_target = of_table(walker, target);
-    let fired = of_target.find(|trigger| fires(trigger, DataKind::Update, walker.dialect()));
+    let fired =
+        of_target.find(|trigger| trigger_text::fires(trigger, DataKind::Update, walker.dialect()));
     match fired {
         Some(trigger) => {
             let name = &trigger.name;
@@ -223,59 +248,6 @@ pub(super) fn written_by_triggers(
         }
         None => Ok(()),
     }
-}
-
-/// The words of a body, names unquoted; PostgreSQL's bodies are strings.
-fn words(body: &str, dialect: Dialect) -> Vec<String> {
-    let mut words = Vec::new();
-    for token in lex(body, dialect) {
-        match token.kind {
-            TokenKind::Word | TokenKind::QuotedIdent => {
-                words.push(ident_value(token.text(body), dialect).to_lowercase());
-            }
-            TokenKind::Str if dialect == Dialect::Postgres && token.text(body).starts_with('$') => {
-                let text = token.text(body);
-                let inner = text.split_once('$').and_then(|(_, rest)| rest.split_once('$'));
-                let inner = inner.map_or("", |(_, rest)| rest);
-                for token in lex(inner, dialect) {
-                    if !token.is_trivia() && token.kind != TokenKind::Str {
-                        words.push(ident_value(token.text(inner), dialect).to_lowercase());
-                    }
-                }
-            }
-            TokenKind::Dot | TokenKind::Op => words.push(token.text(body).to_owned()),
-            _ => {}
-        }
-    }
-    words
-}
-
-/// Whether a body writes the table: INSERT INTO, UPDATE, DELETE FROM, REPLACE INTO, MERGE INTO.
-fn writes(body: &str, table: &str, dialect: Dialect) -> bool {
-    let words = words(body, dialect);
-    let table = table.to_lowercase();
-    let verbs = ["into", "update", "from", "only", "ignore", "replace"];
-    let dynamic = words.iter().any(|word| word == "execute") && dialect == Dialect::Postgres;
-    let written = words.iter().enumerate().any(|(at, word)| {
-        // `schema.table` as well.
-        let dotted = at.checked_sub(1).and_then(|at| words.get(at)).is_some_and(|w| w == ".");
-        let before = at.checked_sub(if dotted { 3 } else { 1 }).and_then(|at| words.get(at));
-        let verb = before.is_some_and(|before| verbs.contains(&before.as_str()));
-        let deletes = before.is_some_and(|before| before == "from");
-        let first = at.checked_sub(if dotted { 4 } else { 2 }).and_then(|at| words.get(at));
-        let really = !deletes || first.is_some_and(|first| first == "delete");
-        *word == table && verb && really
-    });
-    let mentioned = words.contains(&table);
-    written || (dynamic && mentioned && words.iter().filter(|word| *word == "execute").count() > 1)
-}
-
-/// Whether a body that writes the target is tied to the row that fired it.
-fn only_own_row(body: &str, dialect: Dialect) -> bool {
-    let words = words(body, dialect);
-    let joined = words.join(" ");
-    let tied = ["= new .", "= old .", "= : new", "is new ."];
-    tied.iter().any(|tie| joined.contains(tie)) && !joined.contains("insert into")
 }
 
 /// The key that `by` names, if it is one of this relation.

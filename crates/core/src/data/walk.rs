@@ -45,9 +45,35 @@ pub(super) struct Walker<'a> {
     pub(super) loose_orders: Vec<Range<usize>>,
     pub(super) refusals: Vec<Refusal>,
     /// The column that `x IN (SELECT ..)` compares, for the sub-query that comes next.
-    pub(super) pending_in: Option<(usize, String)>,
+    pub(super) pending_in: Option<PendingIn>,
     /// Functions whose bodies mention the target.
     pub(super) function_reads: Vec<(String, Range<usize>)>,
+    /// The definitions of all functions that are called.
+    pub(super) bodies: Vec<&'a str>,
+    /// The target, where a DELETE is read.
+    pub(super) deletes: Option<usize>,
+    /// Sub-queries of EXISTS, IN and NOT IN that a row must fulfil to be deleted.
+    pub(super) decisive: Vec<Range<usize>>,
+    /// How many WITH clauses are being read around this place.
+    pub(super) in_with: usize,
+    /// Some WITH table is used several times.
+    pub(super) with_reused: bool,
+}
+
+/// What the place of a sub-query asks of its SELECT.
+#[derive(Default)]
+struct Asked {
+    pending: Option<PendingIn>,
+    decisive: bool,
+    limited: bool,
+}
+
+/// `x IN (SELECT ..)`, where `x` is a column of the statement's own FROM clause.
+#[derive(Clone, Debug)]
+pub(super) struct PendingIn {
+    pub(super) relation: usize,
+    pub(super) column: String,
+    pub(super) negated: bool,
 }
 
 impl<'a> Walker<'a> {
@@ -72,6 +98,11 @@ impl<'a> Walker<'a> {
             refusals: Vec::new(),
             pending_in: None,
             function_reads: Vec::new(),
+            bodies: Vec::new(),
+            deletes: None,
+            decisive: Vec::new(),
+            in_with: 0,
+            with_reused: false,
         }
     }
 
@@ -111,7 +142,9 @@ impl<'a> Walker<'a> {
             }
             let before = self.taints;
             let at = self.ctes.len();
+            self.in_with += 1;
             let outputs = self.query(&cte.query, Place::Inner);
+            self.in_with -= 1;
             self.ctes.truncate(at);
             if with.recursive {
                 self.ctes.pop();
@@ -130,15 +163,23 @@ impl<'a> Walker<'a> {
     /// Reads a query that is not the statement's own; gives its columns.
     pub(super) fn query(&mut self, query: &Query, place: Place) -> Outputs {
         let pending = self.pending_in.take();
+        let span = self.places.span(query.span());
+        let decisive = span.is_some_and(|span| self.decisive.contains(&span));
         let ctes = self.ctes.len();
         self.with(query.with.as_ref());
         let order_by = order_items(query);
         let limited = is_limited(query);
         let outputs = match query.body.as_ref() {
-            SetExpr::Select(select) => self.select(select, &order_by, limited, place, pending),
+            SetExpr::Select(select) => {
+                let asked = Asked { pending, decisive, limited };
+                self.select(select, &order_by, place, &asked)
+            }
             body => {
                 let before = self.taints;
-                let outputs = self.set_expr(body, place);
+                let mut outputs = self.set_expr(body, place);
+                for origin in outputs.columns.iter_mut().filter_map(|one| one.origin.as_mut()) {
+                    origin.apart &= !limited;
+                }
                 if limited && self.taints > before {
                     self.loose_orders.push(self.span_of(query));
                 }
@@ -179,7 +220,7 @@ impl<'a> Walker<'a> {
 
     pub(super) fn set_expr(&mut self, body: &SetExpr, place: Place) -> Outputs {
         match body {
-            SetExpr::Select(select) => self.select(select, &[], false, place, None),
+            SetExpr::Select(select) => self.select(select, &[], place, &Asked::default()),
             SetExpr::Query(query) => self.query(query, place),
             SetExpr::SetOperation { left, right, .. } => {
                 let outputs = self.set_expr(left, place);
@@ -209,10 +250,10 @@ impl<'a> Walker<'a> {
         &mut self,
         select: &Select,
         order_by: &[&OrderByExpr],
-        limited: bool,
         place: Place,
-        pending: Option<(usize, String)>,
+        asked: &Asked,
     ) -> Outputs {
+        let (pending, limited) = (asked.pending.as_ref(), asked.limited);
         let before = self.taints;
         self.open(select, false);
         self.select_parts(select, order_by, place);
@@ -226,7 +267,13 @@ impl<'a> Walker<'a> {
                 self.note("inner-order-not-total", message, span);
             }
         }
-        let outputs = self.outputs(select);
+        let mut outputs = self.outputs(select);
+        self.keep_apart(select, limited, &mut outputs);
+        self.rank(select, limited, &mut outputs);
+        self.tie_output(select, pending, &outputs);
+        if asked.decisive {
+            self.keep(select, pending, limited, &outputs);
+        }
         self.close();
         outputs
     }
@@ -352,7 +399,7 @@ pub(super) fn groups_make_nulls(group_by: &GroupByExpr) -> bool {
 
 pub(super) fn without_origins(mut outputs: Outputs) -> Outputs {
     for output in &mut outputs.columns {
-        output.origin = None;
+        *output = Output { name: std::mem::take(&mut output.name), ..Output::default() };
     }
     outputs
 }
@@ -368,8 +415,7 @@ pub(super) fn renamed(mut outputs: Outputs, names: &[String]) -> Outputs {
     }
     if outputs.open {
         // The positions are not known.
-        let columns =
-            names.iter().map(|name| Output { name: name.clone(), origin: None, hidden: false });
+        let columns = names.iter().map(|name| Output { name: name.clone(), ..Output::default() });
         return Outputs { columns: columns.collect(), open: true, unique: Vec::new() };
     }
     let mut unique = std::mem::take(&mut outputs.unique);

@@ -3,14 +3,19 @@
 use std::ops::{ControlFlow, Range};
 
 use sqlparser::ast::{
-    BinaryOperator, DataType, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments,
-    Ident, Query, Value, Visit, Visitor, WindowType,
+    DataType, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, Query, Value,
+    Visit, Visitor, WindowType,
 };
 
-use super::functions::{Shape, Varies, is_ordered_aggregate, is_positional, is_present_time};
+use super::expressions::names_in;
+use super::functions::{
+    Shape, Varies, is_ordered_aggregate, is_positional, is_present_time, is_present_word,
+};
 use super::names;
+use super::reach;
+use super::refusal::RefusalCode;
 use super::scope::{Call, Place};
-use super::walk::Walker;
+use super::walk::{PendingIn, Walker};
 use crate::ddl::name::same_column_name;
 use crate::sql::dialect::Dialect;
 
@@ -82,9 +87,21 @@ impl Walker<'_> {
                     self.read_qualified(&idents);
                 }
             }
-            Expr::InSubquery { expr, .. } => {
+            Expr::InSubquery { expr, negated, .. } => {
                 let plain = self.plain(expr).filter(|plain| self.is_top(plain.scope));
-                self.pending_in = plain.map(|plain| (plain.relation, plain.column));
+                self.pending_in = plain.map(|plain| PendingIn {
+                    relation: plain.relation,
+                    column: plain.column,
+                    negated: *negated,
+                });
+            }
+            Expr::BinaryOp { left, right, .. } => {
+                self.present_word(left, right, place);
+                self.present_word(right, left, place);
+            }
+            Expr::Between { expr, low, high, .. } => {
+                self.present_word(low, expr, place);
+                self.present_word(high, expr, place);
             }
             Expr::Cast { expr, data_type, .. } => self.present_time(expr, Some(data_type), place),
             Expr::TypedString(typed) => self.present_value(&typed.value.value, place, expr),
@@ -119,6 +136,25 @@ impl Walker<'_> {
             let name = format!("'{text}'");
             self.calls.push(Call { name, place, varies: Varies::Now, span });
         }
+    }
+
+    /// `at < 'today'`, which PostgreSQL reads as a moment where the column is one.
+    fn present_word(&mut self, expr: &Expr, beside: &Expr, place: Place) {
+        let Expr::Value(value) = expr else { return };
+        let Value::SingleQuotedString(text) = &value.value else { return };
+        if is_present_word(text) && self.type_of(beside).is_none_or(|name| is_time(&name)) {
+            self.present_value(&value.value, place, expr);
+        }
+    }
+
+    /// The type of the column that an expression certainly is.
+    fn type_of(&self, expr: &Expr) -> Option<String> {
+        let plain = self.plain(expr)?;
+        let origin = self.origin(&plain)?;
+        let instance = self.instances.get(origin.instance)?;
+        let table = self.catalog.snapshot.table(&instance.name, self.dialect())?;
+        let column = super::key::column(table, &origin.column, self.dialect())?;
+        Some(column.type_name.to_ascii_lowercase())
     }
 
     fn is_top(&self, scope: usize) -> bool {
@@ -157,6 +193,9 @@ impl Walker<'_> {
             }
         }
         self.call(&name, &exprs, place, span.clone());
+        if function.over.is_none() && self.functions().is_aggregate(&name, exprs.len()) {
+            self.outer_aggregate(&exprs, span.clone());
+        }
         match &function.over {
             Some(WindowType::WindowSpec(spec)) => {
                 let rows = spec.window_frame.as_ref().is_some_and(|frame| {
@@ -184,6 +223,19 @@ impl Walker<'_> {
         }
     }
 
+    /// An aggregate of outer columns alone is one of the outer query, wherever it stands.
+    fn outer_aggregate(&mut self, args: &[&Expr], span: Range<usize>) {
+        let names: Vec<Expr> = args.iter().flat_map(|arg| names_in(arg)).collect();
+        let here = self.scopes.len().saturating_sub(1);
+        let outer = |name: &Expr| {
+            self.plain(name).is_some_and(|plain| plain.scope < here && self.is_top(plain.scope))
+        };
+        if !names.is_empty() && names.iter().all(outer) {
+            let message = "An aggregate of the driving rows stands in a sub-query".to_owned();
+            self.refuse(RefusalCode::Aggregate, span, message);
+        }
+    }
+
     fn wants_order(&mut self, parts: Vec<Expr>, span: Range<usize>) {
         if let Some(frame) = self.frames.last_mut() {
             frame.orders.push((parts, span));
@@ -203,9 +255,7 @@ impl Walker<'_> {
         });
         let functions = self.functions();
         let varies = functions.varies(&Shape { name, arguments: args.len(), present });
-        if functions.reads_tables(name) {
-            self.function_body(name, span.clone());
-        }
+        self.function_body(name, span.clone());
         if varies != Varies::No {
             self.calls.push(Call { name: name.to_owned(), place, varies, span });
         }
@@ -214,14 +264,13 @@ impl Walker<'_> {
     /// A function with a body may read the target.
     fn function_body(&mut self, name: &str, span: Range<usize>) {
         let routines = self.catalog.snapshot.routines.iter();
-        let bodies: Vec<_> =
-            routines.filter(|routine| routine.name.name.eq_ignore_ascii_case(name)).collect();
+        let bodies = routines.filter(|routine| routine.name.name.eq_ignore_ascii_case(name));
+        let bodies: Vec<&str> = bodies.map(|routine| routine.definition.as_str()).collect();
+        if bodies.is_empty() && !self.functions().reads_tables(name) {
+            return;
+        }
         let target = self.target.as_ref().map(|target| target.name.clone()).unwrap_or_default();
-        let dialect = self.dialect();
-        let reads = bodies
-            .iter()
-            .any(|routine| super::mentions::has_word(&routine.definition, &target, dialect));
-        if reads {
+        if bodies.iter().any(|body| reach::reaches(body, &target, self.catalog)) {
             self.taints += 1;
             let message = format!("The function `{name}` mentions the target `{target}`");
             self.function_reads.push((message, span));
@@ -229,6 +278,7 @@ impl Walker<'_> {
             let message = "The function may read tables, which earlier batches may have changed";
             self.note("function-reads", message, span);
         }
+        self.bodies.extend(bodies);
     }
 
     /// Every relation and column that a bare name may mean.
@@ -387,6 +437,8 @@ impl Walker<'_> {
                     None => doubt |= relation.outputs.open || qualifier.is_some(),
                 }
             }
+            // A bare name of two relations of one FROM clause is an error of the statement.
+            let doubt = doubt && (known.is_empty() || qualifier.is_some());
             let hazy = doubt || scope.opaque || (scope.merged && qualifier.is_none());
             match (known.pop(), known.is_empty(), hazy) {
                 (Some((relation, column)), true, false) => {
@@ -400,19 +452,7 @@ impl Walker<'_> {
     }
 }
 
-/// The conditions that all must hold.
-pub(super) fn conjuncts(expr: &Expr) -> Vec<&Expr> {
-    let mut all = Vec::new();
-    let mut open = vec![expr];
-    while let Some(expr) = open.pop() {
-        match expr {
-            Expr::BinaryOp { left, op: BinaryOperator::And, right } => {
-                open.push(right);
-                open.push(left);
-            }
-            Expr::Nested(inner) => open.push(inner),
-            other => all.push(other),
-        }
-    }
-    all
+/// Whether a type holds moments, as PostgreSQL calls it.
+fn is_time(type_name: &str) -> bool {
+    type_name.contains("time") || type_name.contains("date")
 }

@@ -7,10 +7,11 @@ use sqlparser::ast::{
     Query, TableAlias, TableFactor, TableWithJoins,
 };
 
+use super::expressions::conjuncts;
 use super::names;
 use super::refusal::RefusalCode;
 use super::scope::{
-    Instance, InstanceKind, Origin, Output, Outputs, Place, Reads, Relation, Source,
+    Instance, InstanceKind, Origin, Output, Outputs, Place, Rank, Reads, Relation, Source,
 };
 use super::walk::{Walker, renamed};
 use crate::snapshot::Table;
@@ -244,6 +245,7 @@ impl Walker<'_> {
         let found =
             self.ctes.iter_mut().rev().find(|cte| names::same_alias(&cte.name, name, dialect))?;
         found.uses += 1;
+        self.with_reused |= found.uses > 1;
         Some((found.outputs.clone(), found.tainted))
     }
 
@@ -279,6 +281,8 @@ impl Walker<'_> {
             reads: Reads::default(),
             ties: Vec::new(),
             top,
+            kept: false,
+            in_with: self.in_with > 0,
         });
         let source = if kind == InstanceKind::Table { Source::Table } else { Source::View };
         (source, number, outputs)
@@ -348,6 +352,17 @@ pub(super) fn on_condition(join: &Join, left_too: bool) -> Option<&Expr> {
     }
 }
 
+/// The conditions that an inner join makes; none where it is not one, or is made by other means.
+pub(super) fn inner_conditions(join: &Join) -> Option<Vec<&Expr>> {
+    match (&join.join_operator, constraint(&join.join_operator)) {
+        (JoinOperator::CrossJoin(_), None | Some(JoinConstraint::None)) => Some(Vec::new()),
+        (JoinOperator::Join(_) | JoinOperator::Inner(_), Some(JoinConstraint::None)) => {
+            Some(Vec::new())
+        }
+        _ => on_condition(join, false).map(conjuncts),
+    }
+}
+
 /// A table's columns, each its own origin.
 pub(super) fn table_outputs(table: &Table, instance: usize, dialect: Dialect) -> Outputs {
     let mut columns: Vec<Output> = Vec::new();
@@ -360,8 +375,10 @@ pub(super) fn table_outputs(table: &Table, instance: usize, dialect: Dialect) ->
     let names = names.map(|name| (name, false));
     for (name, hidden) in names.chain(hidden.iter().map(|name| (*name, true))) {
         let column = name.to_owned();
-        let origin = Origin { instance, column, preserved: true, single: true };
-        columns.push(Output { name: name.to_owned(), origin: Some(origin), hidden });
+        let (preserved, single, apart) = (true, true, true);
+        let origin = Origin { instance, column, preserved, single, apart, rank: Rank::None };
+        let (name, origin) = (name.to_owned(), Some(origin));
+        columns.push(Output { name, origin, hidden, ..Output::default() });
     }
     Outputs { columns, ..Outputs::default() }
 }

@@ -6,10 +6,11 @@ use sqlparser::ast::{
     BinaryOperator, Distinct, Expr, GroupByExpr, OrderByExpr, Select, SelectItem,
 };
 
+use super::expressions::conjuncts;
 use super::key::unique_keys;
-use super::scope::{Source, Tie};
-use super::walk::Walker;
-use super::walk_expr::{Plain, conjuncts};
+use super::scope::{Outputs, Source, Tie};
+use super::walk::{PendingIn, Walker};
+use super::walk_expr::Plain;
 use super::walk_from::on_condition;
 use crate::ddl::name::same_column_name;
 
@@ -18,7 +19,7 @@ impl Walker<'_> {
     pub(super) fn tie_conditions(
         &mut self,
         select: &Select,
-        pending: Option<(usize, String)>,
+        pending: Option<&PendingIn>,
         limited: bool,
     ) {
         let mut equal = Vec::new();
@@ -40,15 +41,46 @@ impl Walker<'_> {
         let ungrouped =
             matches!(&select.group_by, GroupByExpr::Expressions(items, _) if items.is_empty());
         let whole = ungrouped && !limited && select.distinct.is_none() && select.having.is_none();
-        if let (Some((relation, top_column)), true, [item]) =
-            (pending, whole, select.projection.as_slice())
+        if let (Some(pending), true, [item]) = (pending, whole, select.projection.as_slice())
             && let SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } = item
             && let Some(plain) = self.plain(expr)
+            && !(pending.negated && self.may_be_null_side(&plain))
         {
-            equal.push((plain, relation, top_column));
+            self.tie(&plain, pending.relation, pending.column.clone(), pending.negated);
         }
         for (plain, relation, top_column) in equal {
-            self.tie(&plain, relation, top_column);
+            self.tie(&plain, relation, top_column, false);
+        }
+    }
+
+    /// Whether an outer join may have made the column NULL.
+    fn may_be_null_side(&self, plain: &Plain) -> bool {
+        let relation = self.scopes.get(plain.scope).and_then(|s| s.relations.get(plain.relation));
+        relation.is_none_or(|relation| !relation.preserved)
+    }
+
+    /// The same for `x IN (SELECT key ..)` from relations whose rows come from one row each.
+    pub(super) fn tie_output(
+        &mut self,
+        select: &Select,
+        pending: Option<&PendingIn>,
+        outputs: &Outputs,
+    ) {
+        let ([_], [output]) = (select.projection.as_slice(), outputs.columns.as_slice()) else {
+            return;
+        };
+        let (Some(pending), Some(origin)) = (pending, &output.origin) else { return };
+        if !origin.apart || outputs.open || (pending.negated && !origin.preserved) {
+            return;
+        }
+        let tie = Tie {
+            column: origin.column.clone(),
+            relation: pending.relation,
+            top_column: pending.column.clone(),
+            not_in: pending.negated,
+        };
+        if let Some(instance) = self.instances.get_mut(origin.instance) {
+            instance.ties.push(tie);
         }
     }
 
@@ -68,14 +100,14 @@ impl Walker<'_> {
         (fits && asked).then_some((inner, outer.relation, outer.column))
     }
 
-    fn tie(&mut self, plain: &Plain, relation: usize, top_column: String) {
+    fn tie(&mut self, plain: &Plain, relation: usize, top_column: String, not_in: bool) {
         let found = self.scopes.get(plain.scope).and_then(|scope| {
             let relation = scope.relations.get(plain.relation)?;
             (relation.source == Source::Table).then_some(relation.instance).flatten()
         });
         if let Some(instance) = found.and_then(|at| self.instances.get_mut(at)) {
             let column = plain.column.clone();
-            instance.ties.push(Tie { column, relation, top_column });
+            instance.ties.push(Tie { column, relation, top_column, not_in });
         }
     }
 
@@ -109,7 +141,7 @@ impl Walker<'_> {
     }
 
     /// Whether no two rows can be equal in all of these expressions.
-    fn is_total(&self, select: &Select, order: &[&Expr]) -> bool {
+    pub(super) fn is_total(&self, select: &Select, order: &[&Expr]) -> bool {
         let Some(scope) = self.scopes.last() else { return false };
         if scope.relations.is_empty() {
             return true;

@@ -277,14 +277,14 @@ fn a_kill_at_every_place_of_the_loop_changes_nothing(bench: &Bench) {
 fn what_cannot_be_cut_is_refused_with_its_reason(bench: &Bench) {
     people(bench, 1_500);
     bench.migration(
-        "0002_dedup.data.sql",
-        "DELETE FROM people WHERE id NOT IN (SELECT x FROM (SELECT min(id) AS x FROM people \
+        "0002_leaves.data.sql",
+        "DELETE FROM people WHERE id NOT IN (SELECT x FROM (SELECT max(visits) AS x FROM people \
          GROUP BY nick) y);\n",
     );
     let up = bench.whimbrel().run(["up"]).expect_code(2);
     assert!(up.stderr.contains("delete-reads-target"), "{up}");
     assert!(up.stderr.contains("self-read=stable"), "{up}");
-    bench.migration("0002_dedup.data.sql", "DROP TABLE people;\n");
+    bench.migration("0002_leaves.data.sql", "DROP TABLE people;\n");
     let up = bench.whimbrel().run(["up"]).expect_code(2);
     assert!(up.stderr.contains("does not belong into a data migration"), "{up}");
 }

@@ -56,6 +56,7 @@ mod prepared;
 mod prune;
 mod public_kinds;
 mod races;
+mod real_statements;
 mod reference;
 mod rehearse;
 mod retries;

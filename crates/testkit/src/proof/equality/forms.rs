@@ -3,6 +3,7 @@
 use super::change;
 use super::draft::{Draft, Made};
 use super::insert;
+use super::own;
 use super::trap;
 use crate::proof::engine::Engine::{self, Mariadb, Postgres, Sqlite};
 
@@ -57,6 +58,9 @@ pub(super) const FORMS: &[Form] = &[
     form("delete join", &[Mariadb], change::delete_join),
     form("delete left join", &[Mariadb], change::delete_left_join),
     form("delete cte", STANDARD, change::delete_cte),
+    form("update own row", ALL, own::update_own),
+    form("delete own row", ALL, own::delete_own),
+    form("delete duplicates", ALL, own::delete_duplicates),
     form("insert copy", ALL, insert::copy),
     form("insert inner join", ALL, insert::inner_join),
     form("insert left join", ALL, insert::left_join),
@@ -78,6 +82,7 @@ pub(super) const FORMS: &[Form] = &[
     trap("trap: update window of written", ALL, trap::update_window_of_written),
     trap("trap: delete reads itself", ALL, trap::delete_reads_itself),
     trap("trap: delete leaves", ALL, trap::delete_leaves),
+    trap("trap: delete partners", ALL, own::delete_partners),
     trap("trap: limit", ALL, trap::limit),
     trap("trap: aggregate", ALL, trap::aggregate),
     trap("trap: group by other", ALL, trap::group_by_other),

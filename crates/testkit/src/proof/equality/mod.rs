@@ -9,6 +9,7 @@ mod expr;
 mod forms;
 mod insert;
 mod key;
+mod own;
 mod report;
 mod tables;
 mod trap;
