@@ -244,10 +244,10 @@ impl<'a> Row<'a> {
 }
 
 /// Appends `2026-11-21` for a day counted from 1970-01-01. Years before 1 are written as ISO 8601
-/// has them, years above 9999 with a plus sign.
+/// has them, the year 0 and years above 9999 with a plus sign: without one, 0 is no year.
 pub fn write_date(out: &mut String, days: i64) {
     let (year, month, day) = civil(days);
-    if !(0..=9_999).contains(&year) {
+    if !(1..=9_999).contains(&year) {
         out.push(if year < 0 { '-' } else { '+' });
     }
     let year = year.unsigned_abs();

@@ -153,6 +153,15 @@ mod tests {
         assert_eq!(read_time("10:15:00.2500000"), Some(36_900_250_000));
     }
 
+    #[test]
+    fn the_year_before_the_first_reads_back() {
+        for days in [-719_529, -719_528, -719_163, -719_162] {
+            let mut text = String::new();
+            write_date(&mut text, days);
+            assert_eq!(read_date(&text), Some(days), "{text}");
+        }
+    }
+
     proptest! {
         #[test]
         fn a_date_that_is_written_reads_back(days in -2_000_000_i64..2_932_897 + 1_000_000) {
