@@ -56,10 +56,10 @@ fn number(value: &str) -> Result<usize, String> {
 
 /// Builds the program as it is released.
 fn program() -> Result<PathBuf, String> {
-    let status = Command::new("cargo")
-        .args(["build", "--quiet", "--release", "--package", "whimbrel"])
-        .status()
-        .map_err(|error| error.to_string())?;
+    let mut command = Command::new("cargo");
+    command.args(["build", "--quiet", "--release", "--package", "whimbrel"]);
+    crate::servers::without_outer_cargo(&mut command);
+    let status = command.status().map_err(|error| error.to_string())?;
     if !status.success() {
         return Err("the release build failed".to_owned());
     }

@@ -142,6 +142,7 @@ fn build() -> Result<PathBuf, String> {
     command.args(["build", "--quiet", "--package", "whimbrel", "--features", "failpoints"]);
     command.arg("--message-format=json").current_dir(crate::workspace::root()?);
     command.stderr(std::process::Stdio::inherit());
+    crate::servers::without_outer_cargo(&mut command);
     let output = command.output().map_err(|error| format!("Failed to start cargo: {error}"))?;
     if !output.status.success() {
         return Err("the program cannot be built".to_owned());

@@ -1,5 +1,6 @@
-//! `cargo xtask servers run -- COMMAND...`: the command's tests find private servers by their
-//! environment. The servers end with the command, also when it fails or this tool is told to stop.
+//! `cargo xtask servers run [--no-sync] -- COMMAND...`: the command's tests find private servers by
+//! their environment. The servers end with the command, also when it fails or this tool is told to
+//! stop. With `--no-sync` they do not wait for the disk.
 
 use std::collections::BTreeMap;
 use std::os::unix::process::ExitStatusExt;
@@ -11,7 +12,7 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
-use whimbrel_testkit::servers::Servers;
+use whimbrel_testkit::servers::{Durability, Servers};
 use whimbrel_testkit::variables::{SKIP, SKIPPED_FILE, skip_from_environment};
 
 use crate::Outcome;
@@ -21,12 +22,15 @@ const POLL: Duration = Duration::from_millis(50);
 /// How long the command may take to end after a signal before it gets SIGTERM and SIGKILL.
 const GRACE: Duration = Duration::from_secs(10);
 
-/// Carries out `servers run -- COMMAND...`.
+/// Carries out `servers run [--no-sync] -- COMMAND...`.
 pub(crate) fn main(arguments: &[String]) -> Outcome {
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
-    let command = match words.as_slice() {
-        ["run", "--", command @ ..] if !command.is_empty() => command,
-        _ => return Err("usage: cargo xtask servers run -- COMMAND...".to_owned()),
+    let (durability, command) = match words.as_slice() {
+        ["run", "--", command @ ..] if !command.is_empty() => (Durability::Machine, command),
+        ["run", "--no-sync", "--", command @ ..] if !command.is_empty() => {
+            (Durability::Process, command)
+        }
+        _ => return Err("usage: cargo xtask servers run [--no-sync] -- COMMAND...".to_owned()),
     };
     let skip = skip_from_environment().map_err(|error| error.to_string())?;
     let signal = Signals::listen()?;
@@ -35,7 +39,8 @@ pub(crate) fn main(arguments: &[String]) -> Outcome {
         .tempdir()
         .map_err(|error| format!("Failed to make a folder for the servers: {error}"))?;
     let start = Instant::now();
-    let servers = Servers::start(folder.path(), &skip).map_err(|error| error.to_string())?;
+    let servers =
+        Servers::start(folder.path(), &skip, durability).map_err(|error| error.to_string())?;
     let count = servers.pids().len();
     complain(&format!(
         "Started {count} server processes in {:.1} s",
@@ -56,11 +61,7 @@ fn run(command: &[&str], servers: &Servers, skipped: &Path, signals: &Signals) -
     let (program, arguments) = command.split_first().ok_or("there is no command")?;
     let mut command = Command::new(program);
     command.args(arguments).envs(servers.variables()).env(SKIPPED_FILE, skipped);
-    for (name, _) in std::env::vars_os() {
-        if name.to_str().is_some_and(is_of_outer_cargo) {
-            command.env_remove(name);
-        }
-    }
+    without_outer_cargo(&mut command);
     let mut child =
         command.spawn().map_err(|error| format!("Failed to start `{program}`: {error}"))?;
     let status = wait(&mut child, signals)?;
@@ -106,7 +107,16 @@ fn code_of_signal(number: i32) -> u8 {
     u8::try_from(number).map_or(1, |number| number.saturating_add(128))
 }
 
-/// What `cargo run` sets for this tool would make a cargo inside it build things again.
+/// Takes away what `cargo run` sets for this tool: it would make a cargo inside it build things
+/// again.
+pub(crate) fn without_outer_cargo(command: &mut Command) {
+    for (name, _) in std::env::vars_os() {
+        if name.to_str().is_some_and(is_of_outer_cargo) {
+            command.env_remove(name);
+        }
+    }
+}
+
 fn is_of_outer_cargo(name: &str) -> bool {
     name == "CARGO" || name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_")
 }

@@ -231,31 +231,38 @@ impl LedgerState {
     /// Derives the state from rows in the order of `seq`; of `attempts` only those that no whole
     /// event of their migration has settled (`migrations.after_attempt`).
     pub fn derive(migrations: Vec<MigrationRow>, attempts: Vec<AttemptRow>) -> Self {
-        let mut newest: HashMap<String, Recorded> = HashMap::new();
+        let mut recorded: Vec<Recorded> = Vec::new();
+        let mut by_name: HashMap<String, usize> = HashMap::new();
         for row in migrations {
+            let seen = by_name.get(&row.name).and_then(|at| recorded.get_mut(*at));
             if row.event == MigrationEvent::Accept {
-                if let Some(seen) = newest.get_mut(&row.name) {
+                if let Some(seen) = seen {
                     seen.text_checksum.clone_from(&row.text_checksum);
                     seen.token_checksum.clone_from(&row.token_checksum);
                     seen.accepted_ms = Some(row.at_ms);
                 }
                 continue;
             }
-            let recorded = Recorded {
+            let next = Recorded {
                 text_checksum: row.text_checksum.clone(),
                 token_checksum: row.token_checksum.clone(),
                 accepted_ms: None,
                 row,
             };
-            newest.insert(recorded.row.name.clone(), recorded);
+            match seen {
+                Some(seen) => *seen = next,
+                None => {
+                    by_name.insert(next.row.name.clone(), recorded.len());
+                    recorded.push(next);
+                }
+            }
         }
-        let mut recorded: Vec<Recorded> = newest.into_values().collect();
         recorded.sort_by_key(|entry| entry.row.seq);
-        let by_name = recorded
-            .iter()
-            .enumerate()
-            .map(|(index, entry)| (entry.row.name.clone(), index))
-            .collect();
+        for (index, entry) in recorded.iter().enumerate() {
+            if let Some(at) = by_name.get_mut(&entry.row.name) {
+                *at = index;
+            }
+        }
         LedgerState { migrations: recorded, by_name, partial: partials(attempts) }
     }
 

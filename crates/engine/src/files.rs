@@ -28,7 +28,7 @@ pub fn probe(root: &Path) -> Probe {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Wanted {
     All,
-    /// Only those that may be data migrations; all others are as if they were empty.
+    /// Only those that may be data migrations; all others are as if they were not there.
     Data,
 }
 
@@ -70,11 +70,9 @@ fn list(
                 open.push((entry.path(), below, depth - 1));
                 continue;
             }
-            let left_out = wanted == Wanted::Data && !below.to_ascii_lowercase().contains(DATA);
-            out.push(match left_out && kind == EntryKind::File {
-                true => FileEntry { place, path: below, kind, bytes: Some(Vec::new()) },
-                false => read_entry(layout, place, below, kind, &entry.path()),
-            });
+            if wanted == Wanted::All || below.to_ascii_lowercase().contains(DATA) {
+                out.push(read_entry(layout, place, below, kind, &entry.path()));
+            }
         }
     }
     Ok(())

@@ -1,8 +1,8 @@
 //! Private database servers for tests, benchmarks and proofs.
 //!
-//! Every server lives in a folder of its own, listens on loopback and on a socket only, keeps
-//! `fsync` on, and ends with this process: by [`Servers::stop`], by being dropped, or by the
-//! system when this process is killed.
+//! Every server lives in a folder of its own, listens on loopback and on a socket only, and ends
+//! with this process: by [`Servers::stop`], by being dropped, or by the system when this process is
+//! killed. What it commits reaches the disk, unless [`Durability::Process`] is asked for.
 
 mod mariadb;
 mod pgbouncer;
@@ -25,6 +25,17 @@ use crate::variables::{self, Backend};
 /// The file in the servers' folder that holds their variables, one `NAME=value` a line.
 pub const VARIABLES_FILE: &str = "servers.env";
 
+/// What a server's committed work survives.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Durability {
+    /// The end of the machine: all is synced, as on a server that people rely on.
+    #[default]
+    Machine,
+    /// The end of the server's process, not that of the machine: nothing waits for the disk. Tests
+    /// that make thousands of databases end processes, and never the machine.
+    Process,
+}
+
 /// Every server that the tests use. Start it from a thread that lives as long as the servers
 /// shall: they end with it.
 #[derive(Debug, Default)]
@@ -39,18 +50,19 @@ pub struct Servers {
 
 impl Servers {
     /// Starts the servers in `folder`, leaving out the backends in `skip`.
-    pub fn start(folder: &Path, skip: &[Backend]) -> Result<Servers> {
+    pub fn start(folder: &Path, skip: &[Backend], durability: Durability) -> Result<Servers> {
         open_for_all(folder)?;
         let mut servers = Servers { folder: folder.to_owned(), ..Servers::default() };
         if !skip.contains(&Backend::Postgres) {
-            let postgres = Postgres::start(&folder.join("postgres"), &[], None)?;
+            let postgres =
+                Postgres::start(&folder.join("postgres"), postgres::settings(durability), None)?;
             servers.pgbouncer = Some(PgBouncer::start(&folder.join("pgbouncer"), &postgres)?);
             servers.postgres = Some(postgres);
             let certificates = Certificates::make(&servers.tls_folder())?;
             servers.tls = Some(TlsServers::start(folder, &certificates)?);
         }
         if !skip.contains(&Backend::Mariadb) {
-            servers.mariadb = Some(MariaDb::start(&folder.join("mariadb"))?);
+            servers.mariadb = Some(MariaDb::start_with(&folder.join("mariadb"), durability)?);
         }
         let lines: Vec<String> =
             servers.variables().iter().map(|(name, value)| format!("{name}={value}\n")).collect();

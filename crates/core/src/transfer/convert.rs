@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use memchr::memchr;
+
 use super::class::{Affinity, Class, Family};
 use super::loss::Loss;
 use super::times::{DAY_MICROS, read_date, read_moment, read_time};
@@ -225,7 +227,7 @@ impl Way {
 
     /// Text that the target takes as it is.
     fn plain<'a>(&self, text: &'a str) -> Result<Cell<'a>, Loss> {
-        if self.dialect == Dialect::Postgres && text.contains('\0') {
+        if self.dialect == Dialect::Postgres && memchr(0, text.as_bytes()).is_some() {
             return Err(Loss::NulByte);
         }
         Ok(Cell::Text(text))
@@ -425,16 +427,24 @@ fn bytes<'a>(
 
 fn uuid<'a>(cell: Cell<'a>, scratch: &'a mut Scratch) -> Result<Cell<'a>, Loss> {
     let uuid = match cell {
-        Cell::Text(text) => read_uuid(text).ok_or(Loss::WrongType)?,
+        Cell::Text(text) => {
+            let uuid = read_uuid(text).ok_or(Loss::WrongType)?;
+            if !text.bytes().any(|byte| byte.is_ascii_uppercase()) {
+                return Ok(cell);
+            }
+            uuid
+        }
         Cell::Bytes(bytes) => bytes.try_into().map_err(|_| Loss::WrongType)?,
         _ => return Err(Loss::WrongType),
     };
     scratch.text.clear();
+    let digit = |value: u8| char::from_digit(u32::from(value), 16).unwrap_or('0');
     for (at, byte) in uuid.iter().enumerate() {
         if matches!(at, 4 | 6 | 8 | 10) {
             scratch.text.push('-');
         }
-        let _ = write!(scratch.text, "{byte:02x}");
+        scratch.text.push(digit(byte >> 4));
+        scratch.text.push(digit(byte & 15));
     }
     Ok(Cell::Text(&scratch.text))
 }

@@ -12,7 +12,7 @@ pub fn read_uuid(text: &str) -> Option<[u8; 16]> {
     }
     let mut out = [0_u8; 16];
     let mut digits = text.bytes().enumerate().filter(|(at, _)| !matches!(at, 8 | 13 | 18 | 23));
-    if text.bytes().enumerate().any(|(at, b)| matches!(at, 8 | 13 | 18 | 23) != (b == b'-')) {
+    if [8, 13, 18, 23].iter().any(|at| text.as_bytes().get(*at) != Some(&b'-')) {
         return None;
     }
     for byte in &mut out {

@@ -4,6 +4,8 @@
 //! never repeats a statement by itself: whether something may be repeated is decided after the
 //! ledger was read again.
 
+#[cfg(any(feature = "sqlite", feature = "mysql"))]
+mod ahead;
 mod error;
 #[cfg(feature = "mysql")]
 pub mod mysql;

@@ -59,9 +59,11 @@ impl Job {
             Dialect::Postgres => "run `ANALYZE` on it, or see `EXPLAIN`",
             Dialect::Mysql => "run `ANALYZE TABLE` on it, or see `EXPLAIN`",
         };
+        let at = self.source.as_ref().map_or_else(String::new, |one| format!(" at `{}`", one.name));
         Ok(Some(format!(
-            "Each batch would read all of {}, about {rows} rows, and not its index on {}: {advice}",
-            self.keys.table,
+            "Each batch would read all of `{}`{at}, about {rows} rows, and not its index on {}: \
+             {advice}",
+            self.keys.shown_table(),
             self.key_names().join(", ")
         )))
     }

@@ -352,12 +352,12 @@ impl Keys {
         serde_json::Value::Array(columns).to_string()
     }
 
-    /// A key in words: `id = 17`.
     /// The driving table for people.
     pub(crate) fn shown_table(&self) -> String {
         shown_table(&self.table, self.dialect)
     }
 
+    /// A key in words: `id = 17`.
     pub(super) fn shown(&self, key: &Key) -> String {
         let pairs = self.columns.iter().zip(&key.0);
         let parts: Vec<String> =

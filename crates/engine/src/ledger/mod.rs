@@ -195,11 +195,11 @@ impl Ledger {
         );
         let mut rows = Vec::new();
         for row in session.query(&migrations).await? {
-            rows.push(migration_row(&row)?);
+            rows.push(migration_row(row)?);
         }
         let mut tries = Vec::new();
         for row in session.query(&attempts).await? {
-            tries.push(attempt_row(&row)?);
+            tries.push(attempt_row(row)?);
         }
         Ok(LedgerState::derive(rows, tries))
     }
@@ -297,41 +297,42 @@ pub(crate) fn number(row: &Row, index: usize) -> i64 {
     row.get(index).and_then(Option::as_deref).and_then(|value| value.parse().ok()).unwrap_or(0)
 }
 
-fn optional(row: &Row, index: usize) -> Option<String> {
-    row.get(index).cloned().flatten()
+/// A text, moved out of its row.
+fn taken(row: &mut Row, index: usize) -> String {
+    row.get_mut(index).and_then(Option::take).unwrap_or_default()
 }
 
-fn migration_row(row: &Row) -> Result<MigrationRow, EngineError> {
-    let event = text(row, 4);
+fn migration_row(mut row: Row) -> Result<MigrationRow, EngineError> {
+    let event = taken(&mut row, 4);
     Ok(MigrationRow {
-        seq: number(row, 0),
-        name: text(row, 1),
-        version: text(row, 2),
-        kind: text(row, 3),
+        seq: number(&row, 0),
+        name: taken(&mut row, 1),
+        version: taken(&mut row, 2),
+        kind: taken(&mut row, 3),
         event: MigrationEvent::from_name(&event)
             .ok_or_else(|| EngineError::LedgerDamaged(format!("unknown event `{event}`")))?,
-        text_checksum: text(row, 5),
-        token_checksum: text(row, 6),
-        run_id: text(row, 7),
-        actor: text(row, 8),
-        duration_ms: number(row, 9),
-        at_ms: number(row, 10),
+        text_checksum: taken(&mut row, 5),
+        token_checksum: taken(&mut row, 6),
+        run_id: taken(&mut row, 7),
+        actor: taken(&mut row, 8),
+        duration_ms: number(&row, 9),
+        at_ms: number(&row, 10),
     })
 }
 
-fn attempt_row(row: &Row) -> Result<AttemptRow, EngineError> {
-    let (direction, event) = (text(row, 3), text(row, 6));
+fn attempt_row(mut row: Row) -> Result<AttemptRow, EngineError> {
+    let (direction, event) = (taken(&mut row, 3), taken(&mut row, 6));
     Ok(AttemptRow {
-        seq: number(row, 0),
-        run_id: text(row, 1),
-        migration: text(row, 2),
+        seq: number(&row, 0),
+        run_id: taken(&mut row, 1),
+        migration: taken(&mut row, 2),
         direction: if direction == "down" { Direction::Down } else { Direction::Up },
-        statement_index: usize::try_from(number(row, 4)).unwrap_or(0),
-        statement_hash: text(row, 5),
+        statement_index: usize::try_from(number(&row, 4)).unwrap_or(0),
+        statement_hash: taken(&mut row, 5),
         event: AttemptEvent::from_name(&event)
             .ok_or_else(|| EngineError::LedgerDamaged(format!("unknown event `{event}`")))?,
-        error: optional(row, 7),
-        fingerprint: optional(row, 8),
-        at_ms: number(row, 9),
+        error: row.get_mut(7).and_then(Option::take),
+        fingerprint: row.get_mut(8).and_then(Option::take),
+        at_ms: number(&row, 9),
     })
 }

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use super::Durability;
 use super::postgres::{PASSWORD, ROLE};
 use crate::failure::Result;
 use crate::process::{Account, Daemon, capture, find_program, free_port};
@@ -16,19 +17,31 @@ pub struct MariaDb {
     program: PathBuf,
     account: Account,
     port: u16,
+    durability: Durability,
     daemon: Option<Daemon>,
 }
 
 impl MariaDb {
     /// Makes a new data folder in `folder` and starts a server on it.
     pub fn start(folder: &Path) -> Result<MariaDb> {
+        MariaDb::start_with(folder, Durability::Machine)
+    }
+
+    /// The same; `durability` says what committed work survives.
+    pub(super) fn start_with(folder: &Path, durability: Durability) -> Result<MariaDb> {
         let account = Account::for_server("mysql");
         let program = find_program(&["mariadbd", "mysqld"], &[])?;
         let install = find_program(&["mariadb-install-db", "mysql_install_db"], &[])?;
         account.make_folder(folder)?;
         account.check_reaches(folder)?;
-        let mut server =
-            MariaDb { folder: folder.to_owned(), program, account, port: 0, daemon: None };
+        let mut server = MariaDb {
+            folder: folder.to_owned(),
+            program,
+            account,
+            port: 0,
+            durability,
+            daemon: None,
+        };
         let mut command = account.tied_command(&install, "TERM");
         command.args(["--no-defaults", "--auth-root-authentication-method=normal"]);
         command.arg("--skip-test-db").arg(server.setting("datadir", "data"));
@@ -89,6 +102,10 @@ impl MariaDb {
         command.args(["--bind-address=127.0.0.1", "--skip-name-resolve", "--skip-log-bin"]);
         command.args(["--max-connections=200", "--innodb-buffer-pool-size=64M"]);
         command.args(["--character-set-server=utf8mb4", "--default-time-zone=+00:00"]);
+        if self.durability == Durability::Process {
+            command.args(["--innodb-flush-method=nosync", "--innodb-flush-log-at-trx-commit=2"]);
+            command.arg("--debug-no-sync");
+        }
         command.current_dir(&self.folder);
         let log = self.folder.join("mariadb.log");
         let ready = || capture(&mut self.client(), "SELECT 1;").is_ok();

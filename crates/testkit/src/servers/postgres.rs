@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use super::Durability;
 use crate::failure::{Doing, Result, must};
 use crate::process::{Account, Daemon, capture, find_program, free_port};
 use crate::project::copy_folder;
@@ -28,6 +29,14 @@ hostssl   all plain_only     127.0.0.1/32 reject
 hostnossl all plain_only     127.0.0.1/32 scram-sha-256
 host      all all            127.0.0.1/32 scram-sha-256
 ";
+
+/// Settings for what committed work survives (PostgreSQL manual, 14.5, Non-Durable Settings).
+pub(super) fn settings(durability: Durability) -> &'static [(&'static str, &'static str)] {
+    match durability {
+        Durability::Machine => &[],
+        Durability::Process => &[("fsync", "off"), ("full_page_writes", "off")],
+    }
+}
 
 /// A running PostgreSQL with its own data folder, port and socket. Dropping it stops it.
 #[derive(Debug)]

@@ -1,6 +1,8 @@
 //! Backups of servers that come back elsewhere: on a server that is named for the proof, and under
 //! another name.
 
+use std::process::Command;
+
 use crate::backup_servers::{all_of, another, create, difference, full, servers};
 use crate::engines::{Bench, on};
 
@@ -74,7 +76,7 @@ fn the_saved_database_keeps_its_character_set() {
         };
         let before = collation(name);
         let id = create(bench, &["--no-encrypt"]);
-        let dump = std::process::Command::new("sh")
+        let dump = Command::new("sh")
             .args(["-c", "cat chunks/* | zstd -dq"])
             .current_dir(bench.project.at(".whimbrel/backups").join(&id))
             .output()
@@ -97,6 +99,15 @@ fn the_saved_database_keeps_its_character_set() {
 }
 
 /// More rows than those for which keys and indexes are made one after the other.
+/// In how many parts of a backup that is not encrypted the rows of a table are.
+fn parts(bench: &Bench, id: &str, table: &str) -> usize {
+    let path = bench.project.at(&format!(".whimbrel/backups/{id}/contents.zst"));
+    let out = Command::new("zstd").arg("-dqc").arg(path).output().expect("zstd runs");
+    let contents: serde_json::Value = serde_json::from_slice(&out.stdout).expect("JSON");
+    let parts = contents["parts"].as_array().expect("parts");
+    parts.iter().filter(|part| part["name"] == table).count()
+}
+
 #[test]
 fn keys_and_indexes_made_side_by_side_are_all_there() {
     on("postgres", |bench| {
@@ -130,6 +141,9 @@ fn keys_and_indexes_made_side_by_side_are_all_there() {
              REFRESH MATERIALIZED VIEW m",
         );
         let id = create(bench, &["--no-encrypt"]);
+        // Two connections have read the big table side by side.
+        assert_eq!(parts(bench, &id, "public.a"), 2);
+        assert_eq!(parts(bench, &id, "public.p1"), 1);
         let restored = another(bench);
         bench.whimbrel().run(["backup", "restore", &id, "--to", &restored.url]).success();
         let (before, after) = (all_of(bench, &bench.database), all_of(bench, &restored));

@@ -8,7 +8,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use mysql_async::consts::{ColumnFlags, ColumnType, StatusFlags};
 use mysql_async::prelude::Queryable;
-use mysql_async::{Column, Conn, Value};
+use mysql_async::{Column, Conn, DriverError, Value};
+use tokio::task::JoinHandle;
 
 use super::error::from_driver;
 use crate::backend::{DbError, DbErrorKind, Notice, Outcome, Row};
@@ -18,9 +19,18 @@ const NOTICES_PER_CODE_MAX: usize = 10;
 /// The character set number of bytes that are no text.
 const BINARY: u16 = 63;
 
+/// Where the connection is.
+enum Line {
+    Here(Conn),
+    /// With the task that reads rows from it, and gives it back.
+    Lent(JoinHandle<Conn>),
+    /// The task has taken it along.
+    Lost,
+}
+
 /// A connection and what is known about it.
 pub(super) struct Client {
-    pub(super) conn: Conn,
+    line: Line,
     in_transaction: Option<bool>,
     packet_bytes_max: usize,
     mariadb: bool,
@@ -38,12 +48,14 @@ struct Answer {
     sets: Vec<Vec<Row>>,
     rows_affected: Option<u64>,
     warnings: u16,
+    /// Whether a transaction is open afterwards, where the server says so.
+    in_transaction: Option<bool>,
 }
 
 impl Client {
     pub(super) fn new(conn: Conn, file_asked: Arc<AtomicBool>) -> Client {
         Client {
-            conn,
+            line: Line::Here(conn),
             in_transaction: Some(false),
             packet_bytes_max: usize::MAX,
             mariadb: false,
@@ -51,6 +63,30 @@ impl Client {
             role: None,
             file_asked,
         }
+    }
+
+    /// The connection, when whoever reads from it is done.
+    pub(super) async fn conn(&mut self) -> mysql_async::Result<&mut Conn> {
+        if let Line::Lent(task) = &mut self.line {
+            let back = task.await;
+            self.line = back.map_or(Line::Lost, Line::Here);
+        }
+        match &mut self.line {
+            Line::Here(conn) => Ok(conn),
+            Line::Lent(_) | Line::Lost => Err(DriverError::ConnectionClosed.into()),
+        }
+    }
+
+    /// Lends the connection to a task.
+    pub(super) async fn lend<F>(&mut self, work: impl FnOnce(Conn) -> F) -> mysql_async::Result<()>
+    where
+        F: Future<Output = Conn> + Send + 'static,
+    {
+        self.conn().await?;
+        if let Line::Here(conn) = std::mem::replace(&mut self.line, Line::Lost) {
+            self.line = Line::Lent(tokio::spawn(work(conn)));
+        }
+        Ok(())
     }
 
     /// Whether a transaction is open; `None` after the connection was lost.
@@ -118,15 +154,19 @@ impl Client {
 
     /// Resets the session's state; every setting is the server's default afterwards.
     pub(super) async fn reset(&mut self) -> Result<(), DbError> {
-        let done = match self.conn.reset().await {
-            // Before MariaDB 10.2.4 and MySQL 5.7.3 only a new login does it.
-            Ok(false) => self.conn.change_user(mysql_async::ChangeUserOpts::default()).await,
-            Ok(true) => Ok(()),
-            Err(error) => Err(error),
-        };
+        let done = self.reset_connection().await;
         self.in_transaction = done.is_ok().then_some(false);
         done.map_err(|error| from_driver(error, None))?;
         self.reset_role().await
+    }
+
+    async fn reset_connection(&mut self) -> mysql_async::Result<()> {
+        let conn = self.conn().await?;
+        match conn.reset().await? {
+            true => Ok(()),
+            // Before MariaDB 10.2.4 and MySQL 5.7.3 only a new login does it.
+            false => conn.change_user(mysql_async::ChangeUserOpts::default()).await,
+        }
     }
 
     /// A reset leaves the role as it is.
@@ -149,7 +189,7 @@ impl Client {
         }
         match self.exchange(sql, wanted).await {
             Ok(answer) => {
-                self.note_status();
+                self.in_transaction = answer.in_transaction;
                 Ok(answer)
             }
             Err(error) => Err(self.explained(error, sql).await),
@@ -158,7 +198,8 @@ impl Client {
 
     async fn exchange(&mut self, sql: &str, wanted: bool) -> mysql_async::Result<Answer> {
         let mut answer = Answer::default();
-        let mut result = self.conn.query_iter(sql).await?;
+        let conn = self.conn().await?;
+        let mut result = conn.query_iter(sql).await?;
         let mut has_columns;
         loop {
             let columns = result.columns().unwrap_or_else(|| Arc::from([]));
@@ -178,16 +219,12 @@ impl Client {
         }
         // An error behind the last set that was read comes to light here.
         result.drop_result().await?;
-        answer.rows_affected = (!has_columns).then(|| self.conn.affected_rows());
-        answer.warnings = self.conn.get_warnings();
+        answer.rows_affected = (!has_columns).then(|| conn.affected_rows());
+        answer.warnings = conn.get_warnings();
+        let ok = conn.last_ok_packet();
+        answer.in_transaction =
+            ok.map(|ok| ok.status_flags().contains(StatusFlags::SERVER_STATUS_IN_TRANS));
         Ok(answer)
-    }
-
-    fn note_status(&mut self) {
-        self.in_transaction = self
-            .conn
-            .last_ok_packet()
-            .map(|ok| ok.status_flags().contains(StatusFlags::SERVER_STATUS_IN_TRANS));
     }
 
     /// The error with what else the server has to say about it (which foreign key, which row). The
@@ -220,7 +257,7 @@ impl Client {
     async fn warnings(&mut self) -> Result<Vec<Notice>, DbError> {
         let answer = self.exchange("SHOW WARNINGS", true).await;
         let answer = answer.map_err(|error| from_driver(error, None))?;
-        self.note_status();
+        self.in_transaction = answer.in_transaction;
         let rows = answer.sets.into_iter().next().unwrap_or_default();
         Ok(rows.into_iter().filter_map(notice_of).collect())
     }

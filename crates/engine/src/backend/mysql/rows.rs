@@ -1,13 +1,17 @@
-//! Rows as they come, by the text protocol: values are what the server prints.
+//! Rows as they come, by the text protocol: values are what the server prints. A task of its own
+//! reads them, so that the next chunk is read while this one is looked at.
+
+use std::marker::PhantomData;
 
 use async_trait::async_trait;
 use mysql_async::consts::{ColumnFlags, ColumnType};
 use mysql_async::prelude::Queryable;
-use mysql_async::{Column, QueryResult, TextProtocol, Value};
+use mysql_async::{Column, Conn, Value};
 use whimbrel_core::rows::{Cell, Chunk, ColumnHead, ColumnKind};
 
 use super::client::{Client, is_binary};
 use super::error::from_driver;
+use crate::backend::ahead::{Ahead, Feed, Message, ahead};
 use crate::backend::{DbError, RowStream};
 
 /// How a column's text is read.
@@ -22,27 +26,65 @@ enum Reading {
     Text,
 }
 
-/// The rows of a query.
+/// The rows of a query. The connection is lent to the task and comes back with the end.
 pub(super) struct MysqlRows<'a> {
-    result: QueryResult<'a, 'static, TextProtocol>,
-    sql: String,
-    columns: Vec<ColumnHead>,
-    readings: Vec<Reading>,
+    ahead: Ahead,
+    client: PhantomData<&'a mut Client>,
 }
 
 impl<'a> MysqlRows<'a> {
     pub(super) async fn start(client: &'a mut Client, sql: &str) -> Result<MysqlRows<'a>, DbError> {
-        let result = client.conn.query_iter(sql.to_owned()).await;
-        let result = result.map_err(|error| from_driver(error, Some(sql)))?;
-        let (mut columns, mut readings) = (Vec::new(), Vec::new());
-        for column in result.columns_ref() {
-            let (reading, kind, type_name) = understood(column);
-            let name = column.name_str().into_owned();
-            columns.push(ColumnHead { name, type_name, kind });
-            readings.push(reading);
-        }
-        Ok(MysqlRows { result, sql: sql.to_owned(), columns, readings })
+        let (ahead, mut feed) = ahead();
+        let text = sql.to_owned();
+        let task = async move |mut conn: Conn| {
+            if let Err(error) = read(&mut conn, &text, &mut feed).await {
+                let error = from_driver(error, Some(&text));
+                let _ = feed.sender.send(Message::Failed(error)).await;
+            }
+            conn
+        };
+        client.lend(task).await.map_err(|error| from_driver(error, Some(sql)))?;
+        let mut rows = MysqlRows { ahead, client: PhantomData };
+        rows.ahead.begin().await?;
+        Ok(rows)
     }
+}
+
+/// Reads until the end, or until nobody listens.
+async fn read(conn: &mut Conn, sql: &str, feed: &mut Feed) -> mysql_async::Result<()> {
+    let mut result = conn.query_iter(sql).await?;
+    let (mut columns, mut readings) = (Vec::new(), Vec::new());
+    for column in result.columns_ref() {
+        let (reading, kind, type_name) = understood(column);
+        let name = column.name_str().into_owned();
+        columns.push(ColumnHead { name, type_name, kind });
+        readings.push(reading);
+    }
+    if feed.sender.send(Message::Columns(columns)).await.is_err() {
+        return Ok(());
+    }
+    let mut chunk = Chunk::default();
+    chunk.clear(readings.len());
+    while let Some(row) = result.next().await? {
+        for (value, reading) in row.unwrap().iter().zip(&readings) {
+            match value {
+                Value::NULL => chunk.push(Cell::Null),
+                Value::Bytes(bytes) => push(&mut chunk, bytes, *reading),
+                // The text protocol has no other values.
+                other => chunk.push_text(other.as_sql(true).as_bytes()),
+            }
+        }
+        if chunk.is_full() {
+            let full = feed.replace(&mut chunk, readings.len());
+            if feed.sender.send(full).await.is_err() {
+                return Ok(());
+            }
+        }
+    }
+    if !chunk.is_empty() {
+        let _ = feed.sender.send(Message::Rows(chunk)).await;
+    }
+    Ok(())
 }
 
 /// How to read a column, what it holds, and its type as far as the protocol says it.
@@ -84,26 +126,11 @@ fn understood(column: &Column) -> (Reading, ColumnKind, String) {
 #[async_trait]
 impl RowStream for MysqlRows<'_> {
     fn columns(&self) -> &[ColumnHead] {
-        &self.columns
+        &self.ahead.columns
     }
 
     async fn next(&mut self, chunk: &mut Chunk) -> Result<bool, DbError> {
-        chunk.clear(self.columns.len());
-        while !chunk.is_full() {
-            let row = self.result.next().await;
-            let row = row.map_err(|error| from_driver(error, Some(&self.sql)))?;
-            let Some(row) = row else { break };
-            let values = row.unwrap();
-            for (value, reading) in values.iter().zip(&self.readings) {
-                match value {
-                    Value::NULL => chunk.push(Cell::Null),
-                    Value::Bytes(bytes) => push(chunk, bytes, *reading),
-                    // The text protocol has no other values.
-                    other => chunk.push_text(other.as_sql(true).as_bytes()),
-                }
-            }
-        }
-        Ok(!chunk.is_empty())
+        self.ahead.next(chunk).await
     }
 }
 

@@ -82,7 +82,8 @@ impl<'a> MysqlTextOut<'a> {
             expressions.push("NULL".to_owned());
         }
         let sql = format!("SELECT {} FROM {}", expressions.join(", "), ident(&of.table));
-        let result = client.conn.query_iter(sql.clone()).await;
+        let conn = client.conn().await.map_err(|error| from_driver(error, Some(&sql)))?;
+        let result = conn.query_iter(sql.clone()).await;
         let result = result.map_err(|error| from_driver(error, Some(&sql)))?;
         Ok(MysqlTextOut { result, sql, forms, is_done: false })
     }

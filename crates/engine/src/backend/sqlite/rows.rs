@@ -2,35 +2,22 @@
 //! chunk is read while this one is looked at.
 
 use std::mem;
-use std::sync::mpsc;
 use std::thread::{self, JoinHandle};
 
 use async_trait::async_trait;
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, InterruptHandle};
-use tokio::sync::mpsc::{Receiver, Sender, channel};
 use whimbrel_core::rows::{Cell, Chunk, ColumnHead, ColumnKind};
 
 use super::SqliteSession;
 use super::error::from_rusqlite;
-use crate::backend::{DbError, DbErrorKind, RowStream};
-
-/// Chunks that are read ahead.
-const AHEAD_MAX: usize = 2;
-
-enum Message {
-    Columns(Vec<ColumnHead>),
-    Rows(Chunk),
-    Failed(DbError),
-}
+use crate::backend::ahead::{Ahead, Feed, Message, ahead};
+use crate::backend::{DbError, RowStream};
 
 /// The rows of a query. The connection is lent to the thread and comes back with the end.
 pub(super) struct SqliteRows<'a> {
     session: &'a mut SqliteSession,
-    columns: Vec<ColumnHead>,
-    messages: Receiver<Message>,
-    /// Chunks whose memory is used again.
-    used: mpsc::Sender<Chunk>,
+    ahead: Ahead,
     interrupt: InterruptHandle,
     reader: Option<JoinHandle<Connection>>,
 }
@@ -40,41 +27,26 @@ impl<'a> SqliteRows<'a> {
         session: &'a mut SqliteSession,
         sql: &str,
     ) -> Result<SqliteRows<'a>, DbError> {
-        let (sender, messages) = channel(AHEAD_MAX);
-        let (used, unused) = mpsc::channel();
+        let (ahead, mut feed) = ahead();
         // Nobody sees the stand-in: the session is borrowed until the connection is back.
         let stand_in = Connection::open_in_memory().map_err(from_rusqlite)?;
         let connection = mem::replace(&mut session.connection, stand_in);
         let interrupt = connection.get_interrupt_handle();
         let sql = sql.to_owned();
         let reader = thread::spawn(move || {
-            if let Err(error) = read(&connection, &sql, &sender, &unused) {
-                let _ = sender.blocking_send(Message::Failed(error));
+            if let Err(error) = read(&connection, &sql, &mut feed) {
+                let _ = feed.sender.blocking_send(Message::Failed(error));
             }
             connection
         });
-        let (columns, reader) = (Vec::new(), Some(reader));
-        let mut rows = SqliteRows { session, columns, messages, used, interrupt, reader };
-        match rows.messages.recv().await {
-            Some(Message::Columns(columns)) => rows.columns = columns,
-            Some(Message::Failed(error)) => return Err(error),
-            Some(Message::Rows(_)) | None => return Err(lost()),
-        }
+        let mut rows = SqliteRows { session, ahead, interrupt, reader: Some(reader) };
+        rows.ahead.begin().await?;
         Ok(rows)
     }
 }
 
-fn lost() -> DbError {
-    DbError::new(DbErrorKind::Storage, "The reading of rows ended without a reason")
-}
-
 /// Reads until the end, or until nobody listens.
-fn read(
-    connection: &Connection,
-    sql: &str,
-    sender: &Sender<Message>,
-    unused: &mpsc::Receiver<Chunk>,
-) -> Result<(), DbError> {
+fn read(connection: &Connection, sql: &str, feed: &mut Feed) -> Result<(), DbError> {
     let mut statement = connection.prepare(sql).map_err(from_rusqlite)?;
     let heads: Vec<ColumnHead> = statement
         .columns()
@@ -85,7 +57,7 @@ fn read(
         })
         .collect();
     let width = heads.len();
-    if sender.blocking_send(Message::Columns(heads)).is_err() {
+    if feed.sender.blocking_send(Message::Columns(heads)).is_err() {
         return Ok(());
     }
     let mut rows = statement.raw_query();
@@ -102,15 +74,14 @@ fn read(
             }
         }
         if chunk.is_full() {
-            let mut next = unused.try_recv().unwrap_or_default();
-            next.clear(width);
-            if sender.blocking_send(Message::Rows(mem::replace(&mut chunk, next))).is_err() {
+            let full = feed.replace(&mut chunk, width);
+            if feed.sender.blocking_send(full).is_err() {
                 return Ok(());
             }
         }
     }
     if !chunk.is_empty() {
-        let _ = sender.blocking_send(Message::Rows(chunk));
+        let _ = feed.sender.blocking_send(Message::Rows(chunk));
     }
     Ok(())
 }
@@ -118,26 +89,17 @@ fn read(
 #[async_trait]
 impl RowStream for SqliteRows<'_> {
     fn columns(&self) -> &[ColumnHead] {
-        &self.columns
+        &self.ahead.columns
     }
 
     async fn next(&mut self, chunk: &mut Chunk) -> Result<bool, DbError> {
-        chunk.clear(self.columns.len());
-        match self.messages.recv().await {
-            Some(Message::Rows(rows)) => {
-                let _ = self.used.send(mem::replace(chunk, rows));
-                Ok(true)
-            }
-            Some(Message::Failed(error)) => Err(error),
-            Some(Message::Columns(_)) | None => Ok(false),
-        }
+        self.ahead.next(chunk).await
     }
 }
 
 impl Drop for SqliteRows<'_> {
     fn drop(&mut self) {
-        self.messages.close();
-        while self.messages.try_recv().is_ok() {}
+        self.ahead.close();
         self.interrupt.interrupt();
         let back = self.reader.take().and_then(|reader| reader.join().ok());
         // A reader that panicked has taken the connection with it.

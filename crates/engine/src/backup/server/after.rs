@@ -70,9 +70,12 @@ impl ServerSide<'_> {
 
 /// The pieces in as many texts as there are connections, each with about the same amount of rows.
 fn shares(mut pieces: Vec<(String, Vec<&str>)>, contents: &Contents) -> Vec<String> {
-    let parts = contents.parts.iter();
-    let rows: BTreeMap<String, u64> =
-        parts.filter_map(|part| Some((part.rows.as_ref()?.name(), part.bytes))).collect();
+    let mut rows: BTreeMap<String, u64> = BTreeMap::new();
+    for part in &contents.parts {
+        if let Some(of) = &part.rows {
+            *rows.entry(of.name()).or_default() += part.bytes;
+        }
+    }
     let work = |(table, texts): &(String, Vec<&str>)| {
         let bytes = rows.get(table).copied().unwrap_or_default();
         bytes.saturating_mul(texts.len() as u64).saturating_add(1)

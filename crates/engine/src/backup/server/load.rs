@@ -51,7 +51,8 @@ impl ServerSide<'_> {
             bytes += part.bytes;
             let chunks: Vec<FileEntry> = archive.manifest.chunks_of(index + 1).cloned().collect();
             let slices = slices(archive, sealer, chunks)?;
-            let whole = slices.len() == 1;
+            let parts = contents.parts.iter().filter(|one| one.rows.as_ref() == Some(&rows));
+            let whole = slices.len() == 1 && parts.count() == 1;
             jobs.extend(slices.into_iter().map(|chunks| Job { rows: rows.clone(), whole, chunks }));
         }
         jobs.sort_by_key(|job| std::cmp::Reverse(job.chunks.len()));

@@ -112,7 +112,7 @@ pub(super) async fn tables(session: &mut dyn Session) -> Result<Vec<Table>, Engi
         let table = text(row, 0);
         let columns = columns.get(&table).cloned().unwrap_or_default();
         let rows = RowsOf { table, columns, ..RowsOf::default() };
-        Table { rows, bytes: u64::try_from(number(row, 1)).unwrap_or(0) }
+        Table { rows, slice: None, bytes: u64::try_from(number(row, 1)).unwrap_or(0) }
     };
     Ok(names.iter().map(table).collect())
 }

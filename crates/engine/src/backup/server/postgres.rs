@@ -22,6 +22,9 @@ const NAMES_AT_ONCE: usize = 200;
 const BLOCK_BYTES: u64 = 8_192;
 /// Fewest bytes of a table that is read in slices.
 const SPLIT_BYTES_MIN: u64 = 16 * 1024 * 1024;
+/// The first version that reads the rows of some blocks without looking at all others (release
+/// notes of PostgreSQL 14, "TID range scans").
+const PLACES_SINCE: u32 = 14;
 /// The schema whose table says that a restore is at it.
 pub(super) const MARKER_SCHEMA: &str = "whimbrel_restoring";
 /// Code of the error for a table that is not there.
@@ -81,7 +84,7 @@ async fn relations(session: &mut dyn Session) -> Result<Vec<(Table, bool)>, Engi
         let only = row.get(6).cloned().flatten().map(|_| text(&row, 5));
         let rows = RowsOf { schema: text(&row, 0), table: text(&row, 1), columns, only };
         let bytes = u64::try_from(number(&row, 3)).unwrap_or(0);
-        out.push((Table { rows, bytes }, text(&row, 2) == "t"));
+        out.push((Table { rows, slice: None, bytes }, text(&row, 2) == "t"));
     }
     Ok(out)
 }
@@ -242,10 +245,22 @@ pub(super) fn create_database(name: &str, like: &BTreeMap<String, String>) -> St
     sql
 }
 
+/// The tables as several connections read them at the same time in one snapshot.
+pub(super) async fn for_connections(
+    session: &mut dyn Session,
+    tables: Vec<Table>,
+) -> Result<Vec<Table>, EngineError> {
+    if major(session).await? < PLACES_SINCE {
+        return Ok(tables);
+    }
+    Ok(tables.into_iter().flat_map(slices).collect())
+}
+
 /// A big table as slices for several connections, by the places of its rows.
 pub(super) fn slices(table: Table) -> Vec<Table> {
     let blocks = table.bytes / BLOCK_BYTES;
-    if table.bytes < SPLIT_BYTES_MIN || table.rows.only.is_some() {
+    let is_small = table.bytes < SPLIT_BYTES_MIN || table.rows.columns.is_empty();
+    if is_small || table.rows.only.is_some() {
         return vec![table];
     }
     let count = CONNECTIONS as u64;
@@ -254,8 +269,8 @@ pub(super) fn slices(table: Table) -> Vec<Table> {
         let first = (number > 0).then(|| format!("ctid >= '({},0)'", each * number));
         let end = (number + 1 < count).then(|| format!("ctid < '({},0)'", each * (number + 1)));
         let conditions: Vec<String> = first.into_iter().chain(end).collect();
-        let only = Some(format!("WHERE {}", conditions.join(" AND ")));
-        Table { rows: RowsOf { only, ..table.rows.clone() }, bytes: table.bytes / count }
+        let slice = Some(format!("WHERE {}", conditions.join(" AND ")));
+        Table { rows: table.rows.clone(), slice, bytes: table.bytes / count }
     };
     (0..count).map(slice).collect()
 }

@@ -24,8 +24,18 @@ const WAITING_MAX: usize = 2;
 #[derive(Clone, Debug)]
 pub(super) struct Table {
     pub(super) rows: RowsOf,
+    /// Which of its rows are meant where they are not all: the condition behind `SELECT`.
+    pub(super) slice: Option<String>,
     /// About how many bytes it has; big ones come first.
     pub(super) bytes: u64,
+}
+
+impl Table {
+    /// What is read.
+    fn read(&self) -> RowsOf {
+        let only = self.slice.clone().or_else(|| self.rows.only.clone());
+        RowsOf { only, ..self.rows.clone() }
+    }
 }
 
 /// What was read of a table.
@@ -123,7 +133,7 @@ async fn read(
     loop {
         let next = shared.waiting.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
         let Some(table) = next else { return Ok(()) };
-        let Some(rows) = shared.tables.get(table).map(|one| one.rows.clone()) else { continue };
+        let Some(rows) = shared.tables.get(table).map(Table::read) else { continue };
         let mut out = session.text_out(&rows).await?;
         let (mut pieces, mut hasher, mut number) = (Pieces::default(), RowHasher::default(), 0);
         let mut send = async |piece: Piece| {

@@ -6,7 +6,7 @@ use whimbrel_core::backup::{Contents, Manifest, RowHasher, TableDigest};
 use whimbrel_core::sql::dialect::Dialect;
 
 use super::programs::{self, Program};
-use super::rows::{CONNECTIONS, Table, read_all};
+use super::rows::{CONNECTIONS, ReadTable, Table, read_all};
 use super::{
     AFTER, BEFORE, EVENTS, LARGE_OBJECTS, SEQUENCES, Seen, ServerSide, Writer, mariadb, postgres,
     server_engine,
@@ -70,6 +70,7 @@ impl ServerSide<'_> {
         let (before, after) = tokio::join!(schema("pre-data"), schema("post-data"));
         let (before, after) = (before?, after?);
         writer.text(BEFORE, &before)?;
+        let tables = postgres::for_connections(session.as_mut(), tables).await?;
         let mut sessions = Vec::new();
         for _ in 0..CONNECTIONS.min(tables.len()) {
             sessions.push(postgres::join(self.backend, &snapshot).await?);
@@ -202,7 +203,7 @@ impl ServerSide<'_> {
         }
     }
 
-    /// Writes the rows, one part for each table.
+    /// Writes the rows, one part for each table or slice of one.
     async fn rows(
         &self,
         writer: &mut Writer,
@@ -210,15 +211,12 @@ impl ServerSide<'_> {
         tables: Vec<Table>,
     ) -> Result<Vec<TableDigest>, EngineError> {
         let chunks = Some((writer.chunk_writer(), writer.parts() + 1));
-        let read = read_all(sessions, tables.clone(), chunks, self.place).await?;
-        let mut out = Vec::with_capacity(tables.len());
-        for (table, read) in tables.into_iter().zip(read) {
-            let name = table.rows.name();
-            writer.add_part(&name, Some(table.rows), read.chunks, read.bytes);
-            let (rows, digest) = read.hasher.finish();
-            out.push(TableDigest { name, rows, digest });
+        let mut read = read_all(sessions, tables.clone(), chunks, self.place).await?;
+        for (table, read) in tables.iter().zip(&mut read) {
+            let chunks = std::mem::take(&mut read.chunks);
+            writer.add_part(&table.rows.name(), Some(table.rows.clone()), chunks, read.bytes);
         }
-        Ok(out)
+        Ok(digests_of(&tables, read))
     }
 
     /// Rows and digests of tables.
@@ -228,21 +226,25 @@ impl ServerSide<'_> {
         tables: Vec<Table>,
     ) -> Result<Vec<TableDigest>, EngineError> {
         let read = read_all(sessions, tables.clone(), None, self.place).await?;
-        // What was read in slices is one table again.
-        let mut all: Vec<(String, RowHasher)> = Vec::new();
-        for (table, read) in tables.into_iter().zip(read) {
-            let name = table.rows.name();
-            match all.last_mut() {
-                Some((last, hasher)) if *last == name => hasher.merge(&read.hasher),
-                _ => all.push((name, read.hasher)),
-            }
-        }
-        let digest = |(name, hasher): (String, RowHasher)| {
-            let (rows, digest) = hasher.finish();
-            TableDigest { name, rows, digest }
-        };
-        Ok(all.into_iter().map(digest).collect())
+        Ok(digests_of(&tables, read))
     }
+}
+
+/// The digests of tables; what was read in slices is one table again.
+fn digests_of(tables: &[Table], read: Vec<ReadTable>) -> Vec<TableDigest> {
+    let mut all: Vec<(String, RowHasher)> = Vec::new();
+    for (table, read) in tables.iter().zip(read) {
+        let name = table.rows.name();
+        match all.last_mut() {
+            Some((last, hasher)) if *last == name => hasher.merge(&read.hasher),
+            _ => all.push((name, read.hasher)),
+        }
+    }
+    let digest = |(name, hasher): (String, RowHasher)| {
+        let (rows, digest) = hasher.finish();
+        TableDigest { name, rows, digest }
+    };
+    all.into_iter().map(digest).collect()
 }
 
 /// The error that says that a restore in place has the tables.
