@@ -55,7 +55,7 @@ impl Servers {
         let mut servers = Servers { folder: folder.to_owned(), ..Servers::default() };
         if !skip.contains(&Backend::Postgres) {
             let postgres =
-                Postgres::start(&folder.join("postgres"), postgres::settings(durability), None)?;
+                Postgres::start(&folder.join("postgres"), Postgres::settings(durability), None)?;
             servers.pgbouncer = Some(PgBouncer::start(&folder.join("pgbouncer"), &postgres)?);
             servers.postgres = Some(postgres);
             let certificates = Certificates::make(&servers.tls_folder())?;

@@ -28,7 +28,7 @@ impl MariaDb {
     }
 
     /// The same; `durability` says what committed work survives.
-    pub(super) fn start_with(folder: &Path, durability: Durability) -> Result<MariaDb> {
+    pub fn start_with(folder: &Path, durability: Durability) -> Result<MariaDb> {
         let account = Account::for_server("mysql");
         let program = find_program(&["mariadbd", "mysqld"], &[])?;
         let install = find_program(&["mariadb-install-db", "mysql_install_db"], &[])?;

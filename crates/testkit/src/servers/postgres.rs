@@ -30,14 +30,6 @@ hostnossl all plain_only     127.0.0.1/32 scram-sha-256
 host      all all            127.0.0.1/32 scram-sha-256
 ";
 
-/// Settings for what committed work survives (PostgreSQL manual, 14.5, Non-Durable Settings).
-pub(super) fn settings(durability: Durability) -> &'static [(&'static str, &'static str)] {
-    match durability {
-        Durability::Machine => &[],
-        Durability::Process => &[("fsync", "off"), ("full_page_writes", "off")],
-    }
-}
-
 /// A running PostgreSQL with its own data folder, port and socket. Dropping it stops it.
 #[derive(Debug)]
 pub struct Postgres {
@@ -58,6 +50,14 @@ pub struct ServerCertificate {
 }
 
 impl Postgres {
+    /// Settings for what committed work survives (PostgreSQL manual, 14.5, Non-Durable Settings).
+    pub fn settings(durability: Durability) -> &'static [(&'static str, &'static str)] {
+        match durability {
+            Durability::Machine => &[],
+            Durability::Process => &[("fsync", "off"), ("full_page_writes", "off")],
+        }
+    }
+
     /// Makes a new cluster in `folder` and starts it, with the extra `settings` and, if a
     /// certificate is given, with TLS.
     pub fn start(

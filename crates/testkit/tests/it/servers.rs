@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use whimbrel_testkit::project::Project;
-use whimbrel_testkit::servers::{MariaDb, Postgres};
+use whimbrel_testkit::servers::{Durability, MariaDb, Postgres};
 use whimbrel_testkit::variables::{Backend, is_left_out};
 
 fn is_process(pid: Option<u32>) -> bool {
@@ -16,18 +16,23 @@ fn postgres_comes_back_after_a_crash() {
         return;
     }
     let folder = Project::open_to_all();
-    let mut server = Postgres::start(&folder.at("own"), &[], None).unwrap();
-    let (pid, url) = (server.pid(), server.url());
-    assert!(is_process(pid));
-    server.admin("CREATE TABLE kept (id int); INSERT INTO kept VALUES (7);").unwrap();
-    server.crash().unwrap();
-    assert!(!is_process(pid));
-    server.start_again().unwrap();
-    assert_eq!(server.url(), url);
-    assert_eq!(server.admin("SELECT id FROM kept;").unwrap().trim(), "7");
-    let pid = server.pid();
-    server.stop().unwrap();
-    assert!(!is_process(pid));
+    for (durability, synced) in [(Durability::Machine, "on"), (Durability::Process, "off")] {
+        let place = folder.at(&format!("own_{synced}"));
+        let settings = Postgres::settings(durability);
+        let mut server = Postgres::start(&place, settings, None).unwrap();
+        let (pid, url) = (server.pid(), server.url());
+        assert!(is_process(pid));
+        assert_eq!(server.admin("SHOW fsync;").unwrap().trim(), synced);
+        server.admin("CREATE TABLE kept (id int); INSERT INTO kept VALUES (7);").unwrap();
+        server.crash().unwrap();
+        assert!(!is_process(pid));
+        server.start_again().unwrap();
+        assert_eq!(server.url(), url);
+        assert_eq!(server.admin("SELECT id FROM kept;").unwrap().trim(), "7");
+        let pid = server.pid();
+        server.stop().unwrap();
+        assert!(!is_process(pid));
+    }
 }
 
 #[test]
@@ -36,15 +41,16 @@ fn mariadb_comes_back_after_a_crash() {
         return;
     }
     let folder = Project::open_to_all();
-    let mut server = MariaDb::start(&folder.at("own")).unwrap();
-    let (pid, url) = (server.pid(), server.url());
-    let table = "CREATE DATABASE whimbrel_kept; USE whimbrel_kept; \
-                 CREATE TABLE kept (id int); INSERT INTO kept VALUES (7);";
-    server.admin(table).unwrap();
-    server.crash().unwrap();
-    assert!(!is_process(pid));
-    server.start_again().unwrap();
-    assert_eq!(server.url(), url);
-    assert_eq!(server.admin("SELECT id FROM whimbrel_kept.kept;").unwrap().trim(), "7");
-    drop(server);
+    for (durability, name) in [(Durability::Machine, "own"), (Durability::Process, "quick")] {
+        let mut server = MariaDb::start_with(&folder.at(name), durability).unwrap();
+        let (pid, url) = (server.pid(), server.url());
+        let table = "CREATE DATABASE whimbrel_kept; USE whimbrel_kept; \
+                     CREATE TABLE kept (id int); INSERT INTO kept VALUES (7);";
+        server.admin(table).unwrap();
+        server.crash().unwrap();
+        assert!(!is_process(pid));
+        server.start_again().unwrap();
+        assert_eq!(server.url(), url);
+        assert_eq!(server.admin("SELECT id FROM whimbrel_kept.kept;").unwrap().trim(), "7");
+    }
 }
